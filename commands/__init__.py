@@ -1,0 +1,1 @@
+"""The `person-search` console script: what is done outside the pipeline."""

@@ -1,0 +1,84 @@
+"""`person-search check-data`: is a data set on disk complete, and which release is it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from commands.errors import FailedCheckError
+from pipeline.data.checks import Findings, Inspection
+from pipeline.data.image_checks import check_images
+from pipeline.data.inspection import inspect_data_set, split_counts, split_galleries
+from pipeline.data.sources import SOURCES
+from pipeline.errors import UserError
+
+SHOWN = 20
+"""How many problems are listed; the others are counted."""
+
+
+@click.command("check-data")
+@click.option(
+    "--dataset", "name", type=click.Choice(list(SOURCES)), required=True, help="Which data set it is."
+)
+@click.option("--root", type=click.Path(path_type=Path), help="The folder that it was unpacked to.")
+@click.option("--images", is_flag=True, help="Also decode every picture (slow).")
+def check_data(name: str, root: Path | None, images: bool) -> None:
+    """Tell what is there, what is missing, and which release it is; exit code 1 if it cannot be used."""
+    try:
+        inspection = inspect_data_set(name, root)
+    except UserError as error:
+        raise FailedCheckError(" ".join(str(error).split())) from None
+    findings = inspection.findings
+    check_images(inspection, findings, decode=images)
+    click.echo(f"{name}{f' at {root}' if root else ''}: {inspection.release}")
+    _print_tables(inspection)
+    _print_findings(findings)
+    if findings.problems:
+        raise FailedCheckError(
+            f"{root or name} cannot be used as it is: {_count(len(findings.problems), 'problem')}"
+        )
+    click.echo(
+        "Everything needed is there." if images else "Everything needed is there (pictures not decoded)."
+    )
+
+
+def _print_tables(inspection: Inspection) -> None:
+    splits = inspection.splits.values()
+    _print_table([split_counts(split) for split in splits])
+    galleries = [row for split in splits for row in split_galleries(split)]
+    if galleries:
+        _print_table(galleries)
+
+
+def _print_table(rows: Sequence[dict[str, str]]) -> None:
+    """Print rows under their keys: the first column to the left, numbers to the right."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    click.echo()
+    for first, *others in lines:
+        cells = [
+            first.ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)),
+        ]
+        click.echo("  ".join(cells))
+
+
+def _print_findings(findings: Findings) -> None:
+    _print_list("Worth knowing:", findings.notes)
+    _print_list(f"{_count(len(findings.problems), 'problem')}:", findings.problems)
+    click.echo()
+
+
+def _print_list(title: str, lines: Iterable[str]) -> None:
+    lines = list(lines)
+    if not lines:
+        return
+    click.echo(f"\n{title}")
+    for line in lines[:SHOWN]:
+        click.echo(f"  - {' '.join(line.split())}")
+    if len(lines) > SHOWN:
+        click.echo(f"  ... and {len(lines) - SHOWN:,} more")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

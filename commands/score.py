@@ -1,0 +1,134 @@
+"""`person-search score`: score anybody's detections by the field's protocols."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pipeline.data.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
+from pipeline.data.dataset import DataSet
+from pipeline.data.sources import open_data_set
+from pipeline.errors import UserError
+from pipeline.evaluation.detections_file import read_detections
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
+from pipeline.options import parse_options
+
+DATA_SETS = ("cuhk_sysu", "prw", "prw_mini")
+
+
+@click.command()
+@click.option("--dataset", type=click.Choice(DATA_SETS), required=True, help="Whose protocol to score by.")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="The data set's folder.")
+@click.option(
+    "--detections",
+    "dump",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A .npz or .h5 of detections.",
+)
+@click.option("--gallery-size", "sizes", multiple=True, help="50, 100, ... or full; all of them by default.")
+@click.option("--cbgm", is_flag=True, help="Re-score by the people beside the query (SeqNet).")
+@click.option("--cross-camera", is_flag=True, help="Leave out scenes of the query's own camera.")
+@click.option(
+    "--duplicates",
+    type=click.Choice(["once", "original"]),
+    default="once",
+    show_default=True,
+    help="Score an image that a gallery lists twice once (SeqNet) or twice (OIM).",
+)
+@click.option("--detection-threshold", type=float, default=0.5, show_default=True)
+@click.option("--search-threshold", type=float, default=0.5, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print what metrics.json would hold.")
+def score(
+    dataset: str,
+    root: Path,
+    dump: Path,
+    sizes: tuple[str, ...],
+    as_json: bool,
+    **protocol: str | float | bool,
+) -> None:
+    """Score detections of a person-search model, from this program or any other.
+
+    Detections are an .npz of plain arrays or an .h5 with the same names: gallery_names, gallery_counts,
+    gallery_dets, gallery_feats, query_names, query_pids, query_feats; for --cbgm also query_counts,
+    query_dets, query_ctx_feats.
+    """
+    options = parse_options(EvaluationOptions, {**protocol, "gallery_sizes": sizes or None}, "score")
+    detections = read_detections(dump)
+    split = _data_set(dataset, root, sizes).splits()["test"]
+    with _progress() as told:
+        metrics = evaluate(split, detections, options, dataset, told)
+    missing = metrics["protocol"]["counts"]["scenes_without_entry"]
+    if missing:
+        click.echo(
+            f"warning: {missing} test images are not in {dump}: counted as without a detection", err=True
+        )
+    if as_json:
+        click.echo(metrics_text(metrics), nl=False)
+    else:
+        _print_tables(metrics)
+
+
+def _data_set(name: str, root: Path, sizes: tuple[str, ...]) -> DataSet:
+    """Return the data set; of CUHK-SYSU only the galleries asked for, since the largest are slow to read."""
+    if name != CuhkSysu.name or not sizes:
+        return open_data_set(name, root)
+    numbers = {size for size in sizes if size != "full"}
+    wrong = sorted(size for size in numbers if not size.isdecimal())
+    if wrong:
+        raise UserError(f"--gallery-size {wrong[0]}: give a number (50, 100, ...) or full")
+    return CuhkSysu(root, sorted(int(size) for size in numbers | {DEFAULT_GALLERY}))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that shows queries done and the time left, on a terminal's stderr only."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def told(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(f"searching {what}", total=total)
+            bar.update(tasks[what], completed=done)
+
+        yield told
+
+
+def _print_tables(metrics: dict[str, Any]) -> None:
+    protocol = metrics["protocol"]
+    by_gallery = dict(metrics["search_by_gallery"])
+    by_gallery.setdefault(protocol["gallery"], metrics["search"])
+    if metrics["search_cross_camera"]:
+        by_gallery["cross_camera"] = metrics["search_cross_camera"]
+    rows = {f"{name} *" if name == protocol["gallery"] else name: row for name, row in by_gallery.items()}
+    if metrics["search_ground_truth_boxes"]:
+        rows["ground-truth boxes *"] = metrics["search_ground_truth_boxes"]
+    extra = " with CBGM" if protocol["cbgm"] else ""
+    title = f"Search{extra}, %, score >= {protocol['search_threshold']:g} (* default gallery)"
+    console = Console()
+    console.print(title)
+    console.print(_table("gallery", rows))
+    title = f"Detection, score >= {protocol['detection_threshold']:g} (COCO: all scores)"
+    console.print(title)
+    console.print(_table("", {name: {"%": value} for name, value in metrics["detection"].items()}))
+    for name, number in protocol["counts"]["queries_without_match"].items():
+        if number:
+            console.print(f"{number} queries have no match in gallery {name}; they count as 0.")
+
+
+def _table(first: str, rows: dict[str, dict[str, float]]) -> Table:
+    """Return fractions as a table in percent."""
+    table = Table()
+    table.add_column(first, no_wrap=True)
+    for column in next(iter(rows.values())):
+        table.add_column(column, justify="right")
+    for name, row in rows.items():
+        table.add_row(name, *(f"{100 * value:.2f}" for value in row.values()))
+    return table

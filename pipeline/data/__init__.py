@@ -1,0 +1,1 @@
+"""Scenes, data sets, search protocols as data, shards, crops and transforms."""

@@ -1,0 +1,151 @@
+"""What a drawn person looks like: twelve attributes that stay the same in every scene, and families of them.
+
+A family shares one base person, and each member changes one attribute of it, a different one each. Any two
+members of a family so differ by exactly two attributes: telling them apart takes more than "red top".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from pipeline.errors import UserError
+
+BASE_DISTANCE = 5
+"""By how many attributes the base persons of two families differ at least (members then by three)."""
+
+BASE_ATTEMPTS = 50
+"""How many persons too like another one are drawn, for each that is wanted, before giving up."""
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """The attributes of one person; every value is a word of `VOCABULARY`, and every one is visible."""
+
+    skin: str
+    build: str
+    hair: str
+    hair_colour: str
+    headwear: str
+    top: str
+    top_colour: str
+    pattern: str
+    bottom: str
+    bottom_colour: str
+    shoes: str
+    bag: str
+
+
+_EVEN = 1.0
+
+VOCABULARY: Mapping[str, Mapping[str, float]] = {
+    "skin": dict.fromkeys(("fair", "tan", "brown", "dark"), _EVEN),
+    "build": {"slim": 1.0, "average": 1.5, "heavy": 1.0},
+    "hair": dict.fromkeys(("short", "bob", "long", "ponytail", "curly"), _EVEN),
+    "hair_colour": {"black": 2.0, "brown": 2.0, "blond": 1.5, "ginger": 1.0, "grey": 1.0},
+    "headwear": {
+        "none": 9.0,
+        "red cap": 1.0,
+        "black cap": 1.0,
+        "white cap": 1.0,
+        "grey beanie": 1.0,
+        "yellow beanie": 1.0,
+        "beige hat": 1.0,
+    },
+    "top": {"tee": 2.0, "sweater": 2.0, "jacket": 2.0, "coat": 1.5, "hoodie": 1.5, "vest": 1.0},
+    "top_colour": dict.fromkeys(
+        ("black", "white", "grey", "navy", "blue", "red", "burgundy", "green", "olive", "yellow")
+        + ("orange", "pink", "purple", "beige", "teal"),
+        _EVEN,
+    ),
+    "pattern": {
+        "plain": 5.0,
+        "hoops": 1.0,
+        "pinstripe": 1.0,
+        "check": 1.0,
+        "dots": 1.0,
+        "block": 1.0,
+        "print": 1.0,
+        "band": 1.0,
+        "sleeves": 1.0,
+    },
+    "bottom": {"trousers": 3.0, "wide trousers": 1.5, "shorts": 1.5, "skirt": 1.5, "long skirt": 1.0},
+    "bottom_colour": dict.fromkeys(
+        ("black", "denim", "light denim", "grey", "beige", "olive", "brown", "white", "burgundy"), _EVEN
+    ),
+    "shoes": dict.fromkeys(("black", "white", "red", "tan"), _EVEN),
+    "bag": {
+        "none": 5.0,
+        "black backpack": 1.0,
+        "red backpack": 1.0,
+        "blue backpack": 1.0,
+        "brown satchel": 1.0,
+        "yellow satchel": 1.0,
+        "white tote": 1.0,
+        "black tote": 1.0,
+    },
+}
+"""The words of each attribute and how often each is drawn, relative to the others of its attribute."""
+
+ATTRIBUTES = tuple(field.name for field in fields(Appearance))
+
+
+def differing_attributes(first: Appearance, second: Appearance) -> tuple[str, ...]:
+    """Return the names of the attributes in which two people differ."""
+    return tuple(name for name in ATTRIBUTES if getattr(first, name) != getattr(second, name))
+
+
+def _draw_word(generator: np.random.Generator, attribute: str, without: str = "") -> str:
+    words = {word: weight for word, weight in VOCABULARY[attribute].items() if word != without}
+    left = float(generator.random()) * sum(words.values())
+    for word, weight in words.items():
+        left -= weight
+        if left < 0:
+            return word
+    return word
+
+
+def draw_appearance(generator: np.random.Generator) -> Appearance:
+    """Draw a person at random."""
+    return Appearance(**{name: _draw_word(generator, name) for name in ATTRIBUTES})
+
+
+def draw_family(generator: np.random.Generator, base: Appearance, size: int) -> list[Appearance]:
+    """Draw a family: any two of its members differ by exactly two attributes.
+
+    Args:
+        generator: where the changes come from.
+        base: the person that all members resemble; no member itself.
+        size: number of members, at most the number of attributes.
+    """
+    changed = generator.choice(len(ATTRIBUTES), size=size, replace=False)
+    members = []
+    for attribute in (ATTRIBUTES[int(index)] for index in changed):
+        word = _draw_word(generator, attribute, without=getattr(base, attribute))
+        members.append(replace(base, **{attribute: word}))
+    return members
+
+
+def draw_bases(generator: np.random.Generator, count: int) -> list[Appearance]:
+    """Draw people of whom any two differ by `BASE_DISTANCE` attributes or more.
+
+    Raises:
+        UserError: there is no room for so many.
+    """
+    numbers = {name: {word: index for index, word in enumerate(words)} for name, words in VOCABULARY.items()}
+    codes = np.full((count, len(ATTRIBUTES)), -1, dtype=np.int16)
+    people: list[Appearance] = []
+    failures = 0
+    while len(people) < count:
+        person = draw_appearance(generator)
+        code = np.array([numbers[name][getattr(person, name)] for name in ATTRIBUTES], dtype=np.int16)
+        if people and int((codes[: len(people)] != code).sum(axis=1).min()) < BASE_DISTANCE:
+            failures += 1
+            if failures > BASE_ATTEMPTS * count:
+                raise UserError(
+                    f"the synthetic data set cannot tell {count} families apart: ask for fewer identities"
+                )
+            continue
+        codes[len(people)] = code
+        people.append(person)
+    return people

@@ -1,0 +1,40 @@
+"""Are the pictures there, do they fit their annotations, do they decode."""
+
+from pipeline.data.checks import Findings, Inspection, scene_problems
+from pipeline.data.jpeg import jpeg_size, read_jpeg
+from pipeline.errors import UserError
+
+
+def check_images(inspection: Inspection, findings: Findings, *, decode: bool) -> None:
+    """Add to `findings` every picture that is missing, broken, or does not hold its boxes.
+
+    Args:
+        inspection: the data set; one without pictures on disk has nothing to check.
+        findings: where problems and notes go.
+        decode: decode each picture whole, instead of reading its size only.
+    """
+    folder = inspection.images
+    if folder is None:
+        return
+    if not folder.is_dir():
+        findings.problems.append(f"{folder} is missing: no picture is there")
+        return
+    seen: set[str] = set()
+    known = set(findings.problems)
+    reaching_over = 0
+    for split in inspection.splits.values():
+        for scene in split.scenes:
+            if scene.name in seen:
+                continue
+            seen.add(scene.name)
+            path = folder / scene.name
+            try:
+                size = jpeg_size(path)
+                if decode:
+                    read_jpeg(path)
+                problems = scene_problems(scene, len(split.identities), size)
+                reaching_over += int(((scene.boxes < 0) | (scene.boxes > (*size, *size))).any(axis=1).sum())
+            except UserError as error:
+                problems = [str(error)]
+            findings.problems += [problem for problem in problems if problem not in known]
+    findings.note_count(reaching_over, "boxes reach over their image's edge")

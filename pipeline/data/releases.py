@@ -1,0 +1,84 @@
+"""Telling what a folder holds: which data set, which of its public releases, or what is missing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+LAYOUTS = {
+    "cuhk_sysu": ("CUHK-SYSU", ("annotation/Images.mat", "annotation/pool.mat", "Image/SSM")),
+    "prw": ("PRW", ("frame_train.mat", "frame_test.mat", "query_info.txt", "frames")),
+}
+"""Of each data set that is read from disk: its name, and what shows that a folder is its root."""
+
+OTHER_RELEASES = (
+    ("labels_with_ids", "the re-packed release for multi-object tracking (images/, labels_with_ids/)"),
+    ("cropped_images", "the release of cropped people for re-identification (cropped_images/)"),
+    ("cropped_image", "the release of cropped people for re-identification (cropped_image/)"),
+    ("bounding_box_train", "a re-identification set of cropped people (bounding_box_train/)"),
+)
+
+
+def require_layout(root: Path, data_set: str, needed: Sequence[str]) -> None:
+    """Check that a folder is a data set's root and has all files needed.
+
+    Args:
+        root: the folder.
+        data_set: a key of `LAYOUTS`.
+        needed: paths within the root.
+
+    Raises:
+        UserError: the folder is missing, is another data set or release, or lacks some of it.
+    """
+    title, _ = LAYOUTS[data_set]
+    if not root.exists():
+        raise UserError(f"{root} does not exist: give the folder that {title} was unpacked to")
+    if not root.is_dir():
+        raise UserError(f"{root} is a file: give the folder that {title} was unpacked to")
+    missing = [path for path in needed if not (root / path).exists()]
+    if missing:
+        raise UserError(f"{root} is no complete {title}: {_some(missing)} missing{_guess(root, data_set)}")
+
+
+def release_of(counts: dict[str, tuple[int, int]]) -> str:
+    """Name a release by its counts: what -> (found, published)."""
+    off = [
+        f"{found:,} of {published:,} {what}"
+        for what, (found, published) in counts.items()
+        if found != published
+    ]
+    if not off:
+        return "the full release"
+    more = any(found > published for found, published in counts.values())
+    return f"{'another edition' if more else 'a subset, or another set in its layout'} ({'; '.join(off)})"
+
+
+def _some(paths: Sequence[str]) -> str:
+    return f"{' and '.join(paths)} {'is' if len(paths) == 1 else 'are'}"
+
+
+def _looks_like(folder: Path) -> str | None:
+    scores = {key: sum((folder / sign).exists() for sign in signs) for key, (_, signs) in LAYOUTS.items()}
+    best = max(scores, key=lambda key: scores[key])
+    return best if scores[best] else None
+
+
+def _guess(root: Path, data_set: str) -> str:
+    """Return what the folder looks like instead, as the rest of a sentence; empty where nobody knows."""
+    found = _looks_like(root)
+    if found and found != data_set:
+        return f"; it looks like {LAYOUTS[found][0]}: use the data set name '{found}'"
+    if found == "cuhk_sysu" and not (root / "annotation/Images.mat").exists():
+        return (
+            "; it looks like the other public release of CUHK-SYSU, which lacks annotation/Images.mat "
+            "(all boxes of all images): get the release for person search, which has it"
+        )
+    for sign, release in OTHER_RELEASES:
+        if (root / sign).exists():
+            return f"; it looks like {release}, which has no whole-scene person-search annotations"
+    if found:
+        return ""
+    for child in sorted(path for path in root.iterdir() if path.is_dir()):
+        if _looks_like(child) == data_set:
+            return f"; did you mean {child}?"
+    return "; it is empty" if not any(root.iterdir()) else "; it looks like no data set known here"

@@ -1,0 +1,40 @@
+"""The data sets that there are, by the name that params.yaml and the commands use."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pipeline.data.cuhk_sysu import CuhkSysu
+from pipeline.data.dataset import DataSet
+from pipeline.data.on_disk import DataSetOnDisk
+from pipeline.data.prw import Prw, PrwMini
+from pipeline.errors import UserError
+
+DataSetName = Literal["synthetic", "cuhk_sysu", "prw", "prw_mini"]
+"""`synthetic` is drawn by the project and needs no root; see `synthetic.py`."""
+
+Builder = Callable[[Path | None], DataSet]
+"""Makes a data set from the folder that it was unpacked to, if it needs one."""
+
+
+def _on_disk(kind: Callable[[Path], DataSetOnDisk], name: str) -> Builder:
+    def build(root: Path | None) -> DataSet:
+        if root is None:
+            raise UserError(f"data set '{name}' needs a root: the folder that it was unpacked to")
+        return kind(root)
+
+    return build
+
+
+SOURCES: Mapping[str, Builder] = {
+    "cuhk_sysu": _on_disk(CuhkSysu, "cuhk_sysu"),
+    "prw": _on_disk(Prw, "prw"),
+    "prw_mini": _on_disk(PrwMini, "prw_mini"),
+}
+
+
+def open_data_set(name: str, root: Path | None) -> DataSet:
+    """Return a data set by name; nothing is read yet. Raises `UserError` for an unknown name or no root."""
+    if name not in SOURCES:
+        raise UserError(f"there is no data set '{name}'; there are {', '.join(SOURCES)}")
+    return SOURCES[name](root)

@@ -1,0 +1,50 @@
+"""Embedding crops with the re-identification model."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pipeline.data.loading import decode
+from pipeline.data.scene import IntArray, Split
+from pipeline.data.shards import ImageShards
+from pipeline.data.transforms import plain_crop_transform
+from pipeline.models.reid import ReidModel
+from pipeline.training.devices import make_fabric
+
+Report = Callable[[int, int], None]
+
+
+@torch.no_grad()
+def embed_crops(
+    model: ReidModel, crops: Split, images: ImageShards, batch_size: int, report: Report
+) -> tuple[npt.NDArray[np.float32], IntArray]:
+    """Embed every crop of a split.
+
+    Each crop is embedded as it is and mirrored, and the mean of the two is taken (ours): which way a person
+    walks says nothing about who it is.
+
+    Returns:
+        Embeddings `[N, D]`, of no particular length, and the person id `[N]` of each.
+    """
+    device = make_fabric().device
+    model = model.to(device)
+    transform = plain_crop_transform(model.crop_height, model.crop_width)
+    rows = []
+    for start in range(0, len(crops.scenes), batch_size):
+        indices = range(start, min(start + batch_size, len(crops.scenes)))
+        batch = torch.stack([transform(decode(images[index])) for index in indices]).to(device)
+        rows.append(embed_both_ways(model, batch).cpu().numpy())
+        report(indices[-1] + 1, len(crops.scenes))
+    return np.concatenate(rows), np.array([int(crop.person_ids[0]) for crop in crops.scenes])
+
+
+@torch.no_grad()
+def embed_both_ways(model: ReidModel, crops: Tensor) -> Tensor:
+    """Embed crops `[N, 3, h, w]` (float in 0..1, of the model's size) as they are and mirrored: the mean, `[N, D]`."""
+    _, embeddings = model(crops)
+    _, mirrored = model(crops.flip(-1))
+    mean: Tensor = (embeddings + mirrored) / 2
+    return mean

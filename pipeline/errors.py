@@ -1,0 +1,9 @@
+"""The error a user can cause: one line that says what is wrong, where, and what to do."""
+
+
+class UserError(Exception):
+    """Bad input, from a user's point of view: commands print it in one line and exit with code 2.
+
+    The message names the thing that is wrong, where it is, and what to do about it. It is never used for
+    a fault of the program itself.
+    """

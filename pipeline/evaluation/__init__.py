@@ -1,0 +1,1 @@
+"""Detection and person-search metrics: pure functions from arrays to dicts."""

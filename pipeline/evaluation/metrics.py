@@ -1,0 +1,183 @@
+"""Everything that `metrics.json` holds for one row of the results table."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from pipeline.data.scene import Galleries, Split
+from pipeline.errors import UserError
+from pipeline.evaluation.cbgm import CUHK_SYSU_CBGM, PRW_CBGM, CbgmOptions
+from pipeline.evaluation.coco import coco_average_precision
+from pipeline.evaluation.detection import detection_metrics
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.scene_boxes import (
+    SceneBoxes,
+    check_queries,
+    detected_boxes,
+    ground_truth_boxes,
+    missing_scenes,
+)
+from pipeline.evaluation.search import Duplicates, search_metrics
+from pipeline.options import Options
+
+CROSS_CAMERA = "cross_camera"
+COCO_IOUS = {"coco_ap50": 0.5, "coco_ap70": 0.7}
+SEARCH_KEYS = ("mAP", "top1", "top5", "top10")
+SearchProgress = Callable[[str, int, int], None]
+"""Called with what is searched, queries done, and all queries."""
+
+
+def _as_sizes(value: Any) -> Any:
+    """Accept a list of numbers and names, as YAML and a command line give them."""
+    if isinstance(value, list | tuple) and all(type(size) in (int, str) for size in value):
+        return tuple(str(size) for size in value)
+    return value
+
+
+class EvaluationOptions(Options):
+    """How detections are scored.
+
+    Attributes:
+        detection_threshold: detection figures but COCO's keep boxes with score >= this.
+        search_threshold: searches keep boxes with score >= this; 0.5 in the papers' tables.
+        cbgm: SeqNet's re-scoring; `true` takes the data set's own k1 and k2.
+        cross_camera: `search` leaves out scenes of the query's own camera.
+        duplicates: an image that a gallery lists twice is scored `once` (SeqNet) or twice, `original` (OIM).
+        gallery_sizes: which galleries stand under `search_by_gallery`; None for all that there are.
+    """
+
+    detection_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
+    search_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
+    cbgm: bool | CbgmOptions = False
+    cross_camera: bool = False
+    duplicates: Duplicates = "once"
+    gallery_sizes: Annotated[tuple[str, ...] | None, BeforeValidator(_as_sizes)] = None
+
+
+def evaluate(
+    split: Split,
+    detections: Detections,
+    options: EvaluationOptions,
+    dataset: str,
+    progress: SearchProgress | None = None,
+) -> dict[str, Any]:
+    """Return all metrics of one set of detections, as fractions.
+
+    Args:
+        split: the scenes, queries and galleries that were searched.
+        detections: what the model says about them.
+        options: thresholds and protocol variants.
+        dataset: name of the data set; it sets CBGM's default k1 and k2.
+        progress: told about each query that is done.
+
+    Returns:
+        `search`, `search_by_gallery`, `search_cross_camera` (None without cameras), `detection`, `protocol`,
+        and `search_ground_truth_boxes` (None without features at the ground-truth boxes).
+
+    Raises:
+        UserError: the detections are of other images or queries, a gallery is asked for that the data set
+            does not have, or CBGM without context.
+    """
+    check_queries(split, detections)
+    cbgm = _cbgm_of(options.cbgm, dataset, detections)
+    sizes = _gallery_sizes(split, options.gallery_sizes)
+    default = _default_gallery(split, options.cross_camera)
+    found = detected_boxes(split, detections)
+    searched = found.above(options.search_threshold)
+
+    def search(what: str, names: list[str], boxes: SceneBoxes) -> dict[str, dict[str, float]]:
+        told = (lambda done, total: progress(what, done, total)) if progress else None
+        chosen = _galleries(split, names)
+        return search_metrics(
+            split,
+            chosen,
+            boxes,
+            detections,
+            duplicates=options.duplicates,
+            cbgm=cbgm,
+            progress=told,
+        )
+
+    extra = [name for name in (default, CROSS_CAMERA) if name in split.galleries and name not in sizes]
+    reached = search("detections", list(dict.fromkeys([*sizes, *extra])), searched)
+    upper = None
+    if detections.has_ground_truth_feats:
+        upper = _public(search("ground truth", [default], ground_truth_boxes(split, detections))[default])
+    return {
+        "search": _public(reached[default]),
+        "search_by_gallery": {size: _public(reached[size]) for size in sizes},
+        "search_cross_camera": _public(reached[CROSS_CAMERA]) if CROSS_CAMERA in reached else None,
+        "search_ground_truth_boxes": upper,
+        "detection": _detection(split, found.without_feats(), options.detection_threshold),
+        "protocol": {
+            "dataset": dataset,
+            "split": split.name,
+            "gallery": default,
+            "detection_threshold": options.detection_threshold,
+            "search_threshold": options.search_threshold,
+            "duplicates": options.duplicates,
+            "cbgm": cbgm.model_dump() if cbgm else None,
+            "counts": {
+                "scenes": len(split.scenes),
+                "scenes_without_entry": missing_scenes(split, detections),
+                "queries": len(split.queries),
+                "queries_without_match": {
+                    name: int(row["queries_without_match"]) for name, row in reached.items()
+                },
+                "ground_truth_boxes": sum(len(scene.boxes) for scene in split.scenes),
+                "detections": len(found.scores),
+                "detections_searched": len(searched.scores),
+            },
+        },
+    }
+
+
+def _detection(split: Split, found: SceneBoxes, threshold: float) -> dict[str, float]:
+    coco = coco_average_precision(split.scenes, found, COCO_IOUS.values())
+    return detection_metrics(split.scenes, found, threshold) | dict(zip(COCO_IOUS, coco, strict=True))
+
+
+def metrics_text(metrics: Mapping[str, Any]) -> str:
+    """Return metrics as `metrics.json` holds them."""
+    return json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+
+
+def _public(row: Mapping[str, float]) -> dict[str, float]:
+    return {key: row[key] for key in SEARCH_KEYS}
+
+
+def _galleries(split: Split, names: list[str]) -> dict[str, Galleries]:
+    return {name: split.galleries[name] for name in names}
+
+
+def _default_gallery(split: Split, cross_camera: bool) -> str:
+    name = CROSS_CAMERA if cross_camera else split.default_gallery
+    if name not in split.galleries:
+        what = "cameras to tell apart" if cross_camera else "galleries to search"
+        raise UserError(f"the data set's {split.name} split has no {what}")
+    return name
+
+
+def _gallery_sizes(split: Split, wanted: tuple[str, ...] | None) -> list[str]:
+    """Return the galleries to report, by size, `full` last."""
+    known = sorted(
+        (name for name in split.galleries if name != CROSS_CAMERA),
+        key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name),
+    )
+    unknown = [name for name in wanted or () if name not in known]
+    if unknown:
+        raise UserError(f"no gallery of size {unknown[0]!r}; the data set has {', '.join(known)}")
+    return [name for name in known if wanted is None or name in wanted]
+
+
+def _cbgm_of(wanted: bool | CbgmOptions, dataset: str, detections: Detections) -> CbgmOptions | None:
+    """Return CBGM's options, by default those of SeqNet for the data set."""
+    if wanted is False:
+        return None
+    if not detections.has_context:
+        raise UserError("CBGM needs query_counts, query_dets and query_ctx_feats, which the detections lack")
+    if isinstance(wanted, CbgmOptions):
+        return wanted
+    return PRW_CBGM if dataset.startswith("prw") else CUHK_SYSU_CBGM

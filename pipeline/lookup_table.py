@@ -1,0 +1,180 @@
+"""The look-up table (LUT) of ID features: build it from a teacher's embeddings, write it, read it, check it.
+
+One unit row for each labelled training person, in HDF5; the student reads the table and never the teacher.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.atomic import replacing
+from pipeline.data.scene import IntArray
+from pipeline.errors import UserError
+
+FORMAT_VERSION = 1
+UNIT_TOLERANCE = 1e-3
+Average = Literal["mean_then_normalise", "normalise_then_mean"]
+RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro export_lut`"
+
+
+@dataclass(frozen=True)
+class LookupTable:
+    """The table and where it comes from.
+
+    Attributes:
+        features: `[I, D]` float32, unit rows.
+        person_ids: `[I]` int64, ascending, `0 .. I-1`.
+        counts: `[I]` int64, how many boxes each row is the mean of.
+        dataset: name of the data set.
+        dataset_sha256: fingerprint of the prepared data set.
+        teacher_sha256: hash of the teacher's weight file.
+    """
+
+    features: npt.NDArray[np.float32]
+    person_ids: IntArray
+    counts: IntArray
+    dataset: str
+    dataset_sha256: str
+    teacher_sha256: str
+
+
+def mean_features(
+    embeddings: npt.NDArray[np.float32], person_ids: IntArray, average: Average
+) -> tuple[npt.NDArray[np.float32], IntArray, IntArray]:
+    """Average embeddings person by person, to unit rows.
+
+    Which of the two averages the paper takes is unknown. Sums run in float64 and in the order given.
+
+    Args:
+        embeddings: `[N, D]` one row a box, of any length.
+        person_ids: `[N]` `0 .. I-1`.
+        average: `normalise_then_mean` brings each box's embedding to unit length first.
+
+    Returns:
+        `features [I, D]` unit rows, `person_ids [I]` ascending and `counts [I]`.
+    """
+    rows = embeddings.astype(np.float64)
+    if average == "normalise_then_mean":
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    ids, inverse, counts = np.unique(person_ids, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(ids), rows.shape[1]))
+    np.add.at(sums, inverse, rows)
+    means = sums / counts[:, None]
+    unit = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return unit.astype(np.float32), ids.astype(np.int64), counts.astype(np.int64)
+
+
+def write_lookup_table(path: Path, table: LookupTable) -> None:
+    """Write a table, byte for byte the same for the same content: checksums on, no times."""
+    with replacing(path) as beside, h5py.File(beside, "w") as file:
+        for name in ("features", "person_ids", "counts"):
+            values = getattr(table, name)
+            file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True, track_times=False)
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["dataset"] = table.dataset
+        file.attrs["dataset_sha256"] = table.dataset_sha256
+        file.attrs["teacher_sha256"] = table.teacher_sha256
+        file.attrs["embedding_dim"] = table.features.shape[1]
+
+
+def read_lookup_table(path: Path) -> LookupTable:
+    """Read a table and check that it is sound in itself.
+
+    Raises:
+        UserError: there is no such file, it is no table of this version, a chunk is damaged, shapes disagree,
+            or rows are not finite or not of unit length.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"no look-up table at {path}; make it with `dvc repro export_lut` or get it with `dvc pull`"
+        )
+    try:
+        with h5py.File(path, "r") as file:
+            version = int(file.attrs["format_version"])
+            if version != FORMAT_VERSION:
+                raise UserError(
+                    f"{path}: look-up table of format {version}, this program reads {FORMAT_VERSION}"
+                )
+            table = LookupTable(
+                features=file["features"][:].astype(np.float32),
+                person_ids=file["person_ids"][:].astype(np.int64),
+                counts=file["counts"][:].astype(np.int64),
+                dataset=str(file.attrs["dataset"]),
+                dataset_sha256=str(file.attrs["dataset_sha256"]),
+                teacher_sha256=str(file.attrs["teacher_sha256"]),
+            )
+            embedding_dim = int(file.attrs["embedding_dim"])
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path} is not a sound look-up table ({_one_line(error)}); {RESTORE}") from None
+    _check_itself(path, table, embedding_dim)
+    return table
+
+
+def check_fits(
+    table: LookupTable, path: Path, dataset: str, dataset_sha256: str, identities: int, embedding_dim: int
+) -> None:
+    """Check a table against the data set and the student that it is to teach.
+
+    Args:
+        table: as read from `path`.
+        path: for the message.
+        dataset: name of the prepared data set.
+        dataset_sha256: its fingerprint.
+        identities: number of labelled training people.
+        embedding_dim: size of the student's embedding.
+
+    Raises:
+        UserError: it does not fit; the line says in what.
+    """
+    expected = np.arange(identities)
+    missing = np.setdiff1d(expected, table.person_ids)
+    surplus = np.setdiff1d(table.person_ids, expected)
+    found_dim = table.features.shape[1]
+    differences = []
+    if table.dataset != dataset:
+        differences.append(f"it is of data set '{table.dataset}', the data are '{dataset}'")
+    if len(missing):
+        differences.append(f"{len(missing)} identities have no row (first: {missing[0]})")
+    if len(surplus):
+        differences.append(f"{len(surplus)} rows are of no identity (first: {surplus[0]})")
+    if found_dim != embedding_dim:
+        differences.append(f"its rows have {found_dim} dimensions, the student's embedding {embedding_dim}")
+    if not differences and table.dataset_sha256 != dataset_sha256:
+        differences.append(
+            f"it was made from another version of '{dataset}' "
+            f"({table.dataset_sha256[:12]}, the data are {dataset_sha256[:12]})"
+        )
+    if differences:
+        raise UserError(
+            f"{path} does not fit: {'; '.join(differences)}; make it again with `dvc repro export_lut`"
+        )
+
+
+def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
+    rows = len(table.person_ids)
+    if table.features.shape != (rows, embedding_dim) or table.counts.shape != (rows,):
+        raise UserError(
+            f"{path}: features {list(table.features.shape)}, person_ids [{rows}], counts {list(table.counts.shape)} "
+            f"and embedding_dim {embedding_dim} disagree; {RESTORE}"
+        )
+    if not np.all(np.isfinite(table.features)):
+        bad = table.person_ids[~np.isfinite(table.features).all(axis=1)]
+        raise UserError(f"{path}: {len(bad)} rows are not finite (first: person {bad[0]}); {RESTORE}")
+    if np.any(np.diff(table.person_ids) <= 0):
+        raise UserError(f"{path}: person_ids are not ascending; {RESTORE}")
+    lengths = np.linalg.norm(table.features.astype(np.float64), axis=1)
+    bent = np.abs(lengths - 1) > UNIT_TOLERANCE
+    if bent.any():
+        first = int(np.flatnonzero(bent)[0])
+        raise UserError(
+            f"{path}: {int(bent.sum())} rows are not of unit length (first: person {table.person_ids[first]}, "
+            f"length {lengths[first]:.4f}); {RESTORE}"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""Backbones, the detector, the re-identification model and the person-search network."""

@@ -1,0 +1,25 @@
+"""Which normalisation layer a network is built with."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import nn
+from torchvision.ops.misc import FrozenBatchNorm2d
+
+Normalisation = Literal["batch", "frozen_batch", "group"]
+
+CHANNELS_PER_GROUP = 8
+
+
+def normalisation_layer(name: Normalisation) -> Callable[[int], nn.Module]:
+    """Return the constructor of a layer that takes its number of channels.
+
+    `batch` learns with the network and must be used from scratch; `frozen_batch` keeps the statistics and
+    scales of pretrained weights (batches of one or two scenes are too small to estimate them); `group`
+    depends on no batch at all.
+    """
+    if name == "batch":
+        return nn.BatchNorm2d
+    if name == "frozen_batch":
+        return FrozenBatchNorm2d
+    return lambda channels: nn.GroupNorm(max(1, channels // CHANNELS_PER_GROUP), channels)

@@ -1,0 +1,54 @@
+"""The re-identification model: one crop in, one unit embedding out. The re-ID teacher is one of these."""
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.models.backbones import BackboneOptions, build_backbone
+from pipeline.models.detector import IMAGENET_MEAN, IMAGENET_STD
+from pipeline.options import Options
+
+
+class ReidOptions(Options):
+    """The architecture: backbone, embedding size and the size in pixels that crops are resized to."""
+
+    backbone: BackboneOptions
+    embedding_dim: int = Field(default=256, gt=0)
+    crop_height: int = Field(default=256, gt=0)
+    crop_width: int = Field(default=128, gt=0)
+
+
+class ReidModel(nn.Module):
+    """Backbone, global average pooling, a projection and a batch-normalised neck.
+
+    The neck separates two spaces (Luo et al., "Bag of tricks", 2019): the triplet loss works before it, the
+    classifier after it; what is compared at test time is the output of the neck, at unit length.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, options: ReidOptions) -> None:
+        super().__init__()
+        self.crop_height, self.crop_width = options.crop_height, options.crop_width
+        backbone = build_backbone(options.backbone)
+        self.backbone = nn.Sequential(backbone.stem, backbone.tail, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.projection = nn.Linear(backbone.tail_channels, options.embedding_dim, bias=False)
+        self.neck = nn.BatchNorm1d(options.embedding_dim)
+        # The classifier has no bias, so a bias of the neck would only shift all identities alike.
+        self.neck.bias.requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed crops.
+
+        Args:
+            crops: `[N, 3, h, w]` float in 0..1, of the model's crop size.
+
+        Returns:
+            The features before the neck `[N, D]`, and the unit embeddings after it `[N, D]`, float32.
+        """
+        features = self.projection(self.backbone((crops - self.mean) / self.std)).float()
+        return features, functional.normalize(self.neck(features), dim=1)

@@ -1,0 +1,80 @@
+"""Training of a detector: the four detection losses and nothing else."""
+
+from collections.abc import Iterator
+
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import Tensor
+
+from pipeline.data.loading import SceneBatch, TrainingScenes, scene_loader
+from pipeline.data.prepared import PreparedDataSet
+from pipeline.data.samplers import ShuffledBatches
+from pipeline.data.transforms import AugmentationOptions, scene_transform
+from pipeline.errors import UserError
+from pipeline.models.detector import Detector, DetectorOptions
+from pipeline.options import Options
+from pipeline.training.devices import data_workers, make_fabric, seed_everything
+from pipeline.training.loop import Report, Row, train
+from pipeline.training.optimisation import TrainingOptions
+
+
+class DetectionWeights(Options):
+    """Factors on the four losses of Faster R-CNN; 1 each in OIM."""
+
+    rpn_objectness: float = Field(default=1.0, ge=0)
+    rpn_box: float = Field(default=1.0, ge=0)
+    roi_class: float = Field(default=1.0, ge=0)
+    roi_box: float = Field(default=1.0, ge=0)
+
+
+class DetectorTrainingOptions(Options):
+    """Everything that a detector's training depends on but the data."""
+
+    seed: int
+    network: DetectorOptions
+    augmentation: AugmentationOptions = AugmentationOptions()
+    training: TrainingOptions
+    loss_weights: DetectionWeights = DetectionWeights()
+
+
+class DetectorTask:
+    """A detector in training mode."""
+
+    forward_method = "detection_losses"
+
+    def __init__(self, network: Detector) -> None:
+        self.network = network
+
+    def losses(self, batch: SceneBatch) -> dict[str, Tensor]:
+        """Return the four detection losses of a batch."""
+        losses, _rois = self.network.detection_losses(batch.images, batch.targets)
+        return losses
+
+    def after_step(self) -> None:
+        """Nothing is due."""
+
+
+def train_detector(
+    data: PreparedDataSet, options: DetectorTrainingOptions, report: Report
+) -> tuple[Detector, list[Row]]:
+    """Train a detector on the `train` split; return it and the history of its losses."""
+    fabric = make_fabric(options.training.precision)
+    seed_everything(options.seed)
+    network = Detector(options.network)
+    scenes = TrainingScenes(data.split("train"), data.images("train"), scene_transform(options.augmentation))
+    batches = scene_batches(scenes, options.training, options.seed, fabric)
+    weights = options.loss_weights.model_dump()
+    history = train(fabric, DetectorTask(network), batches, options.training, weights, report)
+    return network.eval(), history
+
+
+def scene_batches(
+    scenes: TrainingScenes, training: TrainingOptions, seed: int, fabric: Fabric
+) -> Iterator[SceneBatch]:
+    """Yield this device's share of each training batch. Raises `UserError` where there is nothing to show."""
+    if not len(scenes):
+        raise UserError("the training split has no scenes; see `person-search check-data`")
+    sampler = ShuffledBatches(
+        len(scenes), training.batch_size, training.steps, seed, fabric.global_rank, fabric.world_size
+    )
+    return scene_loader(scenes, sampler, data_workers())

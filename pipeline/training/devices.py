@@ -1,0 +1,64 @@
+"""Where a network runs, and what is done so that it runs the same way twice."""
+
+import os
+
+import lightning_fabric
+import numpy as np
+import torch
+
+from pipeline.errors import UserError
+
+DEVICE_VARIABLE = "PERSON_SEARCH_DEVICE"
+DEVICES_VARIABLE = "PERSON_SEARCH_DEVICES"
+WORKERS_VARIABLE = "PERSON_SEARCH_WORKERS"
+CHOICES = ("auto", "cpu", "cuda")
+
+
+def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
+    """Set up the devices that the environment asks for; these never change what a run means.
+
+    `PERSON_SEARCH_DEVICE` is `auto` (the default), `cpu` or `cuda`; `PERSON_SEARCH_DEVICES` how many of
+    them train together (default 1).
+
+    Raises:
+        UserError: a variable has no usable value, or `cuda` is asked for and absent.
+    """
+    device = os.environ.get(DEVICE_VARIABLE, "auto")
+    if device not in CHOICES:
+        raise UserError(f"{DEVICE_VARIABLE}={device}: it must be one of {', '.join(CHOICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"{DEVICE_VARIABLE}=cuda, but PyTorch finds no CUDA device here; unset it or use cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    count = _whole_number(DEVICES_VARIABLE, default=1, least=1)
+    fabric = lightning_fabric.Fabric(
+        accelerator=device,
+        devices=count,
+        strategy="ddp" if count > 1 else "auto",
+        precision=precision,  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
+
+
+def data_workers() -> int:
+    """Return how many processes load data (`PERSON_SEARCH_WORKERS`; default 0 on the CPU, 4 beside a GPU)."""
+    return _whole_number(WORKERS_VARIABLE, default=4 if torch.cuda.is_available() else 0, least=0)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed all generators and ask for deterministic algorithms where they exist."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (libraries that use the old generator)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    # Denormals slow the CPU down by an order of magnitude where activations die out.
+    torch.set_flush_denormal(True)
+
+
+def _whole_number(variable: str, default: int, least: int) -> int:
+    text = os.environ.get(variable, str(default))
+    if not text.isdigit() or int(text) < least:
+        raise UserError(f"{variable}={text}: it must be a whole number from {least}")
+    return int(text)

@@ -1,0 +1,93 @@
+"""Training of the re-identification model on crops."""
+
+from torch import Tensor, nn
+
+from pipeline.data.loading import CropBatch, TrainingCrops, crop_loader
+from pipeline.data.prepared import PreparedDataSet
+from pipeline.data.samplers import IdentityBatches
+from pipeline.data.transforms import AugmentationOptions, crop_transform
+from pipeline.errors import UserError
+from pipeline.losses.reid import ReidLoss, ReidLossOptions
+from pipeline.models.reid import ReidModel, ReidOptions
+from pipeline.options import Options
+from pipeline.training.devices import data_workers, make_fabric, seed_everything
+from pipeline.training.loop import Report, Row, train
+from pipeline.training.optimisation import TrainingOptions
+
+
+class ReidTrainingOptions(Options):
+    """Everything that the re-ID model's training depends on but the crops.
+
+    A batch is `training.batch_size` crops: `crops_per_identity` of each of as many identities as that makes.
+    """
+
+    seed: int
+    network: ReidOptions
+    augmentation: AugmentationOptions = AugmentationOptions()
+    training: TrainingOptions
+    crops_per_identity: int = 4
+    loss: ReidLossOptions = ReidLossOptions()
+
+
+class ReidTask:
+    """A re-ID model with its loss, whose class rows learn along."""
+
+    forward_method = "reid_losses"
+
+    def __init__(self, model: ReidModel, loss: ReidLoss) -> None:
+        self.network = _ReidWithLoss(model, loss)
+
+    def losses(self, batch: CropBatch) -> dict[str, Tensor]:
+        """Return the classification and the triplet loss of a batch."""
+        return self.network.reid_losses(batch.crops, batch.person_ids)
+
+    def after_step(self) -> None:
+        """Nothing is due."""
+
+
+class _ReidWithLoss(nn.Module):
+    """Model and loss as one module, for one optimiser."""
+
+    def __init__(self, model: ReidModel, loss: ReidLoss) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def reid_losses(self, crops: Tensor, person_ids: Tensor) -> dict[str, Tensor]:
+        """Return the losses of crops `[N, 3, h, w]` of people `[N]`."""
+        features, embeddings = self.model(crops)
+        losses: dict[str, Tensor] = self.loss(features, embeddings, person_ids)
+        return losses
+
+
+def train_reid(
+    crops: PreparedDataSet, options: ReidTrainingOptions, report: Report
+) -> tuple[ReidModel, list[Row]]:
+    """Train a re-ID model on the crops of the `train` split; return it and the history of its losses.
+
+    Raises:
+        UserError: fewer than two identities, or a batch size that is no multiple of `crops_per_identity`.
+    """
+    fabric = make_fabric(options.training.precision)
+    seed_everything(options.seed)
+    split = crops.split("train")
+    identities, remainder = divmod(options.training.batch_size, options.crops_per_identity)
+    if remainder:
+        raise UserError(
+            f"train_reid: batch_size {options.training.batch_size} is no multiple of "
+            f"crops_per_identity {options.crops_per_identity}"
+        )
+    if len(split.identities) < 2:
+        raise UserError(
+            f"train_reid: {len(split.identities)} labelled identities; re-identification needs two"
+        )
+    network = options.network
+    transform = crop_transform(options.augmentation, network.crop_height, network.crop_width)
+    dataset = TrainingCrops(split, crops.images("train"), transform)
+    sampler = IdentityBatches(
+        dataset.person_ids, identities, options.crops_per_identity, options.training.steps, options.seed
+    )
+    model = ReidModel(network)
+    loss = ReidLoss(options.loss, len(split.identities), network.embedding_dim)
+    batches = crop_loader(dataset, sampler, data_workers())
+    history = train(fabric, ReidTask(model, loss), batches, options.training, {}, report)
+    return model.eval(), history

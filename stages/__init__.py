@@ -1,0 +1,1 @@
+"""One thin click command for each DVC stage, of the stage's name."""

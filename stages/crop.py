@@ -1,0 +1,23 @@
+"""Stage `crop`: cut the labelled people of the training scenes out, for the re-ID teacher."""
+
+from pathlib import Path
+
+from pipeline.data.crops import LabelledCrops
+from pipeline.data.prepared import open_prepared, prepare
+from stages.running import ShownProgress, say, stage
+
+PREPARED = Path("data/prepared")
+CROPS = Path("data/crops")
+
+
+@stage
+def main() -> None:
+    """Cut the labelled people of the training scenes out."""
+    with ShownProgress("crop") as progress:
+        crops = prepare(LabelledCrops(open_prepared(PREPARED), "train"), CROPS, progress)
+    counts = crops.manifest["splits"]["train"]["counts"]
+    say(f"{CROPS}: {counts['scenes']} crops of {counts['identities']} identities")
+
+
+if __name__ == "__main__":
+    main()

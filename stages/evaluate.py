@@ -1,0 +1,37 @@
+"""Stage `evaluate`: score one student's detections to the data set's protocol."""
+
+import json
+from pathlib import Path
+
+import click
+
+from pipeline.atomic import write_atomically
+from pipeline.data.prepared import open_prepared
+from pipeline.evaluation.detections_file import read_detections
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.options import parse_options
+from stages.parameters import Parameters
+from stages.running import say, stage
+
+PREPARED = Path("data/prepared")
+
+
+@stage
+@click.option("--row", required=True, help="Which student's detections to score.")
+def main(row: str) -> None:
+    """Score a student's detections."""
+    parameters = Parameters()
+    options = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
+    data = open_prepared(PREPARED)
+    detections = read_detections(Path(f"results/{row}/detections.h5"))
+    metrics = evaluate(data.split("test"), detections, options, data.name)
+    out = Path(f"results/{row}/metrics.json")
+    write_atomically(out, json.dumps(metrics, indent=2) + "\n")
+    search, detection = metrics["search"], metrics["detection"]
+    say(
+        f"{out}: search mAP {search['mAP']:.4f}, top-1 {search['top1']:.4f}; COCO AP50 {detection['coco_ap50']:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Stage `export_lut`: write the re-ID teacher's knowledge as one row an identity."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.data.prepared import open_prepared
+from pipeline.embedding import embed_crops
+from pipeline.hashing import sha256_of
+from pipeline.lookup_table import Average, LookupTable, mean_features, write_lookup_table
+from pipeline.models.weights import load_reid
+from pipeline.options import Options, parse_options
+from stages.parameters import Parameters
+from stages.running import ShownProgress, say, stage
+
+PREPARED = Path("data/prepared")
+CROPS = Path("data/crops")
+TEACHER = Path("models/teachers/reid.safetensors")
+TABLE = Path("artifacts/id_lut.h5")
+
+
+class ExportOptions(Options):
+    """How boxes are averaged to a row, and how many crops are embedded at a time."""
+
+    average: Average
+    batch_size: int = Field(gt=0)
+
+
+@stage
+def main() -> None:
+    """Write the look-up table of ID features."""
+    parameters = Parameters()
+    options = parse_options(ExportOptions, parameters.section("export_lut"), parameters.where("export_lut"))
+    data, crops = open_prepared(PREPARED), open_prepared(CROPS)
+    with ShownProgress("export_lut") as progress:
+        embeddings, person_ids = embed_crops(
+            load_reid(TEACHER), crops.split("train"), crops.images("train"), options.batch_size, progress
+        )
+    features, ids, counts = mean_features(embeddings, person_ids, options.average)
+    write_lookup_table(TABLE, LookupTable(features, ids, counts, data.name, data.sha256, sha256_of(TEACHER)))
+    say(f"{TABLE}: {len(ids)} identities x {features.shape[1]}, from {counts.sum()} boxes")
+
+
+if __name__ == "__main__":
+    main()

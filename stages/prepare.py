@@ -1,0 +1,50 @@
+"""Stage `prepare`: pack the data set into shards that everything else reads."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.data.dataset import DataSet
+from pipeline.data.prepared import prepare
+from pipeline.data.sources import DataSetName, open_data_set
+from pipeline.data.synthetic import Synthetic, SyntheticOptions
+from pipeline.options import Options, parse_options
+from stages.parameters import Parameters
+from stages.running import ShownProgress, say, stage
+
+PREPARED = Path("data/prepared")
+
+
+class DataSetOptions(Options):
+    """Which data set.
+
+    Attributes:
+        name: see `person-search check-data --help`.
+        root: folder that a real data set was unpacked to, from the project's root; not for `synthetic`.
+        synthetic: what is drawn where the name is `synthetic`.
+    """
+
+    name: DataSetName
+    root: str | None = None
+    synthetic: SyntheticOptions = Field(default_factory=SyntheticOptions)
+
+
+@stage
+def main() -> None:
+    """Pack the data set into shards."""
+    parameters = Parameters()
+    options = parse_options(DataSetOptions, parameters.section("dataset"), parameters.where("dataset"))
+    with ShownProgress("prepare") as progress:
+        data = prepare(_open(options), PREPARED, progress)
+    splits = (f"{name} {split['counts']['scenes']} scenes" for name, split in data.manifest["splits"].items())
+    say(f"{PREPARED}: data set '{data.name}', {', '.join(splits)}")
+
+
+def _open(options: DataSetOptions) -> DataSet:
+    if options.name == "synthetic":
+        return Synthetic(options.synthetic)
+    return open_data_set(options.name, Path(options.root) if options.root else None)
+
+
+if __name__ == "__main__":
+    main()

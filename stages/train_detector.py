@@ -1,0 +1,33 @@
+"""Stage `train_detector`: train the teacher detector."""
+
+from pathlib import Path
+
+from pipeline.data.prepared import open_prepared
+from pipeline.models.weights import save_weights
+from pipeline.options import parse_options
+from pipeline.training.detector import DetectorTrainingOptions, train_detector
+from pipeline.training.history import write_history
+from stages.parameters import Parameters
+from stages.running import ShownProgress, say, stage
+
+PREPARED = Path("data/prepared")
+WEIGHTS = Path("models/teachers/detector.safetensors")
+CURVES = Path("results/teachers/detector_training.tsv")
+
+
+@stage
+def main() -> None:
+    """Train the teacher detector."""
+    parameters = Parameters()
+    options = parse_options(
+        DetectorTrainingOptions, parameters.section("train_detector"), parameters.where("train_detector")
+    )
+    with ShownProgress("train_detector") as progress:
+        network, history = train_detector(open_prepared(PREPARED), options, progress)
+    write_history(CURVES, history)
+    save_weights(WEIGHTS, "detector", options.network, network.state_dict())
+    say(f"{WEIGHTS}: {options.network.backbone.name} detector, loss {history[-1]['total']:.3f} at the end")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Stage `train_reid`: train the re-identification teacher on crops."""
+
+from pathlib import Path
+
+from pipeline.data.prepared import open_prepared
+from pipeline.models.weights import save_weights
+from pipeline.options import parse_options
+from pipeline.training.history import write_history
+from pipeline.training.reid import ReidTrainingOptions, train_reid
+from stages.parameters import Parameters
+from stages.running import ShownProgress, say, stage
+
+CROPS = Path("data/crops")
+WEIGHTS = Path("models/teachers/reid.safetensors")
+CURVES = Path("results/teachers/reid_training.tsv")
+
+
+@stage
+def main() -> None:
+    """Train the re-identification teacher."""
+    parameters = Parameters()
+    options = parse_options(
+        ReidTrainingOptions, parameters.section("train_reid"), parameters.where("train_reid")
+    )
+    with ShownProgress("train_reid") as progress:
+        model, history = train_reid(open_prepared(CROPS), options, progress)
+    write_history(CURVES, history)
+    save_weights(WEIGHTS, "reid", options.network, model.state_dict())
+    say(f"{WEIGHTS}: {options.network.backbone.name} re-ID model, loss {history[-1]['total']:.3f} at the end")
+
+
+if __name__ == "__main__":
+    main()
