@@ -4,6 +4,7 @@ import click
 
 from commands.check_data import check_data
 from commands.errors import CommandGroup
+from commands.score import score
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,6 +14,7 @@ def main() -> None:
 
 
 main.add_command(check_data)
+main.add_command(score)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Running trained networks over a split: once over every scene, for galleries and queries alike."""
+"""Running a trained student over a split: once over every scene, for galleries and queries alike."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -10,21 +12,37 @@ from pipeline.data.loading import decode
 from pipeline.data.scene import FloatArray, Split
 from pipeline.data.shards import ImageShards
 from pipeline.evaluation.detections import Detections
-from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.training.devices import make_fabric
 
 CERTAIN = 1.0
-"""The score of a ground-truth box among detections."""
+"""The score of a query's own box among the detections around it."""
 
+Matrix = npt.NDArray[np.float32]
 Report = Callable[[int, int], None]
 """Called with how many scenes are done and how many there are."""
+
+
+@dataclass(frozen=True)
+class SceneResult:
+    """What a model says about one scene.
+
+    Attributes:
+        detections: `[N, 5]` x1 y1 x2 y2 score, pixels of the stored image, by falling score.
+        features: `[N, D]` unit rows.
+        given_features: `[K, D]` at the boxes that were given: ground truth, then the scene's queries.
+    """
+
+    detections: Matrix
+    features: Matrix
+    given_features: Matrix
 
 
 def search_detections(
     network: PersonSearchNetwork,
     split: Split,
     images: ImageShards,
+    *,
     batch_size: int,
     context_threshold: float,
     report: Report,
@@ -39,83 +57,78 @@ def search_detections(
         context_threshold: lowest score of the people around a query that are kept for CBGM.
         report: progress.
     """
-    given = [
-        np.concatenate([scene.boxes, *_query_boxes(split, index)]) for index, scene in enumerate(split.scenes)
+    device = make_fabric().device
+    network = network.to(device)
+
+    def results() -> Iterator[SceneResult]:
+        boxes = given_boxes(split)
+        for start in range(0, len(boxes), batch_size):
+            indices = range(start, min(start + batch_size, len(boxes)))
+            pictures = [picture(images, index, device) for index in indices]
+            given = [torch.from_numpy(boxes[index]).float().to(device) for index in indices]
+            for found, embedded in zip(*network.search(pictures, given), strict=True):
+                scored = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)
+                yield SceneResult(to_numpy(scored), to_numpy(found["embeddings"]), to_numpy(embedded))
+            report(indices[-1] + 1, len(boxes))
+
+    return assemble(split, results(), context_threshold)
+
+
+def given_boxes(split: Split) -> list[FloatArray]:
+    """Return for each scene the boxes `[K, 4]` to embed whatever is detected: ground truth, then queries."""
+    queries: list[list[FloatArray]] = [[] for _ in split.scenes]
+    for query in split.queries:
+        queries[query.scene].append(query.box[None])
+    return [np.concatenate([scene.boxes, *own]) for scene, own in zip(split.scenes, queries, strict=True)]
+
+
+def assemble(split: Split, results: Iterable[SceneResult], context_threshold: float) -> Detections:
+    """Put the results of all scenes, in the split's order, into the form that is scored."""
+    rows = list(results)
+    width = rows[0].features.shape[1]
+    truth = [row.given_features[: len(scene.boxes)] for scene, row in zip(split.scenes, rows, strict=True)]
+    of_queries = [
+        iter(row.given_features[len(scene.boxes) :]) for scene, row in zip(split.scenes, rows, strict=True)
     ]
-    rows: list[tuple[FloatArray, FloatArray, FloatArray]] = []
-    for found, embedded in _run(network, images, given, batch_size, report):
-        boxes_and_scores = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)
-        rows.append((_numpy(boxes_and_scores), _numpy(found["embeddings"]), _numpy(embedded)))
-    detections, features = [row[0] for row in rows], [row[1] for row in rows]
-    truth = [row[2][: len(scene.boxes)] for scene, row in zip(split.scenes, rows, strict=True)]
-    own = {scene: list(row[2][len(split.scenes[scene].boxes) :]) for scene, row in enumerate(rows)}
-    query_features = np.array([own[query.scene].pop(0) for query in split.queries], dtype=np.float32)
+    query_features = [next(of_queries[query.scene])[None] for query in split.queries]
     context = [
-        _context(query.box, feature, detections[query.scene], features[query.scene], context_threshold)
+        _context(query.box, feature, rows[query.scene], context_threshold)
         for query, feature in zip(split.queries, query_features, strict=True)
     ]
-    width = network.embedding.out_features
     return Detections(
         gallery_names=np.array([scene.name for scene in split.scenes]),
-        gallery_counts=np.array([len(d) for d in detections], dtype=np.int64),
-        gallery_dets=_stacked(detections, 5),
-        gallery_feats=_stacked(features, width),
-        query_names=np.array([split.scenes[query.scene].name for query in split.queries]),
+        gallery_counts=_lengths([row.detections for row in rows]),
+        gallery_dets=_stacked([row.detections for row in rows], 5),
+        gallery_feats=_stacked([row.features for row in rows], width),
+        query_names=np.array([split.scenes[query.scene].name for query in split.queries], dtype=str),
         query_pids=np.array([_own_id(split, query.person_id) for query in split.queries], dtype=np.int64),
-        query_feats=query_features.reshape(-1, width),
-        query_counts=np.array([len(boxes) for boxes, _ in context], dtype=np.int64),
+        query_feats=_stacked(query_features, width),
+        query_counts=_lengths([boxes for boxes, _ in context]),
         query_dets=_stacked([boxes for boxes, _ in context], 5),
         query_ctx_feats=_stacked([feats for _, feats in context], width),
-        ground_truth_counts=np.array([len(scene.boxes) for scene in split.scenes], dtype=np.int64),
+        ground_truth_counts=_lengths(truth),
         ground_truth_feats=_stacked(truth, width),
     )
 
 
-def detector_boxes(
-    network: Detector, split: Split, images: ImageShards, batch_size: int, report: Report
-) -> Iterator[FloatArray]:
-    """Yield the detections `[N, 5]` (x1 y1 x2 y2 score) of each scene."""
-    fabric = make_fabric()
-    network = network.to(fabric.device)
-    for start in range(0, len(split.scenes), batch_size):
-        indices = range(start, min(start + batch_size, len(split.scenes)))
-        for found in network.detect([_picture(images, index, fabric.device) for index in indices]):
-            yield _numpy(torch.cat([found["boxes"], found["scores"][:, None]], dim=1))
-        report(indices[-1] + 1, len(split.scenes))
-
-
-def _run(
-    network: PersonSearchNetwork,
-    images: ImageShards,
-    given: list[FloatArray],
-    batch_size: int,
-    report: Report,
-) -> Iterator[tuple[Mapping[str, Tensor], Tensor]]:
-    fabric = make_fabric()
-    network = network.to(fabric.device)
-    for start in range(0, len(given), batch_size):
-        indices = range(start, min(start + batch_size, len(given)))
-        pictures = [_picture(images, index, fabric.device) for index in indices]
-        boxes = [torch.from_numpy(given[index]).float().to(fabric.device) for index in indices]
-        yield from zip(*network.search(pictures, boxes), strict=True)
-        report(indices[-1] + 1, len(given))
-
-
-def _picture(images: ImageShards, index: int, device: torch.device) -> Tensor:
+def picture(images: ImageShards, index: int, device: torch.device) -> Tensor:
+    """Return one picture as float `[3, H, W]` in 0..1."""
     return decode(images[index]).to(device).float() / 255
 
 
-def _query_boxes(split: Split, scene: int) -> list[FloatArray]:
-    return [query.box[None] for query in split.queries if query.scene == scene]
+def to_numpy(tensor: Tensor) -> Matrix:
+    """Return a tensor as a float32 array."""
+    array: Matrix = tensor.float().cpu().numpy()
+    return array
 
 
 def _context(
-    box: FloatArray, feature: FloatArray, detections: FloatArray, features: FloatArray, threshold: float
-) -> tuple[FloatArray, FloatArray]:
+    box: FloatArray, feature: Matrix, result: SceneResult, threshold: float
+) -> tuple[Matrix, Matrix]:
     """Return the query itself, then the people detected around it, by falling score."""
-    kept = detections[:, 4] >= threshold
+    kept = result.detections[:, 4] >= threshold
     query = np.append(box, CERTAIN).astype(np.float32)
-    return np.vstack([query, detections[kept]]), np.vstack([feature, features[kept]])
+    return np.vstack([query, result.detections[kept]]), np.vstack([feature, result.features[kept]])
 
 
 def _own_id(split: Split, person_id: int) -> int:
@@ -124,10 +137,9 @@ def _own_id(split: Split, person_id: int) -> int:
     return int(text) if text.isdigit() else person_id
 
 
-def _numpy(tensor: Tensor) -> FloatArray:
-    array: FloatArray = tensor.float().cpu().numpy()
-    return array
+def _lengths(arrays: Sequence[Matrix]) -> npt.NDArray[np.int64]:
+    return np.array([len(array) for array in arrays], dtype=np.int64)
 
 
-def _stacked(arrays: list[FloatArray], width: int) -> FloatArray:
+def _stacked(arrays: Sequence[Matrix], width: int) -> Matrix:
     return np.concatenate([np.zeros((0, width), dtype=np.float32), *arrays])

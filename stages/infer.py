@@ -3,24 +3,16 @@
 from pathlib import Path
 
 import click
-from pydantic import Field
-
 from pipeline.data.prepared import open_prepared
 from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference import search_detections
+from pipeline.inference_options import InferenceOptions
 from pipeline.models.weights import load_student
-from pipeline.options import Options, parse_options
+from pipeline.options import parse_options
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage
 
 PREPARED = Path("data/prepared")
-
-
-class InferenceOptions(Options):
-    """How a student is run: scenes at a time, and the lowest score of a query's neighbours kept for CBGM."""
-
-    batch_size: int = Field(gt=0)
-    context_threshold: float = Field(ge=0, le=1)
 
 
 @stage
@@ -36,9 +28,9 @@ def main(row: str) -> None:
             network,
             data.split("test"),
             data.images("test"),
-            options.batch_size,
-            options.context_threshold,
-            progress,
+            batch_size=options.batch_size,
+            context_threshold=options.context_threshold,
+            report=progress,
         )
     out = Path(f"results/{row}/detections.h5")
     write_detections(detections, out)

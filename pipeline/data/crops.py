@@ -12,18 +12,19 @@ from pipeline.data.scene import UNLABELLED, FloatArray, Scene, Split
 CROP_QUALITY = 95
 
 
-def crop_jpeg(image: Image.Image, box: FloatArray) -> bytes:
-    """Cut a box `[4]` (pixels, any part of it outside is left out) from a picture and encode it."""
+def pixels_of(box: FloatArray, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return the whole pixels (left, top, right, bottom) of a box `[4]`: at least one, all inside the picture."""
     left, top = np.floor(box[:2])
     right, bottom = np.ceil(box[2:])
-    inside = (
-        int(np.clip(left, 0, image.width - 1)),
-        int(np.clip(top, 0, image.height - 1)),
-        int(np.clip(right, 1, image.width)),
-        int(np.clip(bottom, 1, image.height)),
-    )
+    left, top = int(np.clip(left, 0, width - 1)), int(np.clip(top, 0, height - 1))
+    return left, top, int(np.clip(right, left + 1, width)), int(np.clip(bottom, top + 1, height))
+
+
+def crop_jpeg(image: Image.Image, box: FloatArray) -> bytes:
+    """Cut a box `[4]` (pixels, any part of it outside is left out) from a picture and encode it."""
     encoded = BytesIO()
-    image.crop(inside).save(encoded, format="JPEG", quality=CROP_QUALITY)
+    cut = image.crop(pixels_of(box, image.width, image.height))
+    cut.save(encoded, format="JPEG", quality=CROP_QUALITY)
     return encoded.getvalue()
 
 

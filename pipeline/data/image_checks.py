@@ -1,6 +1,6 @@
 """Are the pictures there, do they fit their annotations, do they decode."""
 
-from pipeline.data.checks import Findings, Inspection, scene_problems
+from pipeline.data.checks import Findings, Inspection, clip_boxes, outside, scene_problems
 from pipeline.data.jpeg import jpeg_size, read_jpeg
 from pipeline.errors import UserError
 
@@ -33,7 +33,8 @@ def check_images(inspection: Inspection, findings: Findings, *, decode: bool) ->
                 if decode:
                     read_jpeg(path)
                 problems = scene_problems(scene, len(split.identities), size)
-                reaching_over += int(((scene.boxes < 0) | (scene.boxes > (*size, *size))).any(axis=1).sum())
+                over = (clip_boxes(scene.boxes, size) != scene.boxes).any(axis=1)
+                reaching_over += int((over & ~outside(scene.boxes, size)).sum())
             except UserError as error:
                 problems = [str(error)]
             findings.problems += [problem for problem in problems if problem not in known]

@@ -54,7 +54,7 @@ class TrainingScenes(Dataset[tuple[Tensor, Target]]):
         picture = tv_tensors.Image(decode(self.images[index]))
         target = ground_truth(self.scenes[index], (picture.shape[-2], picture.shape[-1]))
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             picture, target["boxes"] = self.transform(picture, target["boxes"])
         target["boxes"] = target["boxes"].as_subclass(Tensor)
         return picture.as_subclass(Tensor), target
@@ -77,7 +77,7 @@ class TrainingCrops(Dataset[tuple[Tensor, int]]):
         index, seed = draw
         picture = decode(self.images[index])
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             return self.transform(picture), int(self.person_ids[index])
 
 

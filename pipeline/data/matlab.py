@@ -27,7 +27,8 @@ def load(path: Path, *variables: str) -> MatValue:
         UserError: the file is missing, damaged, of a version that scipy cannot read, or has none of them.
     """
     try:
-        content = loadmat(path)
+        with path.open("rb") as file:
+            content = loadmat(file)
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
     except NotImplementedError:

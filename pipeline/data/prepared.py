@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.data.checks import require, scene_problems
 from pipeline.data.dataset import DataSet
+from pipeline.data.jpeg import check_jpeg
 from pipeline.data.scene import UNLABELLED, Split
 from pipeline.data.shards import RESTORE, ImageShards, read_annotations, write_annotations, write_images
 from pipeline.errors import UserError
@@ -142,10 +144,15 @@ def _image_shards(
 ) -> Iterator[tuple[Path, list[bytes]]]:
     for shard, start in enumerate(range(0, len(split.scenes), SCENES_PER_SHARD)):
         indices = range(start, min(start + SCENES_PER_SHARD, len(split.scenes)))
-        yield (
-            folder / f"{name}-images-{shard:05d}.h5",
-            [dataset.image_bytes(name, index) for index in indices],
-        )
+        images = [_checked_image(dataset, split, name, index) for index in indices]
+        yield folder / f"{name}-images-{shard:05d}.h5", images
+
+
+def _checked_image(dataset: DataSet, split: Split, name: str, index: int) -> bytes:
+    encoded = dataset.image_bytes(name, index)
+    scene = split.scenes[index]
+    require(scene_problems(scene, len(split.identities), check_jpeg(encoded, scene.name)))
+    return encoded
 
 
 def _file_entry(path: Path) -> dict[str, str]:

@@ -5,10 +5,19 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.data.scene import Galleries, Query, Scene
+from pipeline.data.scene import UNLABELLED, Galleries, Query, Scene
 
 FULL = "full"
 """The protocol that searches every scene but the query's own."""
+
+
+def scenes_of(scenes: Sequence[Scene]) -> dict[int, list[int]]:
+    """Return for each labelled person the indices of the scenes that they stand in, ascending."""
+    where: dict[int, list[int]] = {}
+    for index, scene in enumerate(scenes):
+        for person in np.unique(scene.person_ids[scene.person_ids != UNLABELLED]).tolist():
+            where.setdefault(person, []).append(index)
+    return where
 
 
 def sample_galleries(
@@ -25,8 +34,9 @@ def sample_galleries(
         generator: which other scenes are taken.
     """
     orders = []
+    where = scenes_of(scenes)
     for query in queries:
-        holds = [index for index, scene in enumerate(scenes) if query.person_id in scene.person_ids]
+        holds = where[query.person_id]
         positives = np.array([index for index in holds if index != query.scene], dtype=np.int64)
         others = np.setdiff1d(np.arange(len(scenes)), [*holds, query.scene])
         orders.append((positives, generator.permutation(others)))

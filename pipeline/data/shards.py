@@ -15,7 +15,8 @@ import numpy.typing as npt
 from pipeline.data.scene import Galleries, Query, Scene, Split
 from pipeline.errors import UserError
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 16
+"""Reading a picture reads, and checks, the chunks that it lies in: small ones cost less."""
 GALLERY_ARRAYS = ("listed_offsets", "listed_scenes", "positive_offsets", "positives", "positive_boxes")
 RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro prepare`"
 
@@ -33,21 +34,18 @@ class ImageShards:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
-        self._files: list[h5py.File] | None = None
+        self._jpegs: list[h5py.Dataset] | None = None
         self._offsets: list[npt.NDArray[np.int64]] = []
         self._starts: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the JPEG bytes `[n]` of picture `index`. Raises `UserError` where the shard is damaged."""
-        if self._files is None:
-            self._open()
-        assert self._files is not None
+        if self._jpegs is None:
+            self._jpegs = self._open()
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
         offsets, position = self._offsets[shard], index - self._starts[shard]
         try:
-            picture: npt.NDArray[np.uint8] = self._files[shard]["jpeg"][
-                offsets[position] : offsets[position + 1]
-            ]
+            picture: npt.NDArray[np.uint8] = self._jpegs[shard][offsets[position] : offsets[position + 1]]
         except OSError as error:
             raise UserError(
                 f"{self._paths[shard]} is damaged ({' '.join(str(error).split())}); {RESTORE}"
@@ -56,16 +54,13 @@ class ImageShards:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the open files behind: a data worker opens its own."""
-        return {"_paths": self._paths, "_files": None, "_offsets": [], "_starts": np.zeros(0, dtype=np.int64)}
+        return {"_paths": self._paths, "_jpegs": None, "_offsets": [], "_starts": np.zeros(0, dtype=np.int64)}
 
-    def _open(self) -> None:
-        files = []
-        for path in self._paths:
-            file = open_shard(path)
-            self._offsets.append(_get(file, "offsets", path))
-            files.append(file)
+    def _open(self) -> list[h5py.Dataset]:
+        files = [open_shard(path) for path in self._paths]
+        self._offsets = [_get(file, "offsets", path) for file, path in zip(files, self._paths, strict=True)]
         self._starts = np.cumsum([0, *(len(offsets) - 1 for offsets in self._offsets)])[:-1]
-        self._files = files
+        return [file["jpeg"] for file in files]
 
 
 def open_shard(path: Path) -> h5py.File:

@@ -6,18 +6,21 @@ alone, so pictures can be drawn in any order and in any process.
 
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
+from pipeline.data.casting import UNKNOWN, cast_scenes
 from pipeline.data.drawing.appearance import Appearance, draw_bases, draw_family
 from pipeline.data.drawing.camera import View, encode, view_of
-from pipeline.data.drawing.casting import UNKNOWN, cast_scenes
 from pipeline.data.drawing.plan import Crowding, ScenePlan, plan_scene
 from pipeline.data.drawing.scene_painter import draw_scene
-from pipeline.data.sampled_galleries import FULL, sample_galleries
+from pipeline.data.sampled_galleries import FULL, sample_galleries, scenes_of
 from pipeline.data.scene import UNLABELLED, Query, Scene, Split
 from pipeline.data.synthetic_options import SyntheticOptions
 from pipeline.errors import UserError
+
+__all__ = ["SPLITS", "Synthetic", "SyntheticOptions"]
 
 SPLITS = ("train", "val", "test")
 
@@ -40,7 +43,7 @@ class Synthetic:
         ]
 
     def splits(self) -> Mapping[str, Split]:
-        """Return the splits by name (`train`, `val`, `test`). Raises `UserError` on options that contradict."""
+        """Return `train`, `val` and `test`. Raises `UserError` on options that contradict."""
         return self._splits
 
     def image_bytes(self, split: str, index: int) -> bytes:
@@ -70,7 +73,7 @@ class Synthetic:
 
     @cached_property
     def _people(self) -> dict[str, tuple[tuple[Appearance, ...], tuple[Appearance, ...]]]:
-        """Labelled and unlabelled people by split: no family in two splits, no unlabelled person in a family."""
+        """Labelled and unlabelled people by split: no family in two splits, no stranger in a family."""
         generator = self._generator(_PEOPLE)
         size = self._options.family_size
         families = {split: -(-labelled // size) for split, (labelled, _) in self._counts.items()}
@@ -100,6 +103,14 @@ class Synthetic:
             for split, (labelled, unlabelled) in self._counts.items()
         }
 
+    @cached_property
+    def _first_stranger(self) -> dict[str, list[int]]:
+        """By split, how many unlabelled people stand in the scenes before each scene."""
+        return {
+            split: list(accumulate((cast.count(UNKNOWN) for cast in scenes), initial=0))
+            for split, scenes in self._casts.items()
+        }
+
     def _cast(self, split: str, index: int) -> list[int]:
         if split not in self._casts:
             raise UserError(
@@ -122,8 +133,7 @@ class Synthetic:
         if (split, index) not in self._plans:
             cast = self._cast(split, index)
             labelled, unlabelled = self._people[split]
-            first = sum(person == UNKNOWN for scene in self._casts[split][:index] for person in scene)
-            strangers = iter(unlabelled[first:])
+            strangers = iter(unlabelled[self._first_stranger[split][index] :])
             people = [next(strangers) if person == UNKNOWN else labelled[person] for person in cast]
             options = self._options
             crowding = Crowding(
@@ -154,15 +164,17 @@ class Synthetic:
         if split == "train":
             return Split(split, tuple(scenes), identities)
         generator = self._generator(_SEARCH, split)
-        queries = tuple(_draw_query(scenes, person, generator) for person in range(len(identities)))
+        where = scenes_of(scenes)
+        queries = tuple(
+            _draw_query(scenes, person, where[person], generator) for person in range(len(identities))
+        )
         galleries = sample_galleries(scenes, queries, self._options.gallery_sizes, generator)
         quoted = [size for size in galleries if size != FULL and int(size) <= self._options.default_gallery]
         return Split(split, tuple(scenes), identities, queries, galleries, quoted[-1] if quoted else FULL)
 
 
-def _draw_query(scenes: list[Scene], person: int, generator: np.random.Generator) -> Query:
-    """Choose one of a person's appearances as the one to search by."""
-    holds = [index for index, scene in enumerate(scenes) if person in scene.person_ids]
+def _draw_query(scenes: list[Scene], person: int, holds: list[int], generator: np.random.Generator) -> Query:
+    """Choose one of a person's appearances, in the scenes `holds`, as the one to search by."""
     chosen = holds[int(generator.integers(len(holds)))]
     box = scenes[chosen].boxes[scenes[chosen].person_ids == person][0]
     return Query(chosen, box, person)

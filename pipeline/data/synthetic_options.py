@@ -2,9 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.data.drawing.appearance import ATTRIBUTES
+from pipeline.options import Options
+
+# Lists are taken for tuples, since a parameter file has no tuples; their items stay strict.
+_Sequence = Field(strict=False)
 
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -12,7 +16,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 LARGEST_SIDE = 2048
 
 
-class SyntheticOptions(BaseModel):
+class SyntheticOptions(Options):
     """Every knob of the synthetic data set; together with the seed they fix each byte.
 
     Attributes:
@@ -34,19 +38,19 @@ class SyntheticOptions(BaseModel):
         min_visible: smallest visible fraction of a person, after what hides them and the picture's border.
         companion_fraction: how many people walk close beside the one before.
         occluder_fraction: how many people something is put in front of.
-        distractors: fewest and most things that are no people but stand like them, in a scene. Where a scene is
-            too full for one, it is left out.
+        distractors: fewest and most things that are no people but stand like them, in a scene. One that a
+            full scene has no room for is left out.
         mannequin_fraction: share of the scenes with mannequins.
-        gallery_sizes: of the search protocols beside `full`; one that exceeds a split's other scenes is left out.
+        gallery_sizes: of the search protocols beside `full`; one above a split's other scenes is left out.
         default_gallery: the size that results quote; where a split is too small, its largest is taken.
     """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     seed: Annotated[int, Field(ge=0)] = 0
     image_height: Annotated[int, Field(ge=48, le=LARGEST_SIDE)] = 192
     image_width: Annotated[int, Field(ge=48, le=LARGEST_SIDE)] = 288
-    person_height: tuple[Annotated[float, Field(ge=0.1)], Annotated[float, Field(le=0.8)]] = (0.23, 0.645)
+    person_height: Annotated[
+        tuple[Annotated[float, Field(ge=0.1)], Annotated[float, Field(le=0.8)]], _Sequence
+    ] = (0.23, 0.645)
     jpeg_quality: Annotated[int, Field(ge=1, le=95)] = 90
     train_identities: Annotated[int, Field(ge=1)] = 240
     validation_identities: Annotated[int, Field(ge=1)] = 100
@@ -56,14 +60,16 @@ class SyntheticOptions(BaseModel):
     validation_unlabelled: Count = 125
     test_unlabelled: Count = 375
     family_size: Annotated[int, Field(ge=1, le=len(ATTRIBUTES))] = 4
-    people_per_scene: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(le=12)]] = (3, 6)
+    people_per_scene: Annotated[
+        tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(le=12)]], _Sequence
+    ] = (3, 6)
     cameras: Annotated[int, Field(ge=1)] = 6
     min_visible: Annotated[float, Field(ge=0.05, le=0.95)] = 0.35
     companion_fraction: Fraction = 0.3
     occluder_fraction: Fraction = 0.25
-    distractors: tuple[Count, Annotated[int, Field(le=20)]] = (3, 7)
+    distractors: Annotated[tuple[Count, Annotated[int, Field(le=20)]], _Sequence] = (3, 7)
     mannequin_fraction: Fraction = 0.5
-    gallery_sizes: tuple[Annotated[int, Field(ge=1)], ...] = (25, 50, 100, 200)
+    gallery_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], _Sequence] = (25, 50, 100, 200)
     default_gallery: int = 100
 
     @model_validator(mode="after")
@@ -75,7 +81,7 @@ class SyntheticOptions(BaseModel):
         for size in self.gallery_sizes:
             if size < self.appearances - 1:
                 raise ValueError(
-                    f"gallery_sizes: {size} scenes cannot hold a person's {self.appearances - 1} other appearances"
+                    f"gallery_sizes: {size} scenes cannot hold {self.appearances - 1} other appearances"
                 )
         if self.default_gallery not in self.gallery_sizes:
             raise ValueError(f"default_gallery: {self.default_gallery} is not among gallery_sizes")

@@ -65,11 +65,6 @@ class Detections:
         _check_names(self)
 
     @property
-    def has_context(self) -> bool:
-        """Whether the people around each query are there, which CBGM needs."""
-        return self.query_counts is not None
-
-    @property
     def has_ground_truth_feats(self) -> bool:
         """Whether the features at the ground-truth boxes are there."""
         return self.ground_truth_counts is not None
@@ -147,4 +142,4 @@ def _check_names(detections: Detections) -> None:
     """Check that no image stands there twice."""
     names, times = np.unique(detections.gallery_names.astype(str), return_counts=True)
     if (times > 1).any():
-        raise UserError(f"detections: gallery_names holds {names[times > 1][0]!r} {times.max()} times")
+        raise UserError(f"detections: gallery_names holds {str(names[times > 1][0])!r} {times.max()} times")

@@ -85,9 +85,10 @@ def _read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise UserError(f"{path}: one bare array, not an .npz archive of named arrays")
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(f"{path}: one bare array, not an .npz archive of named arrays")
+        with archive:
             return {name: archive[name] for name in (*REQUIRED, *OPTIONAL) if name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(

@@ -14,6 +14,7 @@ from pipeline.evaluation.detection import detection_metrics
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.scene_boxes import (
     SceneBoxes,
+    check_context,
     check_queries,
     detected_boxes,
     ground_truth_boxes,
@@ -81,7 +82,9 @@ def evaluate(
             does not have, or CBGM without context.
     """
     check_queries(split, detections)
-    cbgm = _cbgm_of(options.cbgm, dataset, detections)
+    cbgm = _cbgm_of(options.cbgm, dataset)
+    if cbgm is not None:
+        check_context(split, detections)
     sizes = _gallery_sizes(split, options.gallery_sizes)
     default = _default_gallery(split, options.cross_camera)
     found = detected_boxes(split, detections)
@@ -172,12 +175,10 @@ def _gallery_sizes(split: Split, wanted: tuple[str, ...] | None) -> list[str]:
     return [name for name in known if wanted is None or name in wanted]
 
 
-def _cbgm_of(wanted: bool | CbgmOptions, dataset: str, detections: Detections) -> CbgmOptions | None:
+def _cbgm_of(wanted: bool | CbgmOptions, dataset: str) -> CbgmOptions | None:
     """Return CBGM's options, by default those of SeqNet for the data set."""
     if wanted is False:
         return None
-    if not detections.has_context:
-        raise UserError("CBGM needs query_counts, query_dets and query_ctx_feats, which the detections lack")
     if isinstance(wanted, CbgmOptions):
         return wanted
     return PRW_CBGM if dataset.startswith("prw") else CUHK_SYSU_CBGM

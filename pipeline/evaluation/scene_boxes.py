@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from pipeline.data.scene import IntArray, Split
 from pipeline.errors import UserError
-from pipeline.evaluation.box_pairs import offsets_of, segment_rows
+from pipeline.evaluation.box_pairs import offsets_of, paired_iou, segment_rows
 from pipeline.evaluation.detections import Detections
 
 Array = npt.NDArray[Any]
+SAME_BOX_IOU = 0.5
+"""Programs round and cut a query's box differently; far less overlap means another person."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,28 @@ def check_queries(split: Split, detections: Detections) -> None:
                 f"detections: query {index} is taken from {other!r}, in the data set from {name!r}; "
                 "queries must stand in the data set's order"
             )
+
+
+def check_context(split: Split, detections: Detections) -> None:
+    """Check that the people around each query are there, the query itself first.
+
+    Raises:
+        UserError: there are none, or a query's first box lies elsewhere than the query.
+    """
+    counts, found = detections.query_counts, detections.query_dets
+    if counts is None or found is None:
+        raise UserError("CBGM needs query_counts, query_dets and query_ctx_feats, which the detections lack")
+    alone = np.flatnonzero(counts == 0)
+    if len(alone):
+        raise UserError(f"detections: query {alone[0]} has query_counts 0; its own box must come first")
+    own = found[offsets_of(counts)[:-1], :4]
+    wanted = np.array([query.box for query in split.queries]).reshape(-1, 4)
+    apart = np.flatnonzero(paired_iou(own, wanted) < SAME_BOX_IOU)
+    if len(apart):
+        raise UserError(
+            f"detections: the first of query_dets of query {apart[0]} is {own[apart[0]].tolist()}, "
+            f"not the query's own box {wanted[apart[0]].tolist()}"
+        )
 
 
 def _positions(split: Split, detections: Detections) -> IntArray:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
-from trees import CASES, cell, struct_array
 
 from pipeline.data.matlab import load, matrix, numbers, structs, text, texts
 from pipeline.data.matlab_stream import stream_structs
 from pipeline.errors import UserError
+from tests.data_sets.trees import CASES, cell, struct_array
 
 
 def _wrapped(value: Any, depth: int) -> Any:
@@ -31,7 +31,9 @@ def _plain(value: Any) -> Any:
         return tuple((name, _plain(value[name])) for name in value.dtype.names or ())
     if isinstance(value, np.ndarray) and (value.dtype == object or value.dtype.names):
         return value.shape, tuple(_plain(element) for element in value.ravel())
-    return (value.shape, str(value.dtype), tuple(value.ravel().tolist())) if hasattr(value, "shape") else value
+    return (
+        (value.shape, str(value.dtype), tuple(value.ravel().tolist())) if hasattr(value, "shape") else value
+    )
 
 
 @given(st.text(alphabet="abcs_.0189", max_size=12), st.integers(0, 4), st.sampled_from(["", " ", "   "]))
@@ -53,7 +55,9 @@ def test_numbers_are_float64_whatever_they_were_stored_in(dtype: type) -> None:
     assert (box[:2] + box[2:]).tolist() == [220.0, 227.0]
 
 
-@pytest.mark.parametrize("empty", [np.zeros((1, 0)), np.zeros((0, 0)), np.zeros((0, 4), np.uint8), np.empty((0, 0), object)])
+@pytest.mark.parametrize(
+    "empty", [np.zeros((1, 0)), np.zeros((0, 0)), np.zeros((0, 4), np.uint8), np.empty((0, 0), object)]
+)
 def test_every_kind_of_empty_is_no_numbers(empty: np.ndarray) -> None:
     assert numbers(empty).shape == (0,)
 
@@ -130,13 +134,17 @@ VALUES = st.one_of(
     st.lists(st.integers(-300, 70000), max_size=5).map(lambda row: np.array([row])),
     st.floats(-1e6, 1e6).map(lambda value: np.array([[value]])),
     st.lists(st.integers(0, 255), max_size=5).map(lambda row: np.array([row], dtype=np.uint8)),
-    st.integers(1, 3).map(lambda length: struct_array([{"imname": "s1", "idlocate": np.ones((1, 4))}] * length)),
+    st.integers(1, 3).map(
+        lambda length: struct_array([{"imname": "s1", "idlocate": np.ones((1, 4))}] * length)
+    ),
 )
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=6), st.booleans(), st.text("xyz", min_size=1, max_size=9)
+    st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=6),
+    st.booleans(),
+    st.text("xyz", min_size=1, max_size=9),
 )
 def test_reading_element_by_element_gives_what_scipy_gives_at_once(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, Any]], compressed: bool, name: str

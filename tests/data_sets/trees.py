@@ -68,7 +68,6 @@ def write_cuhk(
     pool: Sequence[str],
     train: Sequence[tuple[str, Sequence[tuple[str, Box | None]]]],
     protocols: Mapping[str, Sequence[Mapping[str, Any]]],
-    dtype: type = np.uint8,
 ) -> Path:
     """Write a CUHK-SYSU tree; `protocols` by file name: `{"TestG50": [test_query(...), ...]}`."""
     tests = root / "annotation" / "test" / "train_test"
@@ -77,7 +76,7 @@ def write_cuhk(
     elements = []
     for name, boxes in images.items():
         (root / "Image" / "SSM" / name.strip()).write_bytes(jpeg())
-        rows = [{"idlocate": numbers(box, dtype), "ishard": np.zeros((1, 1))} for box in boxes]
+        rows = [{"idlocate": numbers(box), "ishard": np.zeros((1, 1))} for box in boxes]
         held = struct_array(rows) if rows else np.zeros((0, 0))
         elements.append({"imname": name, "nAppear": np.array([[len(rows)]]), "box": held})
     savemat(root / "annotation" / "Images.mat", {"Img": struct_array(elements)})
@@ -88,7 +87,7 @@ def write_cuhk(
                 {
                     "idname": person,
                     "nAppear": np.array([[len(scenes)]]),
-                    "scene": struct_array([appearance(name, box, dtype) for name, box in scenes]),
+                    "scene": struct_array([appearance(name, box) for name, box in scenes]),
                 }
             ]
         )
@@ -114,9 +113,7 @@ def small_cuhk(root: Path, **changes: Any) -> Path:
         "train": [("p1", [("s1.jpg", (10, 10, 20, 40)), ("s2.jpg", (12, 10, 20, 40))])],
         "protocols": {
             "TestG50": [
-                test_query(
-                    "q1", "s3.jpg", (20, 20, 30, 60), [("s4.jpg", (25, 20, 30, 60)), ("s5.jpg", None)]
-                )
+                test_query("q1", "s3.jpg", (20, 20, 30, 60), [("s4.jpg", (25, 20, 30, 60)), ("s5.jpg", None)])
             ]
         },
     }

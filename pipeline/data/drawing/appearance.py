@@ -38,6 +38,24 @@ class Appearance:
 
 _EVEN = 1.0
 
+TOP_COLOURS = (
+    "black",
+    "white",
+    "grey",
+    "navy",
+    "blue",
+    "red",
+    "burgundy",
+    "green",
+    "olive",
+    "yellow",
+    "orange",
+    "pink",
+    "purple",
+    "beige",
+    "teal",
+)
+
 VOCABULARY: Mapping[str, Mapping[str, float]] = {
     "skin": dict.fromkeys(("fair", "tan", "brown", "dark"), _EVEN),
     "build": {"slim": 1.0, "average": 1.5, "heavy": 1.0},
@@ -53,11 +71,7 @@ VOCABULARY: Mapping[str, Mapping[str, float]] = {
         "beige hat": 1.0,
     },
     "top": {"tee": 2.0, "sweater": 2.0, "jacket": 2.0, "coat": 1.5, "hoodie": 1.5, "vest": 1.0},
-    "top_colour": dict.fromkeys(
-        ("black", "white", "grey", "navy", "blue", "red", "burgundy", "green", "olive", "yellow")
-        + ("orange", "pink", "purple", "beige", "teal"),
-        _EVEN,
-    ),
+    "top_colour": dict.fromkeys(TOP_COLOURS, _EVEN),
     "pattern": {
         "plain": 5.0,
         "hoops": 1.0,

@@ -104,14 +104,14 @@ def camera_of(number: int, height: int, generator: np.random.Generator) -> Camer
     character = np.random.default_rng([number, 6])
     warmth = 0.13 * math.sin(2 * math.pi * ((number * _GOLDEN) % 1.0)) + generator.normal(0, 0.02)
     green = 0.05 * math.cos(2 * math.pi * ((number * _GOLDEN * 2) % 1.0)) + generator.normal(0, 0.012)
-    exposure = float(character.uniform(0.8, 1.12)) * float(generator.uniform(0.9, 1.08))
+    exposure = float(character.uniform(0.88, 1.18)) * float(generator.uniform(0.9, 1.08))
     sun = (number * _GOLDEN + 0.2) % 1.0
     return Camera(
         gains=(exposure * (1 + warmth), exposure * (1 + green), exposure * (1 - warmth)),
-        gamma=float(character.uniform(0.85, 1.25)) * float(generator.uniform(0.95, 1.05)),
+        gamma=float(character.uniform(0.8, 1.15)) * float(generator.uniform(0.95, 1.05)),
         contrast=float(character.uniform(0.82, 1.12)),
         blur=height / 192 * float(character.uniform(0.2, 0.75)),
-        noise=float(character.uniform(2.0, 7.0)),
+        noise=float(character.uniform(1.5, 5.0)),
         vignette=float(character.uniform(0.05, 0.35)),
         light=Light(
             direction=float(generator.choice([-1.0, 1.0]) * generator.uniform(0.3, 1.0)),
@@ -148,7 +148,7 @@ def _white_noise(size: int) -> npt.NDArray[np.float32]:
 def _noise(
     generator: np.random.Generator, height: int, width: int, deviation: float
 ) -> npt.NDArray[np.float32]:
-    """Return `[height, width, 3]` noise: a random stretch of a fixed sequence, which is faster than fresh numbers."""
+    """Return `[height, width, 3]` noise: a random stretch of a fixed sequence, for speed."""
     count = 3 * height * width
     sequence = _white_noise(4 * count)
     first = int(generator.integers(3 * count))

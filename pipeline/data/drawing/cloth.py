@@ -6,25 +6,21 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipeline.data.drawing.shapes import Cloth
+from pipeline.data.drawing.shapes import Cloth, Window
 
 GRAIN_SIZE = 512
 """Side of the square of noise that all surfaces take pieces of, pixels."""
 
 
-def pattern_mask(
-    cloth: Cloth, left: int, top: int, width: int, height: int, scale: float
-) -> npt.NDArray[np.bool_]:
+def pattern_mask(cloth: Cloth, window: Window, scale: float) -> npt.NDArray[np.bool_]:
     """Return `[height, width]` where the pattern's second colour shows.
 
     Args:
         cloth: the pattern and the body that it is wrapped round.
-        left: x of the window's first pixel, in supersampled pixels.
-        top: y likewise.
-        width: of the window.
-        height: of the window.
+        window: which pixels are wanted, in supersampled pixels.
         scale: supersampled pixels a pixel.
     """
+    left, top, width, height = window
     x = (np.arange(left, left + width) + 0.5) / scale
     y = (np.arange(top, top + height) + 0.5) / scale
     angle = np.arcsin(np.clip((x - cloth.centre) / cloth.half_width, -1.0, 1.0)) - cloth.yaw
@@ -54,7 +50,7 @@ def pattern_mask(
 
 @cache
 def grain() -> npt.NDArray[np.float32]:
-    """Return smooth noise of several sizes, zero mean, unit deviation: a square that tiles, laid out 2 x 2."""
+    """Return smooth noise of several sizes, zero mean, unit deviation: a tile, laid out 2 x 2."""
     generator = np.random.default_rng(0)
     total = np.zeros((GRAIN_SIZE, GRAIN_SIZE), dtype=np.float32)
     for cells, weight in ((16, 1.0), (64, 0.8), (256, 0.6)):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from pipeline.data.drawing.appearance import Appearance
-from pipeline.data.drawing.garments import arm_parts, bag_parts, hip_parts, leg_parts, torso_parts
+from pipeline.data.drawing.bags import bag_parts
+from pipeline.data.drawing.garments import arm_parts, hip_parts, leg_parts, torso_parts
 from pipeline.data.drawing.head import head_parts
 from pipeline.data.drawing.palette import Colour, Palette, mannequin_palette, palette_of, shaded
 from pipeline.data.drawing.pose import Pose, Skeleton

@@ -31,7 +31,7 @@ def draw_ground(
     """
     paving = PAVINGS[int(generator.integers(len(PAVINGS)))]
     sketch.fade(top, view.height, shaded(paving, 0.92), shaded(paving, 1.06))
-    _draw_slabs(sketch, view, generator, top, vanishing, shaded(paving, 0.88))
+    _draw_slabs(sketch, view, generator, top, vanishing=vanishing, joint=shaded(paving, 0.88))
     band = generator.random()
     if band < 0.4:
         first = generator.uniform(top + 0.1 * (view.height - top), 0.62 * view.height)
@@ -45,9 +45,9 @@ def draw_ground(
 
 
 def _draw_slabs(
-    sketch: Sketch, view: View, generator: np.random.Generator, top: float, vanishing: float, joint: Colour
+    sketch: Sketch, view: View, generator: np.random.Generator, top: float, *, vanishing: float, joint: Colour
 ) -> None:
-    """Draw the joints between slabs: rays from the vanishing point and rows that draw together with distance."""
+    """Draw the joints between slabs: rays from the vanishing point, and rows closer with distance."""
     size = generator.uniform(0.6, 1.4)
     metres_at_bottom = view.metre(view.height)
     spacing = size * metres_at_bottom
@@ -55,13 +55,13 @@ def _draw_slabs(
     share = (top - view.horizon) / (view.height - view.horizon)
     for index in range(-count, count + 1):
         x = vanishing + (index + 0.5) * spacing
-        sketch.line(vanishing + (x - vanishing) * share, top, x, view.height, joint, 0.5)
+        sketch.line((vanishing + (x - vanishing) * share, top), (x, view.height), joint)
     nearest = 1.0 / (view.height - view.horizon)
     farthest = 1.0 / (top - view.horizon)
     rows = max(4, int(9 / size))
     for inverse in np.linspace(nearest, farthest, rows):
         y = view.horizon + 1.0 / inverse
-        sketch.line(0, y, view.width, y, joint, 0.5)
+        sketch.line((0, y), (view.width, y), joint)
 
 
 def _draw_road(sketch: Sketch, view: View, generator: np.random.Generator, top: float, bottom: float) -> None:

@@ -73,9 +73,13 @@ class Palette:
 
 
 def shaded(colour: Colour, factor: float) -> Colour:
-    """Return a colour darkened (factor below 1) or lightened, within 0 to 255."""
-    red, green, blue = (min(255, max(0, round(channel * factor))) for channel in colour)
-    return red, green, blue
+    """Return a colour darkened (factor from 0 to 1) or lightened, at most 255."""
+    red, green, blue = colour
+    return (
+        min(255, int(red * factor + 0.5)),
+        min(255, int(green * factor + 0.5)),
+        min(255, int(blue * factor + 0.5)),
+    )
 
 
 def kind_and_colour(words: str) -> tuple[str, str]:
@@ -111,4 +115,16 @@ def palette_of(appearance: Appearance) -> Palette:
 
 def mannequin_palette(colour: Colour) -> Palette:
     """Return the colours of a mannequin: one for everything, and no face."""
-    return Palette(*([colour] * 10), face=False)
+    return Palette(
+        skin=colour,
+        hair=colour,
+        headwear=colour,
+        top=colour,
+        sleeve=colour,
+        inner=colour,
+        contrast=colour,
+        bottom=colour,
+        shoes=colour,
+        bag=colour,
+        face=False,
+    )

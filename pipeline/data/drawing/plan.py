@@ -1,6 +1,5 @@
 """Where everybody and everything stands in one scene, such that everybody can be seen."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,11 +9,11 @@ import numpy.typing as npt
 from pipeline.data.drawing.appearance import Appearance, draw_appearance
 from pipeline.data.drawing.camera import View
 from pipeline.data.drawing.figure import Stand, mannequin_parts, person_parts
-from pipeline.data.drawing.palette import MANNEQUIN_COLOURS, Colour
-from pipeline.data.drawing.pose import Pose, draw_mannequin_pose, draw_pose
-from pipeline.data.drawing.props import DISTRACTORS, OCCLUDERS, PROPS
+from pipeline.data.drawing.palette import MANNEQUIN_COLOURS
+from pipeline.data.drawing.pose import draw_mannequin_pose, draw_pose
 from pipeline.data.drawing.shapes import Part, bounds
 from pipeline.data.drawing.stage import Stage
+from pipeline.data.drawing.things import DISTRACTORS, OCCLUDERS, THINGS
 from pipeline.errors import UserError
 
 FloatArray = npt.NDArray[np.float64]
@@ -41,50 +40,32 @@ class Crowding:
 
 @dataclass(frozen=True)
 class Actor:
-    """A person, or with a `colour` a mannequin, in their place.
+    """A person in their place.
 
     Attributes:
-        appearance: what they look like.
-        pose: how they stand.
         stand: where.
+        yaw: where they face, radians.
+        parts: what is drawn of them.
         box: `[4]` pixels, around the whole figure, clipped to the picture.
-        colour: of a mannequin; None for a person.
     """
 
-    appearance: Appearance
-    pose: Pose
     stand: Stand
+    yaw: float
+    parts: list[Part]
     box: FloatArray
-    colour: Colour | None = None
-
-    def parts(self) -> list[Part]:
-        """Return what is drawn of them."""
-        if self.colour is None:
-            return person_parts(self.appearance, self.pose, self.stand)
-        return mannequin_parts(self.appearance, self.colour, self.pose, self.stand)
 
 
 @dataclass(frozen=True)
-class Item:
-    """A thing in its place.
+class Prop:
+    """A thing or a mannequin in its place.
 
     Attributes:
-        kind: a name in `PROPS`.
-        x: of its foot, pixels.
-        y: likewise.
-        metre: in pixels at that place.
-        seed: what it looks like in detail.
+        ground: y of the ground below it, pixels.
+        parts: what is drawn of it.
     """
 
-    kind: str
-    x: float
-    y: float
-    metre: float
-    seed: int
-
-    def parts(self) -> list[Part]:
-        """Return what is drawn of it."""
-        return PROPS[self.kind](np.random.default_rng(self.seed), self.x, self.y, self.metre)
+    ground: float
+    parts: list[Part]
 
 
 @dataclass(frozen=True)
@@ -93,13 +74,11 @@ class ScenePlan:
 
     Attributes:
         people: in the order in which they were asked for.
-        mannequins: any number.
-        items: things.
+        props: mannequins and things.
     """
 
     people: tuple[Actor, ...]
-    mannequins: tuple[Actor, ...]
-    items: tuple[Item, ...]
+    props: tuple[Prop, ...]
 
 
 def plan_scene(
@@ -120,12 +99,13 @@ def plan_scene(
         stage = Stage(view.width, view.height, crowding.min_visible)
         actors = _place_people(stage, people, view, crowding, generator)
         if actors is not None:
-            mannequins = _place_mannequins(stage, view, crowding, generator)
-            items = _place_items(stage, actors, view, crowding, generator)
-            return ScenePlan(tuple(actors), tuple(mannequins), tuple(items))
+            props = _place_mannequins(stage, view, crowding, generator)
+            props += _place_things(stage, actors, view, crowding, generator)
+            return ScenePlan(tuple(actors), tuple(props))
     raise UserError(
-        f"the synthetic data set cannot place {len(people)} people in a scene of {view.width} x {view.height} pixels "
-        f"with {crowding.min_visible:.2f} of each visible: ask for fewer people a scene or a smaller min_visible"
+        f"the synthetic data set cannot place {len(people)} people in a scene of {view.width} x "
+        f"{view.height} pixels with {crowding.min_visible:.2f} of each visible: ask for fewer people a scene "
+        "or a smaller min_visible"
     )
 
 
@@ -157,11 +137,11 @@ def _place_people(
                 x = friend.stand.x + apart
                 ground = friend.stand.y + generator.normal(0.0, 0.02) * view.height
                 ground = float(np.clip(ground, view.farthest, view.nearest))
-                pose = replace(pose, yaw=friend.pose.yaw + float(generator.normal(0.0, 0.5)))
+                pose = replace(pose, yaw=friend.yaw + float(generator.normal(0.0, 0.5)))
             stand = Stand(x, ground, view.person_height(ground), view.tilt)
             parts = person_parts(appearance, pose, stand)
             if stage.add(parts, ground, is_person=True):
-                actors.append(Actor(appearance, pose, stand, _clipped_box(parts, view)))
+                actors.append(Actor(stand, pose.yaw, parts, _clipped_box(parts, view)))
                 break
         else:
             return None
@@ -170,8 +150,8 @@ def _place_people(
 
 def _place_mannequins(
     stage: Stage, view: View, crowding: Crowding, generator: np.random.Generator
-) -> list[Actor]:
-    mannequins: list[Actor] = []
+) -> list[Prop]:
+    mannequins: list[Prop] = []
     if generator.random() >= crowding.mannequin_fraction:
         return mannequins
     for _ in range(int(generator.integers(1, MOST_MANNEQUINS, endpoint=True))):
@@ -183,22 +163,23 @@ def _place_mannequins(
             stand = Stand(x, ground, view.person_height(ground), view.tilt)
             parts = mannequin_parts(appearance, colour, pose, stand)
             if stage.add(parts, ground, is_person=False):
-                mannequins.append(Actor(appearance, pose, stand, _clipped_box(parts, view), colour))
+                mannequins.append(Prop(ground, parts))
                 break
     return mannequins
 
 
-def _place_items(
+def _place_things(
     stage: Stage, actors: Sequence[Actor], view: View, crowding: Crowding, generator: np.random.Generator
-) -> list[Item]:
-    items = []
+) -> list[Prop]:
+    """Put things in front of some people, then distractors anywhere."""
+    things: list[Prop] = []
 
     def place(kind: str, x: float, ground: float) -> bool:
-        item = Item(kind, x, ground, view.metre(ground), int(generator.integers(2**31)))
-        if stage.add(item.parts(), ground, is_person=False):
-            items.append(item)
-            return True
-        return False
+        parts = THINGS[kind](generator, x, ground, view.metre(ground))
+        if not stage.add(parts, ground, is_person=False):
+            return False
+        things.append(Prop(ground, parts))
+        return True
 
     occluders, distractors = tuple(OCCLUDERS), tuple(DISTRACTORS)
     for actor in actors:
@@ -214,4 +195,4 @@ def _place_items(
         for _ in range(PROP_ATTEMPTS):
             if place(kind, *_draw_place(view, generator)):
                 break
-    return items
+    return things

@@ -20,8 +20,8 @@ def draw_scene(plan: ScenePlan, camera: int, view: View, generator: np.random.Ge
     """
     lens = camera_of(camera, view.height, generator)
     canvas = draw_street(view, generator)
-    things = [(actor.stand.y, actor.parts()) for actor in (*plan.people, *plan.mannequins)]
-    things += [(item.y, item.parts()) for item in plan.items]
+    things = [(actor.stand.y, actor.parts) for actor in plan.people]
+    things += [(prop.ground, prop.parts) for prop in plan.props]
     for ground, parts in sorted(things, key=lambda thing: thing[0]):
         paint(canvas, parts, lens.light, view.distance(ground), ground)
     return expose(canvas, lens, generator)

@@ -1,6 +1,7 @@
 """The outlines that everything is made of: polygons, in pixels of the picture.
 
-Every outline is ordered so that the reversed list is its mirror image across its long axis; shading relies on it.
+Every outline is ordered so that the reversed list is its mirror image across its long axis: shading relies
+on it.
 """
 
 import math
@@ -14,6 +15,9 @@ from pipeline.data.drawing.palette import Colour
 
 Points = npt.NDArray[np.float64]
 """`[K, 2]` corners of a polygon, x and y in pixels."""
+
+Window = tuple[int, int, int, int]
+"""Left, top, width and height of a part of a picture, pixels."""
 
 _ROUND_STEPS = 7
 _ANGLES = np.linspace(-np.pi / 2, np.pi / 2, _ROUND_STEPS)
@@ -95,7 +99,13 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
     return np.array([[left, top], [left, bottom], [right, bottom], [right, top]])
 
 
+def stacked(parts: Sequence[Part]) -> tuple[Points, npt.NDArray[np.int64]]:
+    """Return `[N, 2]` the points of all parts, and `[parts + 1]` where each part begins and ends."""
+    offsets = np.cumsum([0, *(len(part.points) for part in parts)])
+    return np.concatenate([part.points for part in parts]), offsets
+
+
 def bounds(parts: Sequence[Part]) -> npt.NDArray[np.float64]:
     """Return `[4]` x1, y1, x2, y2 around all parts."""
-    points = np.concatenate([part.points for part in parts])
+    points, _ = stacked(parts)
     return np.concatenate([points.min(axis=0), points.max(axis=0)])

@@ -1,5 +1,8 @@
 """A row of houses seen from across the street: shop windows, doors, awnings, brick and plaster."""
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
 
 from pipeline.data.drawing.camera import View
@@ -28,8 +31,44 @@ TRIMS: tuple[Colour, ...] = (
 )
 GLASS: tuple[Colour, ...] = ((66, 80, 92), (88, 100, 108), (52, 58, 68), (120, 124, 118))
 
+LIT_SHOP: Colour = (182, 167, 128)
+LETTERS: Colour = (226, 220, 206)
+
+BRICK_SHARE = 8.0
+"""Number of bricks of another tone in a square metre of wall."""
+
 FLOOR_METRES = 3.1
 """Height of the ground floor."""
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """The ground that one house takes: x of its sides, y of its foot, and a metre, all in pixels."""
+
+    left: float
+    right: float
+    foot: float
+    metre: float
+
+    def box(
+        self, sketch: Sketch, sides: tuple[float, float], heights: tuple[float, float], colour: Colour
+    ) -> None:
+        """Fill a rectangle between two x in pixels and two heights in metres."""
+        low, high = heights
+        sketch.box(sides[0], self.foot - high * self.metre, sides[1], self.foot - low * self.metre, colour)
+
+
+@dataclass(frozen=True)
+class _Paint:
+    """The colours of one house."""
+
+    wall: Colour
+    trim: Colour
+    glass: Colour
+
+
+def _pick(generator: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
+    return colours[int(generator.integers(len(colours)))]
 
 
 def draw_shopfronts(sketch: Sketch, view: View, generator: np.random.Generator) -> float:
@@ -40,132 +79,114 @@ def draw_shopfronts(sketch: Sketch, view: View, generator: np.random.Generator) 
     left = -generator.uniform(0, 3) * metre
     while left < view.width:
         right = left + generator.uniform(2.6, 5.2) * metre
-        _draw_house(sketch, generator, left, right, foot, metre)
+        paint = _Paint(_pick(generator, WALLS), _pick(generator, TRIMS), _pick(generator, GLASS))
+        _draw_house(sketch, generator, _Plot(left, right, foot, metre), paint)
         left = right
     return foot
 
 
-def _pick(generator: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
-    return colours[int(generator.integers(len(colours)))]
-
-
-def _draw_house(
-    sketch: Sketch, generator: np.random.Generator, left: float, right: float, foot: float, metre: float
-) -> None:
-    wall, trim, glass = _pick(generator, WALLS), _pick(generator, TRIMS), _pick(generator, GLASS)
-    sketch.box(left, 0, right, foot, wall)
+def _draw_house(sketch: Sketch, generator: np.random.Generator, plot: _Plot, paint: _Paint) -> None:
+    left, right, foot, metre = plot.left, plot.right, plot.foot, plot.metre
+    sketch.box(left, 0, right, foot, paint.wall)
     if generator.random() < 0.5:
-        _draw_bricks(sketch, generator, left, right, foot, metre, wall)
-    ceiling = foot - FLOOR_METRES * metre
-    for x in np.arange(left + 0.5 * metre, right - 0.9 * metre, 1.4 * metre):
-        _draw_window(sketch, x, ceiling - 1.7 * metre, x + 0.8 * metre, ceiling - 0.3 * metre, glass, trim)
+        _draw_bricks(sketch, generator, plot, paint.wall)
+    for x in np.arange(left + 0.5 * metre, right - 0.9 * metre, 1.4 * metre).tolist():
+        _draw_window(sketch, plot, (x, x + 0.8 * metre), (FLOOR_METRES + 0.3, FLOOR_METRES + 1.7), paint)
     kind = generator.random()
     if kind < 0.6:
-        _draw_shop(sketch, generator, left, right, foot, metre, trim, glass)
+        _draw_shop(sketch, generator, plot, paint)
     elif kind < 0.85:
         door = generator.uniform(left + 0.3 * metre, right - 1.3 * metre)
-        _draw_door(sketch, door, foot, metre, trim)
+        _draw_door(sketch, plot, door, paint.trim)
         for x in (door - 1.4 * metre, door + 1.5 * metre):
-            if left + 0.1 * metre < x < right - 1.0 * metre:
-                _draw_window(sketch, x, foot - 2.2 * metre, x + 0.9 * metre, foot - 0.9 * metre, glass, trim)
+            if left + 0.1 * metre < x < right - metre:
+                _draw_window(sketch, plot, (x, x + 0.9 * metre), (0.9, 2.2), paint)
     else:
-        inner = left + 0.4 * metre, right - 0.4 * metre
-        sketch.box(inner[0], foot - 2.5 * metre, inner[1], foot, shaded(wall, 0.7))
-        for y in np.arange(foot - 2.5 * metre, foot, 0.18 * metre):
-            sketch.line(inner[0], y, inner[1], y, shaded(wall, 0.55))
-    sketch.box(right - 0.06 * metre, 0, right, foot, shaded(wall, 0.72))
-    sketch.box(left, foot - 0.18 * metre, right, foot, shaded(wall, 0.66))
+        sides = left + 0.4 * metre, right - 0.4 * metre
+        plot.box(sketch, sides, (0.0, 2.5), shaded(paint.wall, 0.7))
+        for y in np.arange(foot - 2.5 * metre, foot, 0.18 * metre).tolist():
+            sketch.line((sides[0], y), (sides[1], y), shaded(paint.wall, 0.55))
+    sketch.box(right - 0.06 * metre, 0, right, foot, shaded(paint.wall, 0.72))
+    plot.box(sketch, (left, right), (0.0, 0.18), shaded(paint.wall, 0.66))
 
 
-def _draw_bricks(
-    sketch: Sketch,
-    generator: np.random.Generator,
-    left: float,
-    right: float,
-    foot: float,
-    metre: float,
-    wall: Colour,
-) -> None:
+def _draw_bricks(sketch: Sketch, generator: np.random.Generator, plot: _Plot, wall: Colour) -> None:
     joint, tones = shaded(wall, 0.9), [shaded(wall, tone) for tone in (0.86, 0.94, 1.06, 1.1)]
-    for y in np.arange(foot, 0, -0.16 * metre).tolist():
-        sketch.line(left, y, right, y, joint)
-    count = int(0.02 * (right - left) * foot)
-    corners = generator.uniform((left, 0), (right - 2, foot), size=(count, 2)).tolist()
+    for y in np.arange(plot.foot, 0, -0.16 * plot.metre).tolist():
+        sketch.line((plot.left, y), (plot.right, y), joint)
+    count = int(BRICK_SHARE * (plot.right - plot.left) * plot.foot / plot.metre**2)
+    corners = generator.uniform((plot.left, 0), (plot.right - 2, plot.foot), size=(count, 2)).tolist()
     for index, (x, y) in enumerate(corners):
-        sketch.box(x, y, x + 0.22 * metre, y + 0.1 * metre, tones[index % len(tones)])
+        sketch.box(x, y, x + 0.22 * plot.metre, y + 0.1 * plot.metre, tones[index % len(tones)])
 
 
 def _draw_window(
-    sketch: Sketch, left: float, top: float, right: float, bottom: float, glass: Colour, trim: Colour
+    sketch: Sketch, plot: _Plot, sides: tuple[float, float], heights: tuple[float, float], paint: _Paint
 ) -> None:
+    (left, right), (low, high) = sides, heights
+    top, bottom = plot.foot - high * plot.metre, plot.foot - low * plot.metre
     if bottom < 0:
         return
-    sketch.box(left - 1, top - 1, right + 1, bottom + 1, shaded(trim, 1.1))
-    sketch.box(left, top, right, bottom, glass)
-    sketch.polygon([(left, top), (right, top), (left, bottom)], shaded(glass, 1.22))
-    sketch.line((left + right) / 2, top, (left + right) / 2, bottom, trim, 0.8)
+    sketch.box(left - 1, top - 1, right + 1, bottom + 1, shaded(paint.trim, 1.1))
+    sketch.box(left, top, right, bottom, paint.glass)
+    sketch.polygon([(left, top), (right, top), (left, bottom)], shaded(paint.glass, 1.22))
+    sketch.line(((left + right) / 2, top), ((left + right) / 2, bottom), paint.trim, 0.8)
 
 
-def _draw_door(sketch: Sketch, x: float, foot: float, metre: float, trim: Colour) -> None:
-    sketch.box(x - 0.1 * metre, foot - 2.25 * metre, x + 1.0 * metre, foot, shaded(trim, 0.6))
-    sketch.box(x, foot - 2.1 * metre, x + 0.9 * metre, foot, trim)
-    sketch.box(x + 0.15 * metre, foot - 1.9 * metre, x + 0.75 * metre, foot - 1.1 * metre, shaded(trim, 1.35))
-    sketch.box(x + 0.15 * metre, foot - 0.9 * metre, x + 0.75 * metre, foot - 0.2 * metre, shaded(trim, 0.8))
+def _draw_door(sketch: Sketch, plot: _Plot, x: float, trim: Colour) -> None:
+    metre = plot.metre
+    plot.box(sketch, (x - 0.1 * metre, x + metre), (0.0, 2.25), shaded(trim, 0.6))
+    plot.box(sketch, (x, x + 0.9 * metre), (0.0, 2.1), trim)
+    plot.box(sketch, (x + 0.15 * metre, x + 0.75 * metre), (1.1, 1.9), shaded(trim, 1.35))
+    plot.box(sketch, (x + 0.15 * metre, x + 0.75 * metre), (0.2, 0.9), shaded(trim, 0.8))
 
 
-def _draw_shop(
-    sketch: Sketch,
-    generator: np.random.Generator,
-    left: float,
-    right: float,
-    foot: float,
-    metre: float,
-    trim: Colour,
-    glass: Colour,
-) -> None:
+def _draw_shop(sketch: Sketch, generator: np.random.Generator, plot: _Plot, paint: _Paint) -> None:
     """Draw a shop window with goods, a door as dark and upright as a person, a fascia, perhaps an awning."""
-    sketch.box(left + 0.1 * metre, foot - 2.9 * metre, right - 0.1 * metre, foot, trim)
-    door = left + 0.2 * metre if generator.random() < 0.5 else right - 1.1 * metre
-    panes = (
-        (left + 1.25 * metre, right - 0.25 * metre)
-        if door < left + metre
-        else (left + 0.25 * metre, door - 0.1)
-    )
-    sketch.box(panes[0], foot - 2.3 * metre, panes[1], foot - 0.4 * metre, glass)
+    left, right, metre = plot.left, plot.right, plot.metre
+    plot.box(sketch, (left + 0.1 * metre, right - 0.1 * metre), (0.0, 2.9), paint.trim)
     if generator.random() < 0.5:
-        sketch.box(panes[0], foot - 2.3 * metre, panes[1], foot - 0.4 * metre, shaded((214, 196, 150), 0.85))
+        door, panes = left + 0.2 * metre, (left + 1.25 * metre, right - 0.25 * metre)
+    else:
+        door, panes = right - 1.1 * metre, (left + 0.25 * metre, right - 1.2 * metre)
+    inside = LIT_SHOP if generator.random() < 0.5 else paint.glass
+    plot.box(sketch, panes, (0.4, 2.3), inside)
+    last = max(panes[0] + 1, panes[1] - 0.4 * metre)
     for _ in range(int(generator.integers(3, 8))):
-        x, tall = (
-            generator.uniform(panes[0], max(panes[0] + 1, panes[1] - 0.4 * metre)),
-            generator.uniform(0.3, 1.2),
-        )
+        x, tall = generator.uniform(panes[0], last), generator.uniform(0.3, 1.2)
         goods = shaded(_pick(generator, TRIMS + WALLS), generator.uniform(0.7, 1.2))
-        sketch.box(x, foot - (0.4 + tall) * metre, x + 0.35 * metre, foot - 0.4 * metre, goods)
-    slant = 0.5 * metre
-    shine = [(panes[0] + slant, foot - 2.3 * metre), (panes[0] + 2 * slant, foot - 2.3 * metre)]
-    sketch.polygon(
-        [*shine, (panes[0] + slant, foot - 0.4 * metre), (panes[0], foot - 0.4 * metre)], shaded(glass, 1.3)
-    )
-    sketch.box(door, foot - 2.2 * metre, door + 0.85 * metre, foot, shaded(glass, 0.5))
-    sketch.line(door + 0.42 * metre, foot - 2.2 * metre, door + 0.42 * metre, foot, shaded(glass, 0.8), 0.6)
-    fascia = _pick(generator, TRIMS)
-    sketch.box(left + 0.1 * metre, foot - 2.95 * metre, right - 0.1 * metre, foot - 2.4 * metre, fascia)
+        plot.box(sketch, (x, x + 0.35 * metre), (0.4, 0.4 + tall), goods)
+    slant, top, bottom = 0.5 * metre, plot.foot - 2.3 * metre, plot.foot - 0.4 * metre
+    shine = [
+        (panes[0] + slant, top),
+        (panes[0] + 2 * slant, top),
+        (panes[0] + slant, bottom),
+        (panes[0], bottom),
+    ]
+    sketch.polygon(shine, shaded(paint.glass, 1.3))
+    plot.box(sketch, (door, door + 0.85 * metre), (0.0, 2.2), shaded(paint.glass, 0.5))
+    plot.box(sketch, (door + 0.4 * metre, door + 0.44 * metre), (0.0, 2.2), shaded(paint.glass, 0.8))
+    _draw_fascia(sketch, generator, plot)
+    if generator.random() < 0.45:
+        _draw_awning(sketch, plot, _pick(generator, TRIMS))
+
+
+def _draw_fascia(sketch: Sketch, generator: np.random.Generator, plot: _Plot) -> None:
+    """Draw the board with the shop's name; the letters are boxes."""
+    left, right, metre = plot.left, plot.right, plot.metre
+    plot.box(sketch, (left + 0.1 * metre, right - 0.1 * metre), (2.4, 2.95), _pick(generator, TRIMS))
     x = left + 0.6 * metre
     while x < right - 0.8 * metre:
         width = generator.uniform(0.12, 0.3) * metre
-        sketch.box(x, foot - 2.8 * metre, x + width, foot - 2.55 * metre, shaded((236, 230, 214), 0.95))
+        plot.box(sketch, (x, x + width), (2.55, 2.8), LETTERS)
         x += width + 0.1 * metre
-    if generator.random() < 0.45:
-        _draw_awning(sketch, left, right, foot, metre, _pick(generator, TRIMS))
 
 
-def _draw_awning(
-    sketch: Sketch, left: float, right: float, foot: float, metre: float, colour: Colour
-) -> None:
-    stripes = np.linspace(left, right, max(5, int((right - left) / (0.35 * metre))) + 1)
-    for index in range(len(stripes) - 1):
-        paint = colour if index % 2 else (226, 220, 206)
-        x1, x2 = float(stripes[index]), float(stripes[index + 1])
-        top, bottom = foot - 2.5 * metre, foot - 2.0 * metre
+def _draw_awning(sketch: Sketch, plot: _Plot, colour: Colour) -> None:
+    stripes = max(5, int((plot.right - plot.left) / (0.35 * plot.metre)))
+    edges = np.linspace(plot.left, plot.right, stripes + 1).tolist()
+    top, bottom = plot.foot - 2.5 * plot.metre, plot.foot - 2.0 * plot.metre
+    for index, (x1, x2) in enumerate(pairwise(edges)):
+        paint = colour if index % 2 else LETTERS
         sketch.polygon([(x1 + 1, top), (x2 + 1, top), (x2, bottom), (x1, bottom)], paint)
-        sketch.box(x1, bottom, x2, bottom + 0.12 * metre, shaded(paint, 0.82))
+        sketch.box(x1, bottom, x2, bottom + 0.12 * plot.metre, shaded(paint, 0.82))

@@ -34,9 +34,11 @@ class Sketch:
         if corners[2] >= corners[0] and corners[3] >= corners[1]:
             self._draw.rectangle(corners, fill=colour)
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, colour: Colour, width: float = 0.5) -> None:
+    def line(
+        self, start: tuple[float, float], end: tuple[float, float], colour: Colour, width: float = 0.5
+    ) -> None:
         """Draw a line `width` pixels wide."""
-        ends = [value * SUPERSAMPLING for value in (x1, y1, x2, y2)]
+        ends = [value * SUPERSAMPLING for value in (*start, *end)]
         self._draw.line(ends, fill=colour, width=max(1, round(width * SUPERSAMPLING)))
 
     def blob(self, x: float, y: float, radius_x: float, radius_y: float, colour: Colour) -> None:

@@ -26,9 +26,10 @@ def draw_square(sketch: Sketch, view: View, generator: np.random.Generator) -> f
         hedge = shaded(LEAVES[int(generator.integers(len(LEAVES)))], 0.8)
         tall = view.metre(foot)
         sketch.box(0, foot - tall, view.width, foot, hedge)
-        for x in np.arange(0, view.width, 0.25 * tall):
-            y, size = foot - generator.uniform(0.1, 1.0) * tall, generator.uniform(0.1, 0.25) * tall
-            sketch.blob(x, y, size, size, shaded(hedge, generator.uniform(0.85, 1.3)))
+        columns = np.arange(0, view.width, 0.25 * tall)
+        table = generator.uniform((0.1, 0.1, 0.85), (1.0, 0.25, 1.3), size=(len(columns), 3)).tolist()
+        for x, (up, size, light) in zip(columns.tolist(), table, strict=True):
+            sketch.blob(x, foot - up * tall, size * tall, size * tall, shaded(hedge, light))
     return foot
 
 
@@ -45,9 +46,10 @@ def _draw_skyline(sketch: Sketch, view: View, generator: np.random.Generator) ->
         )
         sketch.box(x, top, x + width, view.horizon + 1, pale)
         step = 0.03 * view.height
-        for row in np.arange(top + 0.5 * step, view.horizon - 0.5 * step, step):
-            for column in np.arange(x + 0.4 * step, x + width - 0.6 * step, 0.8 * step):
-                sketch.box(column, row, column + 0.4 * step, row + 0.5 * step, shaded(pale, 0.82))
+        dim = shaded(pale, 0.82)
+        for row in np.arange(top + 0.5 * step, view.horizon - 0.5 * step, step).tolist():
+            for column in np.arange(x + 0.4 * step, x + width - 0.6 * step, 0.8 * step).tolist():
+                sketch.box(column, row, column + 0.4 * step, row + 0.5 * step, dim)
         x += width
 
 
@@ -57,8 +59,7 @@ def _draw_tree(sketch: Sketch, view: View, generator: np.random.Generator, foot:
     x, height = generator.uniform(0, view.width), generator.uniform(3.0, 5.0) * metre
     sketch.box(x - 0.12 * metre, base - height, x + 0.12 * metre, base, (86, 68, 52))
     leaf = LEAVES[int(generator.integers(len(LEAVES)))]
-    for _ in range(26):
-        across, up = generator.normal(0, 0.75 * metre), generator.normal(0, 0.65 * metre)
-        size = generator.uniform(0.25, 0.6) * metre
-        light = 0.9 + 0.18 * up / metre + generator.uniform(-0.12, 0.12)
-        sketch.blob(x + across, base - height - up, size, size, shaded(leaf, float(np.clip(light, 0.6, 1.4))))
+    table = generator.normal((0.0, 0.0, 0.35, 0.9), (0.75, 0.65, 0.09, 0.08), size=(36, 4)).tolist()
+    for across, up, size, light in table:
+        tone = shaded(leaf, min(1.4, max(0.6, light + 0.18 * up)))
+        sketch.blob(x + across * metre, base - height - up * metre, size * metre, 0.85 * size * metre, tone)

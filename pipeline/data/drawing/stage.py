@@ -50,8 +50,7 @@ class Stage:
 
     def add(self, parts: Sequence[Part], ground: float, is_person: bool) -> bool:
         """Add a thing if everybody then is visible enough; return whether it was added."""
-        moved = [Part((part.points + self._margin) / COARSENESS, part.colour) for part in parts]
-        whole = silhouette(moved, self._size[0], self._size[1])
+        whole = silhouette(parts, self._size[0], self._size[1], 1 / COARSENESS, self._margin)
         new = _Thing(ground, whole[self._inside], int(np.count_nonzero(whole)), is_person)
         if not is_person and np.count_nonzero(new.mask) == 0:
             return False

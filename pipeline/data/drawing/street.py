@@ -16,7 +16,7 @@ ROUGHNESS = 0.03
 """How uneven walls and ground are, as a fraction of their colour."""
 
 FOOT_SHADE, FOOT_SHADE_REACH = 0.25, 0.03
-"""How dark the edge between wall and ground is, and how far that reaches, as a fraction of the picture's height."""
+"""How dark the edge between wall and ground is, and its reach as a fraction of the picture's height."""
 
 Place = Callable[[Sketch, View, np.random.Generator], float]
 """Draws one kind of place; returns y of where its ground begins."""

@@ -25,7 +25,7 @@ _PAINTS: tuple[Colour, ...] = (
 _LEAVES: tuple[Colour, ...] = ((62, 96, 48), (84, 116, 54), (52, 82, 52), (122, 116, 50))
 
 Generator = np.random.Generator
-Prop = Callable[[Generator, float, float, float], list[Part]]
+Thing = Callable[[Generator, float, float, float], list[Part]]
 """`(generator, x, y, metre)` -> parts; x and y of the ground point, `metre` its length in pixels there."""
 
 
@@ -111,11 +111,14 @@ def _meter(generator: Generator, x: float, y: float, metre: float) -> list[Part]
 def _young_tree(generator: Generator, x: float, y: float, metre: float) -> list[Part]:
     leaf, height = _pick(generator, _LEAVES), generator.uniform(1.8, 3.0) * metre
     parts = [Part(_upright(x, y, 0.06 * metre, 0.8 * height), _WOOD)]
-    for _ in range(9):
-        shift_x, shift_y = generator.normal(0, 0.26 * metre), generator.normal(0, 0.3 * metre)
-        radius = generator.uniform(0.2, 0.42) * metre
-        blob = ellipse(x + shift_x, y - 0.8 * height + shift_y, radius, radius)
-        parts.append(Part(blob, shaded(leaf, generator.uniform(0.75, 1.2)), 0.9))
+    shifts = generator.normal(0.0, (0.26, 0.28), size=(20, 2))
+    for (across, up), radius in zip(shifts, generator.uniform(0.12, 0.3, size=20), strict=True):
+        blob = ellipse(
+            x + across * metre, y - 0.8 * height - up * metre, radius * metre, 0.85 * radius * metre
+        )
+        parts.append(
+            Part(blob, shaded(leaf, min(1.35, max(0.65, 1.0 + 0.5 * up + 0.4 * (radius - 0.2)))), 0.6)
+        )
     return parts
 
 
@@ -204,7 +207,7 @@ def _car(generator: Generator, x: float, y: float, metre: float) -> list[Part]:
     return parts
 
 
-DISTRACTORS: Mapping[str, Prop] = {
+DISTRACTORS: Mapping[str, Thing] = {
     "bin": _bin,
     "bollard": _bollard,
     "sign": _sign,
@@ -217,7 +220,7 @@ DISTRACTORS: Mapping[str, Prop] = {
 }
 """Upright things of about a person's size."""
 
-OCCLUDERS: Mapping[str, Prop] = {
+OCCLUDERS: Mapping[str, Thing] = {
     "lamp": _lamp,
     "sign": _sign,
     "planter": _planter,
@@ -228,4 +231,4 @@ OCCLUDERS: Mapping[str, Prop] = {
 }
 """Things that are put in front of people."""
 
-PROPS: Mapping[str, Prop] = {**DISTRACTORS, **OCCLUDERS}
+THINGS: Mapping[str, Thing] = {**DISTRACTORS, **OCCLUDERS}

@@ -25,7 +25,7 @@ def cast_scenes(
         people_per_scene: fewest and most.
 
     Returns:
-        For each scene the numbers of its labelled people, `0 .. identities - 1`, and `UNKNOWN` for each other.
+        For each scene the numbers of its labelled people, `0 .. identities - 1`, and `UNKNOWN` for others.
 
     Raises:
         UserError: the counts do not go together.
@@ -36,12 +36,12 @@ def cast_scenes(
         scenes = _fill(generator, places, identities, appearances)
         if scenes is not None:
             for scene, size in zip(scenes, sizes, strict=True):
-                scene += [UNKNOWN] * (size - len(scene))
+                scene.extend([UNKNOWN] * (size - len(scene)))
                 generator.shuffle(scene)
             return scenes
     raise UserError(
-        f"the synthetic data set cannot put {identities} identities into {appearances} different scenes each with "
-        f"{people_per_scene[0]} to {people_per_scene[1]} people a scene and {unlabelled} unlabelled people: "
+        f"the synthetic data set cannot put {identities} people into {appearances} different scenes "
+        f"each, of {people_per_scene[0]} to {people_per_scene[1]} people, with {unlabelled} unlabelled: "
         "ask for more identities, more unlabelled people or fewer people a scene"
     )
 

@@ -1,0 +1,38 @@
+.PHONY: repro test lint bench tune clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# DVC runs `python -m stages...` through a shell: the environment's python must come first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+repro: $(READY)  ## run what is not up to date of the pipeline, and show what was reached
+	dvc repro
+	person-search results
+
+test: $(READY)  ## run all tests
+	pytest -n 2
+
+lint: $(READY)  ## style and types
+	ruff check
+	ruff format --check
+	mypy
+
+bench: $(READY)  ## speed of evaluation and of training steps
+	python -m benchmarks.evaluation
+	python -m benchmarks.training
+
+tune: $(READY)  ## try settings of each row on validation identities
+	person-search tune
+
+clean:  ## remove the environment
+	rm -rf $(VENV)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "CPython 3.11 or newer is needed (make PYTHON=python3.11)")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)

@@ -1,0 +1,66 @@
+"""Two-step person search with the two teachers: the detector finds, the re-ID model embeds what it found.
+
+It says what the teachers reach, alone and together, by the same protocol as the students.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from pipeline.data.crops import pixels_of
+from pipeline.data.scene import FloatArray, Split
+from pipeline.data.shards import ImageShards
+from pipeline.data.transforms import plain_crop_transform
+from pipeline.embedding import embed_both_ways
+from pipeline.evaluation.detections import Detections
+from pipeline.inference import Report, SceneResult, assemble, given_boxes, picture, to_numpy
+from pipeline.models.detector import Detector
+from pipeline.models.reid import ReidModel
+from pipeline.training.devices import make_fabric
+
+
+def two_step_detections(
+    detector: Detector,
+    model: ReidModel,
+    split: Split,
+    images: ImageShards,
+    *,
+    context_threshold: float,
+    report: Report,
+) -> Detections:
+    """Detect with one network and embed with another, scene by scene.
+
+    Args:
+        detector: the teacher detector, in evaluation mode.
+        model: the re-ID teacher, in evaluation mode.
+        split: scenes and queries.
+        images: their pictures.
+        context_threshold: lowest score of the people around a query that are kept for CBGM.
+        report: progress.
+    """
+    device = make_fabric().device
+    detector, model = detector.to(device), model.to(device)
+
+    def results() -> Iterator[SceneResult]:
+        for index, given in enumerate(given_boxes(split)):
+            scene = picture(images, index, device)
+            found = detector.detect([scene])[0]
+            scored = to_numpy(torch.cat([found["boxes"], found["scores"][:, None]], dim=1))
+            embedded = to_numpy(_embed_boxes(model, scene, [*scored[:, :4], *given]))
+            yield SceneResult(scored, embedded[: len(scored)], embedded[len(scored) :])
+            report(index + 1, len(split.scenes))
+
+    return assemble(split, results(), context_threshold)
+
+
+def _embed_boxes(model: ReidModel, scene: Tensor, boxes: list[FloatArray]) -> Tensor:
+    """Embed crops of a scene `[3, H, W]` at boxes `[4]`: unit rows `[K, D]`."""
+    transform = plain_crop_transform(model.crop_height, model.crop_width)
+    crops = []
+    for box in boxes:
+        left, top, right, bottom = pixels_of(box, scene.shape[-1], scene.shape[-2])
+        crops.append(transform(scene[:, top:bottom, left:right]))
+    if not crops:
+        return torch.zeros(0, model.neck.num_features, device=scene.device)
+    return torch.nn.functional.normalize(embed_both_ways(model, torch.stack(crops)), dim=1)

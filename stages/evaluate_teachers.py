@@ -1,0 +1,49 @@
+"""Stage `evaluate_teachers`: what the two teachers reach on the test scenes, alone and as a two-step search."""
+
+import json
+from pathlib import Path
+
+from pipeline.atomic import write_atomically
+from pipeline.data.prepared import open_prepared
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.inference_options import InferenceOptions
+from pipeline.models.weights import load_detector, load_reid
+from pipeline.options import parse_options
+from pipeline.two_step import two_step_detections
+from stages.parameters import Parameters
+from stages.running import ShownProgress, say, stage
+
+PREPARED = Path("data/prepared")
+DETECTOR = Path("models/teachers/detector.safetensors")
+REID = Path("models/teachers/reid.safetensors")
+METRICS = Path("results/teachers/metrics.json")
+
+
+@stage
+def main() -> None:
+    """Score the two teachers."""
+    parameters = Parameters()
+    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
+    options = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
+    data = open_prepared(PREPARED)
+    split = data.split("test")
+    with ShownProgress("evaluate_teachers") as progress:
+        detections = two_step_detections(
+            load_detector(DETECTOR),
+            load_reid(REID),
+            split,
+            data.images("test"),
+            context_threshold=inference.context_threshold,
+            report=progress,
+        )
+    metrics = evaluate(split, detections, options, data.name)
+    write_atomically(METRICS, json.dumps(metrics, indent=2) + "\n")
+    say(
+        f"{METRICS}: detector COCO AP50 {metrics['detection']['coco_ap50']:.4f}, "
+        f"re-ID on ground-truth boxes mAP {metrics['search_ground_truth_boxes']['mAP']:.4f}, "
+        f"both together mAP {metrics['search']['mAP']:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""`check-data` tells what is there, lists everything that is missing, and never shows a traceback."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from pydantic import BaseModel, ConfigDict
+
+from commands.errors import CommandGroup
+from commands.main import main
+from pipeline.data.checks import scene_problems, split_problems
+from pipeline.data.inspection import split_counts
+from pipeline.data.releases import release_of
+from pipeline.data.scene import Galleries, Query, Scene, Split
+from pipeline.data.sources import open_data_set
+from pipeline.errors import UserError
+from tests.data_sets.trees import CASES, copy_case, jpeg, rewrite, small_cuhk, small_prw
+
+
+def _check(dataset: str, root: Path, *options: str) -> Result:
+    result = CliRunner().invoke(main, ["check-data", "--dataset", dataset, "--root", str(root), *options])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert len(result.stderr.splitlines()) <= 1 or "Usage" in result.stderr
+    return result
+
+
+@pytest.mark.parametrize("case", ["clean", "quirks"])
+@pytest.mark.parametrize(("dataset", "layout"), [("cuhk_sysu", "cuhk"), ("prw", "prw")])
+@pytest.mark.parametrize("options", [(), ("--images",)])
+def test_good_trees_pass(case: str, dataset: str, layout: str, options: tuple[str, ...]) -> None:
+    result = _check(dataset, CASES / case / layout, *options)
+    assert result.exit_code == 0 and result.stderr == ""
+    assert "a subset" in result.stdout and "Everything needed is there" in result.stdout
+    assert ("not decoded" in result.stdout) == (not options)
+
+
+def _row(result: Result, first: str) -> list[str]:
+    line = next(line for line in result.stdout.splitlines() if line.startswith(first))
+    return line.removeprefix(first).split()
+
+
+def test_the_counts() -> None:
+    result = _check("cuhk_sysu", CASES / "quirks" / "cuhk")
+    assert _row(result, "split") == [
+        "scenes",
+        "boxes",
+        "labelled",
+        "unlabelled",
+        "identities",
+        "cameras",
+        "queries",
+    ]
+    assert _row(result, "train") == ["24", "75", "32", "43", "12", "-", "-"]
+    assert _row(result, "test ") == ["60", "172", "41", "131", "10", "-", "10"]
+    assert _row(result, "test 100 (default)") == ["59", "to", "60", "2", "to", "4", "0"]
+    assert "12 boxes without width or height in Images.mat left out" in result.stdout
+    result = _check("prw", CASES / "quirks" / "prw")
+    assert _row(result, "train") == ["24", "93", "48", "45", "12", "6", "-"]
+    assert _row(result, "test cross_camera") == ["50", "4", "0"]
+
+
+def test_queries_without_a_match_are_counted(tmp_path: Path) -> None:
+    frames = {"train": {"c1s1_000001": [(1, 9, 9, 9, 9)]}, "test": {"c1s1_000003": [(7, 10, 10, 20, 40)]}}
+    result = _check("prw", small_prw(tmp_path, frames=frames))
+    assert _row(result, "test full (default)") == ["0", "0", "1"]
+
+
+def test_the_full_release_is_named_by_its_counts() -> None:
+    assert release_of({"train scenes": (5704, 5704), "queries": (2057, 2057)}) == "the full release"
+    assert release_of({"queries": (30, 2057)}).startswith("a subset")
+    assert release_of({"queries": (3000, 2057)}).startswith("another edition")
+
+
+def test_missing_pictures_are_all_counted_and_the_first_twenty_listed(tmp_path: Path) -> None:
+    root = copy_case("clean", "cuhk", tmp_path)
+    gone = sorted((root / "Image/SSM").glob("*.jpg"))[:25]
+    for path in gone:
+        path.unlink()
+    result = _check("cuhk_sysu", root)
+    assert result.exit_code == 1
+    assert result.stdout.count(".jpg is missing") == 20
+    assert "25 problems:" in result.stdout and "... and 5 more" in result.stdout
+    assert result.stderr.strip().endswith("cannot be used as it is: 25 problems")
+
+
+def test_a_missing_folder_of_pictures_is_one_problem(tmp_path: Path) -> None:
+    root = copy_case("clean", "prw", tmp_path)
+    (root / "frames").rename(root / "pictures")
+    result = _check("prw", root)
+    assert result.exit_code == 1 and "1 problem:" in result.stdout and "frames is missing" in result.stdout
+
+
+def test_cut_off_pictures_are_found_with_images(tmp_path: Path) -> None:
+    root = small_cuhk(tmp_path)
+    path = root / "Image/SSM/s4.jpg"
+    path.write_bytes(path.read_bytes()[:-30])
+    assert _check("cuhk_sysu", root).exit_code == 0
+    result = _check("cuhk_sysu", root, "--images")
+    assert result.exit_code == 1 and "s4.jpg is no JPEG image, damaged or cut off" in result.stdout
+
+
+def test_a_file_that_is_no_picture_is_found_at_once(tmp_path: Path) -> None:
+    root = small_prw(tmp_path)
+    (root / "frames/c1s1_000004.jpg").write_bytes(b"")
+    result = _check("prw", root)
+    assert (
+        result.exit_code == 1
+        and "1 problem:" in result.stdout
+        and "c1s1_000004.jpg is no JPEG" in result.stdout
+    )
+
+
+def test_boxes_outside_their_picture_are_problems_and_over_its_edge_notes(tmp_path: Path) -> None:
+    root = small_cuhk(tmp_path)
+    (root / "Image/SSM/s1.jpg").write_bytes(jpeg((45, 100)))
+    (root / "Image/SSM/s5.jpg").write_bytes(jpeg((20, 100)))
+    result = _check("cuhk_sysu", root)
+    assert result.exit_code == 1
+    assert "s1.jpg: box [50, 10, 70, 50] lies outside its image of 45 x 100" in result.stdout
+    assert "1 boxes reach over their image's edge" in result.stdout
+
+
+def test_broken_annotations_are_listed_together(tmp_path: Path) -> None:
+    root = small_prw(tmp_path)
+    (root / "annotations/c1s1_000001.jpg.mat").unlink()
+    rewrite(root / "annotations/c1s1_000003.jpg.mat", other=np.ones(3))
+    (root / "frames/c1s1_000004.jpg").unlink()
+    result = _check("prw", root)
+    assert result.exit_code == 1 and "3 problems:" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("dataset", "layout", "message"),
+    [
+        ("cuhk_sysu", "prw", "use the data set name 'prw'"),
+        ("prw", "cuhk", "use the data set name 'cuhk_sysu'"),
+    ],
+)
+def test_the_other_data_set_is_recognised(dataset: str, layout: str, message: str) -> None:
+    result = _check(dataset, CASES / "clean" / layout)
+    assert result.exit_code == 1 and result.stdout == "" and message in result.stderr
+    assert result.stderr.startswith("Error: ")
+
+
+def test_the_other_public_release(tmp_path: Path) -> None:
+    root = copy_case("clean", "cuhk", tmp_path)
+    (root / "annotation/Images.mat").unlink()
+    result = _check("cuhk_sysu", root)
+    assert result.exit_code == 1 and "the other public release of CUHK-SYSU" in result.stderr
+
+
+def test_no_such_folder_no_root_and_no_such_data_set(tmp_path: Path) -> None:
+    result = _check("prw", tmp_path / "nowhere")
+    assert result.exit_code == 1 and "does not exist" in result.stderr
+    result = CliRunner().invoke(main, ["check-data", "--dataset", "prw"])
+    assert result.exit_code == 1 and "needs a root" in result.stderr
+    assert _check("coco", tmp_path).exit_code == 2
+    with pytest.raises(UserError, match="there is no data set 'coco'"):
+        open_data_set("coco", tmp_path)
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    threshold: float
+
+
+@pytest.mark.parametrize("kind", ["user", "validation"])
+def test_errors_of_any_command_are_one_line_and_exit_code_2(kind: str) -> None:
+    @click.group(cls=CommandGroup)
+    def group() -> None:
+        """Do nothing."""
+
+    @group.command()
+    def fail() -> None:
+        if kind == "user":
+            raise UserError("two\nlines")
+        _Options.model_validate({"threshold": "high", "other": 1})
+
+    result = CliRunner().invoke(group, ["fail"])
+    assert result.exit_code == 2 and result.stdout == ""
+    expected = (
+        "Error: two lines"
+        if kind == "user"
+        else "Error: threshold: Input should be a valid number (and 1 more)"
+    )
+    assert result.stderr.strip() == expected
+
+
+def test_a_fault_of_the_program_is_not_hidden() -> None:
+    @click.group(cls=CommandGroup)
+    def group() -> None:
+        """Do nothing."""
+
+    @group.command()
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    assert isinstance(CliRunner().invoke(group, ["fail"]).exception, ZeroDivisionError)
+
+
+def test_scene_problems_name_image_and_box() -> None:
+    boxes = np.array([[0, 0, 5, 5], [3, 3, 3, 9], [0, 0, np.inf, 5], [200, 0, 210, 5]])
+    scene = Scene("a.jpg", boxes, np.array([0, -1, -1, 2]))
+    assert scene_problems(scene, 1, (100, 100)) == [
+        "a.jpg: box [0, 0, inf, 5] is not finite",
+        "a.jpg: box [3, 3, 3, 9] has no area",
+        "a.jpg: box [200, 0, 210, 5] has an id out of range",
+        "a.jpg: box [200, 0, 210, 5] lies outside its image of 100 x 100",
+    ]
+    assert len(scene_problems(Scene("a.jpg", boxes, np.array([0])), 1)) == 1
+
+
+def test_split_problems_find_what_does_not_fit_together() -> None:
+    box = np.array([0.0, 0, 5, 5])
+    scene = Scene("a.jpg", box[None], np.array([0]))
+    galleries = Galleries(
+        "none",
+        np.array([0, 1]),
+        np.array([5], dtype=np.int32),
+        np.array([0, 1]),
+        np.array([1]),
+        np.array([[1.0, 1, 1, 2]]),
+    )
+    split = Split("test", (scene, scene), ("p",), (Query(3, box, 4),), {"50": galleries}, "100")
+    problems = "\n".join(split_problems(split))
+    for what in (
+        "a.jpg stands there twice",
+        "query 1 has no scene 3",
+        "query 1 has an id out of range",
+        "a listed scene that there is not",
+        "a positive outside its query's list",
+        "positive box [1, 1, 1, 2] has no area",
+        "no gallery '100'",
+    ):
+        assert what in problems
+    good = Split("train", (scene,), ("p",))
+    assert split_problems(good) == []
+    assert split_counts(good)["labelled"] == "1"

@@ -1,0 +1,143 @@
+from dataclasses import fields, replace
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.detections_file import read_detections, write_detections
+from tests.evaluation.cases import random_case, with_ground_truth
+
+SPLIT, PLAIN = random_case(6, scenes=12)
+FULL = with_ground_truth(SPLIT, PLAIN, np.random.default_rng(0))
+
+
+def arrays(detections):
+    named = {item.name: getattr(detections, item.name) for item in fields(Detections)}
+    return {name: array for name, array in named.items() if array is not None}
+
+
+def same(left, right):
+    assert arrays(left).keys() == arrays(right).keys()
+    for name, array in arrays(left).items():
+        other = arrays(right)[name]
+        assert np.array_equal(array, other), name
+        assert array.dtype == other.dtype, name
+
+
+@pytest.mark.parametrize("detections", [PLAIN, FULL, random_case(6, empty=1.1)[1]])
+def test_hdf5_and_npz_give_back_what_was_written(tmp_path, detections):
+    write_detections(detections, tmp_path / "d.h5")
+    np.savez(tmp_path / "d.npz", **arrays(detections))
+    same(read_detections(tmp_path / "d.h5"), detections)
+    same(read_detections(tmp_path / "d.npz"), detections)
+
+
+def test_names_outside_ascii_survive(tmp_path):
+    names = np.array([f"straße-{i}.jpg" for i in range(12)])
+    detections = replace(PLAIN, gallery_names=names)
+    write_detections(detections, tmp_path / "d.h5")
+    assert read_detections(tmp_path / "d.h5").gallery_names.tolist() == names.tolist()
+
+
+def test_the_same_detections_give_the_same_bytes_and_nothing_else_is_left(tmp_path):
+    write_detections(FULL, tmp_path / "one" / "a.h5")
+    write_detections(FULL, tmp_path / "one" / "b.h5")
+    one, two = (tmp_path / "one" / name for name in ("a.h5", "b.h5"))
+    assert one.read_bytes() == two.read_bytes()
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["a.h5", "b.h5"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "d.h5"
+    write_detections(PLAIN, path)
+    before = path.read_bytes()
+
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(h5py.File, "create_dataset", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_detections(FULL, path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["d.h5"]
+
+
+def test_every_chunk_has_a_checksum_and_damage_is_noticed(tmp_path):
+    path = tmp_path / "d.h5"
+    write_detections(PLAIN, path)
+    with h5py.File(path) as file:
+        assert all(file[name].fletcher32 for name in file)
+        chunk = file["gallery_feats"].id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset + 5] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        read_detections(path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_a_missing_array_is_named(tmp_path, suffix):
+    path = tmp_path / f"d{suffix}"
+    some = {name: array for name, array in arrays(PLAIN).items() if name != "gallery_feats"}
+    if suffix == ".npz":
+        np.savez(path, **some)
+    else:
+        write_detections(PLAIN, path)
+        with h5py.File(path, "a") as file:
+            del file["gallery_feats"]
+    with pytest.raises(UserError, match=rf"d\{suffix}: lacks gallery_feats"):
+        read_detections(path)
+
+
+def test_a_wrong_array_is_told_with_the_files_name(tmp_path):
+    np.savez(tmp_path / "d.npz", **{**arrays(PLAIN), "gallery_counts": PLAIN.gallery_counts + 1})
+    with pytest.raises(UserError, match=r"d\.npz: detections: gallery_counts add up to"):
+        read_detections(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize("name", ["d.npz", "d.h5", "d.txt"])
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04broken"])
+def test_files_of_another_kind(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match="not a readable"):
+        read_detections(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_truncated_files(tmp_path, suffix):
+    path = tmp_path / f"d{suffix}"
+    np.savez(path, **arrays(PLAIN)) if suffix == ".npz" else write_detections(PLAIN, path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match="not a readable"):
+        read_detections(path)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    objects = np.array([{"a": 1}] * 12, dtype=object)
+    np.savez(tmp_path / "d.npz", **{**arrays(PLAIN), "gallery_names": objects})
+    with pytest.raises(UserError, match="plain arrays"):
+        read_detections(tmp_path / "d.npz")
+
+
+def test_one_bare_array(tmp_path):
+    with (tmp_path / "d.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(UserError, match="one bare array"):
+        read_detections(tmp_path / "d.npz")
+
+
+def test_another_format_version(tmp_path):
+    write_detections(PLAIN, tmp_path / "d.h5")
+    with h5py.File(tmp_path / "d.h5", "a") as file:
+        file.attrs["format_version"] = 9
+    with pytest.raises(UserError, match="format_version is 9"):
+        read_detections(tmp_path / "d.h5")
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        read_detections(tmp_path / "absent.npz")
+    with pytest.raises(UserError, match="no such file"):
+        read_detections(tmp_path)
