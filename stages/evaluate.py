@@ -13,6 +13,7 @@ from pipeline.options import parse_options
 from stages.parameters import Parameters
 from stages.running import say, stage
 
+PARAMS = ("evaluate",)
 PREPARED = Path("data/prepared")
 
 
@@ -20,7 +21,7 @@ PREPARED = Path("data/prepared")
 @click.option("--row", required=True, help="Which student's detections to score.")
 def main(row: str) -> None:
     """Score a student's detections."""
-    parameters = Parameters()
+    parameters = Parameters(PARAMS)
     options = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
     data = open_prepared(PREPARED)
     detections = read_detections(Path(f"results/{row}/detections.h5"))

@@ -1,11 +1,10 @@
-"""Stage `evaluate_teachers`: what the two teachers reach on the test scenes, alone and as a two-step search."""
+"""Stage `evaluate_teachers`: what the teachers reach on the test scenes, alone and as a two-step search."""
 
-import json
 from pathlib import Path
 
 from pipeline.atomic import write_atomically
 from pipeline.data.prepared import open_prepared
-from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
 from pipeline.inference_options import InferenceOptions
 from pipeline.models.weights import load_detector, load_reid
 from pipeline.options import parse_options
@@ -13,6 +12,7 @@ from pipeline.two_step import two_step_detections
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage
 
+PARAMS = ("infer", "evaluate")
 PREPARED = Path("data/prepared")
 DETECTOR = Path("models/teachers/detector.safetensors")
 REID = Path("models/teachers/reid.safetensors")
@@ -22,7 +22,7 @@ METRICS = Path("results/teachers/metrics.json")
 @stage
 def main() -> None:
     """Score the two teachers."""
-    parameters = Parameters()
+    parameters = Parameters(PARAMS)
     inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
     options = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
     data = open_prepared(PREPARED)
@@ -37,7 +37,7 @@ def main() -> None:
             report=progress,
         )
     metrics = evaluate(split, detections, options, data.name)
-    write_atomically(METRICS, json.dumps(metrics, indent=2) + "\n")
+    write_atomically(METRICS, metrics_text(metrics))
     say(
         f"{METRICS}: detector COCO AP50 {metrics['detection']['coco_ap50']:.4f}, "
         f"re-ID on ground-truth boxes mAP {metrics['search_ground_truth_boxes']['mAP']:.4f}, "

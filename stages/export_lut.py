@@ -13,6 +13,7 @@ from pipeline.options import Options, parse_options
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage
 
+PARAMS = ("export_lut",)
 PREPARED = Path("data/prepared")
 CROPS = Path("data/crops")
 TEACHER = Path("models/teachers/reid.safetensors")
@@ -29,7 +30,7 @@ class ExportOptions(Options):
 @stage
 def main() -> None:
     """Write the look-up table of ID features."""
-    parameters = Parameters()
+    parameters = Parameters(PARAMS)
     options = parse_options(ExportOptions, parameters.section("export_lut"), parameters.where("export_lut"))
     data, crops = open_prepared(PREPARED), open_prepared(CROPS)
     with ShownProgress("export_lut") as progress:

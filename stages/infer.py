@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from pipeline.data.prepared import open_prepared
 from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference import search_detections
@@ -12,6 +13,7 @@ from pipeline.options import parse_options
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage
 
+PARAMS = ("infer",)
 PREPARED = Path("data/prepared")
 
 
@@ -19,7 +21,7 @@ PREPARED = Path("data/prepared")
 @click.option("--row", required=True, help="Which student to run.")
 def main(row: str) -> None:
     """Run a student over the test scenes."""
-    parameters = Parameters()
+    parameters = Parameters(PARAMS)
     options = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
     data = open_prepared(PREPARED)
     network = load_student(Path(f"models/students/{row}.safetensors"))

@@ -12,6 +12,7 @@ from pipeline.options import Options, parse_options
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage
 
+PARAMS = ("dataset",)
 PREPARED = Path("data/prepared")
 
 
@@ -32,7 +33,7 @@ class DataSetOptions(Options):
 @stage
 def main() -> None:
     """Pack the data set into shards."""
-    parameters = Parameters()
+    parameters = Parameters(PARAMS)
     options = parse_options(DataSetOptions, parameters.section("dataset"), parameters.where("dataset"))
     with ShownProgress("prepare") as progress:
         data = prepare(_open(options), PREPARED, progress)

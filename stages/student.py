@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.models.person_search import PersonSearchNetwork
-from pipeline.models.weights import save_weights
+from pipeline.models.saving import save_weights
 from pipeline.options import merged, parse_options
 from pipeline.training.history import write_history
 from pipeline.training.loop import Row

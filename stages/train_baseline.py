@@ -7,13 +7,14 @@ from stages.parameters import Parameters
 from stages.running import ShownProgress, stage
 from stages.student import PREPARED, student_options, write_student
 
+PARAMS = ("train_student", "students.baseline")
 ROW = "baseline"
 
 
 @stage
 def main() -> None:
     """Train the student without a teacher."""
-    options = student_options(Parameters(), "train_student", "students.baseline")
+    options = student_options(Parameters(PARAMS), "train_student", "students.baseline")
     if options.identity.needs_table:
         raise UserError(
             f"params.yaml: students.baseline: target '{options.identity.target}' needs a teacher; "

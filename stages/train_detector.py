@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from pipeline.data.prepared import open_prepared
-from pipeline.models.weights import save_weights
+from pipeline.models.saving import save_weights
 from pipeline.options import parse_options
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from pipeline.training.history import write_history
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage
 
+PARAMS = ("train_detector",)
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/teachers/detector.safetensors")
 CURVES = Path("results/teachers/detector_training.tsv")
@@ -18,7 +19,7 @@ CURVES = Path("results/teachers/detector_training.tsv")
 @stage
 def main() -> None:
     """Train the teacher detector."""
-    parameters = Parameters()
+    parameters = Parameters(PARAMS)
     options = parse_options(
         DetectorTrainingOptions, parameters.section("train_detector"), parameters.where("train_detector")
     )

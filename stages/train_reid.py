@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from pipeline.data.prepared import open_prepared
-from pipeline.models.weights import save_weights
+from pipeline.models.saving import save_weights
 from pipeline.options import parse_options
 from pipeline.training.history import write_history
 from pipeline.training.reid import ReidTrainingOptions, train_reid
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage
 
+PARAMS = ("train_reid",)
 CROPS = Path("data/crops")
 WEIGHTS = Path("models/teachers/reid.safetensors")
 CURVES = Path("results/teachers/reid_training.tsv")
@@ -18,7 +19,7 @@ CURVES = Path("results/teachers/reid_training.tsv")
 @stage
 def main() -> None:
     """Train the re-identification teacher."""
-    parameters = Parameters()
+    parameters = Parameters(PARAMS)
     options = parse_options(
         ReidTrainingOptions, parameters.section("train_reid"), parameters.where("train_reid")
     )

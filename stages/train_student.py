@@ -12,6 +12,7 @@ from stages.parameters import Parameters
 from stages.running import ShownProgress, stage
 from stages.student import PREPARED, student_options, write_student
 
+PARAMS = ("train_student", "students.{row}")
 TABLE = Path("artifacts/id_lut.h5")
 
 
@@ -19,7 +20,7 @@ TABLE = Path("artifacts/id_lut.h5")
 @click.option("--row", required=True, help="Which entry of `students` in params.yaml to train.")
 def main(row: str) -> None:
     """Train a distilled student. Only the table is read, never the re-ID teacher."""
-    options = student_options(Parameters(), "train_student", f"students.{row}")
+    options = student_options(Parameters(PARAMS, row=row), "train_student", f"students.{row}")
     data = open_prepared(PREPARED)
     table = read_lookup_table(TABLE)
     identities = data.manifest["splits"]["train"]["counts"]["identities"]

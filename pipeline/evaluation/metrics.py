@@ -21,6 +21,7 @@ from pipeline.evaluation.scene_boxes import (
     missing_scenes,
 )
 from pipeline.evaluation.search import Duplicates, search_metrics
+from pipeline.evaluation.whole_pixels import WHOLE_PIXEL_DATA_SETS, in_whole_pixels
 from pipeline.options import Options
 
 CROSS_CAMERA = "cross_camera"
@@ -81,6 +82,9 @@ def evaluate(
         UserError: the detections are of other images or queries, a gallery is asked for that the data set
             does not have, or CBGM without context.
     """
+    whole_pixels = dataset in WHOLE_PIXEL_DATA_SETS
+    if whole_pixels:
+        split = in_whole_pixels(split)
     check_queries(split, detections)
     cbgm = _cbgm_of(options.cbgm, dataset)
     if cbgm is not None:
@@ -120,6 +124,7 @@ def evaluate(
             "gallery": default,
             "detection_threshold": options.detection_threshold,
             "search_threshold": options.search_threshold,
+            "ground_truth_in_whole_pixels": whole_pixels,
             "duplicates": options.duplicates,
             "cbgm": cbgm.model_dump() if cbgm else None,
             "counts": {

@@ -80,7 +80,7 @@ def search_metrics(
     scene_of = found.scene_of
     context = offsets_of(detections.query_counts) if detections.query_counts is not None else None
     results: dict[str, list[QueryResult]] = {name: [] for name in galleries}
-    for index, similarity in enumerate(_similarities(detections.query_feats, found.feats)):
+    for index, similarity in enumerate(similarities(detections.query_feats, found.feats)):
         for name, protocol in galleries.items():
             gallery = protocol.of_query(index, split.queries[index].scene, cameras)
             times = np.bincount(gallery.scenes, minlength=len(split.scenes))
@@ -116,12 +116,7 @@ def search_one(
         scene_of: `[N]` the scene of each box.
         duplicates: see `search_metrics`.
     """
-    positives, first = np.unique(gallery.positives, return_index=True)
-    boxes, scenes = gallery.boxes[first], gallery.scenes[positives]
-    matches = len(positives)
-    if duplicates == "once" and (times[scenes] > 1).any():
-        places = np.array([np.flatnonzero(gallery.scenes == scene)[0] for scene in scenes])
-        boxes, scenes = boxes[places == positives], scenes[places == positives]
+    boxes, scenes, matches = person_in(gallery, times, duplicates)
     true_scores = _true_positive_scores(similarity, boxes, scenes, found)
     if not len(true_scores):
         return QueryResult(0.0, UNRANKED, matches)
@@ -136,11 +131,33 @@ def search_one(
     return QueryResult(ap, rank, matches)
 
 
-def _true_positive_scores(similarity: Array, boxes: FloatArray, scenes: IntArray, found: SceneBoxes) -> Array:
-    """Return the similarity of the true positive in each scene that has one, `[T]` with `T <= P`.
+def person_in(
+    gallery: Gallery, times: IntArray, duplicates: Duplicates
+) -> tuple[FloatArray, IntArray, int]:
+    """Return where one query's person is to be found.
 
     Args:
-        similarity: `[N]`.
+        gallery: the query's gallery.
+        times: `[S]` how often the gallery lists each scene.
+        duplicates: see `search_metrics`.
+
+    Returns:
+        `[P, 4]` the person's boxes, `[P]` their scenes, and how many gallery images hold the person; those
+        are more than P where the gallery repeats an image that counts once.
+    """
+    positives, first = np.unique(gallery.positives, return_index=True)
+    boxes, scenes = gallery.boxes[first], gallery.scenes[positives]
+    matches = len(positives)
+    if duplicates == "once" and (times[scenes] > 1).any():
+        places = np.array([np.flatnonzero(gallery.scenes == scene)[0] for scene in scenes])
+        boxes, scenes = boxes[places == positives], scenes[places == positives]
+    return boxes, scenes, matches
+
+
+def boxes_on_person(boxes: FloatArray, scenes: IntArray, found: SceneBoxes) -> tuple[IntArray, IntArray]:
+    """Return `[K]` rows of `found` that overlap the person enough, and `[K]` which of the P boxes they overlap.
+
+    Args:
         boxes: `[P, 4]` the person's box in each scene that holds the person.
         scenes: `[P]` these scenes.
         found: the boxes of every scene.
@@ -152,12 +169,18 @@ def _true_positive_scores(similarity: Array, boxes: FloatArray, scenes: IntArray
     rows = segment_rows(found.offsets[scenes], lengths)
     person = np.repeat(np.arange(len(scenes)), lengths)
     enough = paired_iou(found.boxes[rows], boxes[person]) >= needed[person]
+    return rows[enough], person[enough]
+
+
+def _true_positive_scores(similarity: Array, boxes: FloatArray, scenes: IntArray, found: SceneBoxes) -> Array:
+    """Return the similarity of the true positive in each scene that has one, `[T]` with `T <= P`."""
+    rows, person = boxes_on_person(boxes, scenes, found)
     best = np.full(len(scenes), -np.inf, dtype=similarity.dtype)
-    np.maximum.at(best, person[enough], similarity[rows[enough]])
+    np.maximum.at(best, person, similarity[rows])
     return best[best > -np.inf]
 
 
-def _similarities(queries: Array, feats: Array) -> Iterator[Array]:
+def similarities(queries: Array, feats: Array) -> Iterator[Array]:
     """Yield `[N]` dot products of each query with all boxes.
 
     They are summed in float64 and then rounded to the features' own width, so that equal features have equal

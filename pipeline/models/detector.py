@@ -16,10 +16,9 @@ from torchvision.ops import MultiScaleRoIAlign
 from pipeline.data.ground_truth import Target
 from pipeline.data.scene import UNLABELLED
 from pipeline.models.backbones import BackboneOptions, build_backbone
+from pipeline.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from pipeline.options import Options
 
-IMAGENET_MEAN = [0.485, 0.456, 0.406]
-IMAGENET_STD = [0.229, 0.224, 0.225]
 BACKGROUND_AND_PERSON = 2
 FEATURE_LEVEL = "0"
 

@@ -1,4 +1,4 @@
-"""Which normalisation layer a network is built with."""
+"""How pictures and features are normalised: mean and spread of ImageNet's pixels, and layers by name."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -8,6 +8,9 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 Normalisation = Literal["batch", "frozen_batch", "group"]
 
+IMAGENET_MEAN = [0.485, 0.456, 0.406]
+"""Of red, green and blue, 0..1, as torchvision's pretrained networks expect."""
+IMAGENET_STD = [0.229, 0.224, 0.225]
 CHANNELS_PER_GROUP = 8
 
 

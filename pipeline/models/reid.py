@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.models.backbones import BackboneOptions, build_backbone
-from pipeline.models.detector import IMAGENET_MEAN, IMAGENET_STD
+from pipeline.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from pipeline.options import Options
 
 

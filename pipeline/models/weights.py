@@ -1,50 +1,27 @@
-"""Weight files: safetensors, with the architecture as JSON metadata, so that a file loads by itself."""
+"""Reading weight files: a file says which network it holds, and loads without params.yaml."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
-from pipeline.atomic import write_atomically
 from pipeline.errors import UserError
 from pipeline.models.detector import Detector, DetectorOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 from pipeline.models.reid import ReidModel, ReidOptions
+from pipeline.models.saving import FORMAT_VERSION, METADATA, Kind, save_weights
 from pipeline.options import Options, parse_options
 
-FORMAT_VERSION = "1"
-Kind = Literal["detector", "reid", "person_search"]
+__all__ = ["load_detector", "load_reid", "load_student", "load_weights", "save_weights"]
 
 _CONSTRUCTORS: dict[str, tuple[type[Options], type[nn.Module]]] = {
     "detector": (DetectorOptions, Detector),
     "reid": (ReidOptions, ReidModel),
     "person_search": (PersonSearchOptions, PersonSearchNetwork),
 }
-
-
-def save_weights(path: Path, kind: Kind, options: Options, state: Mapping[str, Tensor]) -> None:
-    """Write weights, beside first and then in place.
-
-    Args:
-        path: the file to make.
-        kind: which network it is.
-        options: the options that the network was built with.
-        state: its state dict; copied to the CPU.
-    """
-    architecture = options.model_dump(mode="json")
-    architecture["backbone"]["weights"] = "none"
-    tensors = {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
-    metadata = {
-        "format_version": FORMAT_VERSION,
-        "kind": kind,
-        "architecture": json.dumps(architecture, sort_keys=True),
-    }
-    write_atomically(path, save(tensors, _in_one_entry(metadata)))
 
 
 def load_weights(path: Path, kind: Kind) -> nn.Module:
@@ -57,7 +34,7 @@ def load_weights(path: Path, kind: Kind) -> nn.Module:
         raise UserError(f"no weight file at {path}; run `dvc repro` or `dvc pull` first")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("person_search", "{}"))
+            metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(
@@ -90,8 +67,3 @@ def load_reid(path: Path) -> ReidModel:
 def load_student(path: Path) -> PersonSearchNetwork:
     """Load a person-search network; see `load_weights`."""
     return cast(PersonSearchNetwork, load_weights(path, "person_search"))
-
-
-def _in_one_entry(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Put all metadata in one entry: safetensors writes several in an order that changes from run to run."""
-    return {"person_search": json.dumps(metadata, sort_keys=True)}

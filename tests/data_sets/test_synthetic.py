@@ -19,12 +19,15 @@ from pipeline.data.drawing.appearance import (
     draw_bases,
     draw_family,
 )
+from pipeline.data.drawing.camera import view_of
 from pipeline.data.drawing.figure import Stand, mannequin_parts, person_parts
 from pipeline.data.drawing.painter import Light, paint, silhouette
 from pipeline.data.drawing.palette import COLOURS, MANNEQUIN_COLOURS, kind_and_colour
 from pipeline.data.drawing.pose import draw_pose
 from pipeline.data.drawing.shapes import bounds
+from pipeline.data.drawing.sketch import Sketch
 from pipeline.data.drawing.stage import Stage
+from pipeline.data.drawing.street import PLACES, Place
 from pipeline.data.drawing.things import THINGS
 from pipeline.data.scene import UNLABELLED, Split
 from pipeline.data.synthetic import SPLITS, Synthetic
@@ -319,6 +322,18 @@ def test_a_mannequin_has_one_colour() -> None:
 def test_things_stand_on_their_place(kind: str) -> None:
     x1, y1, x2, y2 = bounds(THINGS[kind](np.random.default_rng(0), 100.0, 150.0, 30.0))
     assert x1 < 100 < x2 and y1 < 150 and abs(y2 - 150) < 5
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_places_draw_whatever_the_dice_say(place: Place) -> None:
+    view = view_of(1, 72, 48, (0.23, 0.645))
+    for seed in range(150):
+        sketch = Sketch(view.width, view.height)
+        foot = place(sketch, view, np.random.default_rng(seed))
+        assert view.horizon < foot <= view.farthest
+        pixels = np.asarray(sketch.finished())
+        # Black is what nothing was drawn on.
+        assert pixels.max(axis=2).min() > 0
 
 
 def test_things_beyond_the_picture_leave_it_alone() -> None:

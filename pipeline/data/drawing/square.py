@@ -60,6 +60,7 @@ def _draw_tree(sketch: Sketch, view: View, generator: np.random.Generator, foot:
     sketch.box(x - 0.12 * metre, base - height, x + 0.12 * metre, base, (86, 68, 52))
     leaf = LEAVES[int(generator.integers(len(LEAVES)))]
     table = generator.normal((0.0, 0.0, 0.35, 0.9), (0.75, 0.65, 0.09, 0.08), size=(36, 4)).tolist()
-    for across, up, size, light in table:
+    for across, up, spread, light in table:
+        size = max(0.1, spread)
         tone = shaded(leaf, min(1.4, max(0.6, light + 0.18 * up)))
         sketch.blob(x + across * metre, base - height - up * metre, size * metre, 0.85 * size * metre, tone)

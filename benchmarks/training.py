@@ -1,0 +1,107 @@
+"""What a training step costs: the distilled student's beside the baseline's, in one run.
+
+Run as `python -m benchmarks.training`. Both students are the ones of params.yaml, on the same generated
+scenes; steps of the two are taken in turn, so that a slow moment of the machine hits both alike. The table
+is random: its rows cost the same whatever they hold.
+"""
+
+import statistics
+import time
+
+import click
+import torch
+from torch.nn import functional
+
+from pipeline.data.ground_truth import PERSON
+from pipeline.data.loading import SceneBatch
+from pipeline.losses.targets import build_identity_loss
+from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.reid import ReidModel
+from pipeline.training.devices import seed_everything
+from pipeline.training.optimisation import build_optimizer
+from pipeline.training.student import StudentOptions, StudentTask
+from stages.parameters import Parameters
+from stages.student import student_options
+
+ROWS = ("baseline", "kd_lut")
+IDENTITIES = 240
+PEOPLE = 5
+ALLOWED_RATIO = 1.02
+WARM_UP = 5
+
+
+@click.command()
+@click.option("--steps", default=60, show_default=True, help="Counted steps of each student.")
+@click.option("--threads", default=1, show_default=True, help="Threads of the network.")
+def main(steps: int, threads: int) -> None:
+    """Time training steps of the baseline and the distilled student in turn."""
+    torch.set_num_threads(threads)
+    timers = {row: _Student(row) for row in ROWS}
+    batches = [_batch(timers["baseline"].options, seed) for seed in range(4)]
+    times: dict[str, list[float]] = {row: [] for row in ROWS}
+    for step in range(WARM_UP + steps):
+        order = ROWS if step % 2 else ROWS[::-1]
+        for row in order:
+            seconds = timers[row].step(batches[step % len(batches)])
+            if step >= WARM_UP:
+                times[row].append(seconds)
+    for row in ROWS:
+        click.echo(f"{row}: {1000 * statistics.median(times[row]):.1f} ms a step (median of {steps})")
+    pairs = [distilled / plain for distilled, plain in zip(times["kd_lut"], times["baseline"], strict=True)]
+    click.echo(
+        f"kd_lut / baseline: {statistics.median(pairs):.3f} (median of pairs; allowed {ALLOWED_RATIO})"
+    )
+    loaded = any(isinstance(module, ReidModel) for module in timers["kd_lut"].modules())
+    click.echo(f"re-ID teacher loaded in the distilled step: {'yes' if loaded else 'no'}")
+
+
+class _Student:
+    """A student of params.yaml with its target and optimiser."""
+
+    def __init__(self, row: str) -> None:
+        parameters = Parameters(("train_student", "students.{row}"), row=row)
+        self.options = student_options(parameters, "train_student", f"students.{row}")
+        seed_everything(self.options.seed)
+        network = PersonSearchNetwork(self.options.network).train()
+        dim = self.options.network.embedding_dim
+        table = functional.normalize(torch.randn(IDENTITIES, dim), dim=1)
+        self.task = StudentTask(network, build_identity_loss(self.options.identity, IDENTITIES, dim, table))
+        self.optimizer = build_optimizer([network], self.options.training)
+
+    def modules(self) -> list[torch.nn.Module]:
+        """Return every module that a step touches."""
+        return [*self.task.network.modules(), *self.task.identity_loss.modules()]
+
+    def step(self, batch: SceneBatch) -> float:
+        """Take one step; return its seconds."""
+        torch.manual_seed(0)
+        start = time.perf_counter()
+        losses = self.task.losses(batch)
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.task.after_step()
+        return time.perf_counter() - start
+
+
+def _batch(options: StudentOptions, seed: int) -> SceneBatch:
+    generator = torch.Generator().manual_seed(seed)
+    height, width = options.network.short_side, options.network.long_side
+    images, targets = [], []
+    for _ in range(options.training.batch_size):
+        images.append(torch.rand(3, height, width, generator=generator))
+        tall = height * (0.25 + 0.4 * torch.rand(PEOPLE, 1, generator=generator))
+        size = torch.cat([0.45 * tall, tall], dim=1)
+        corner = torch.rand(PEOPLE, 2, generator=generator) * (torch.tensor([width, height]) - size)
+        targets.append(
+            {
+                "boxes": torch.cat([corner, corner + size], dim=1),
+                "labels": torch.full((PEOPLE,), PERSON),
+                "person_ids": torch.randint(-1, IDENTITIES, (PEOPLE,), generator=generator),
+            }
+        )
+    return SceneBatch(images, targets)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""`person-search tune`: try settings of each row on validation identities, by the same budget."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+import yaml
+
+from pipeline.atomic import write_atomically
+from pipeline.data.prepared import PreparedDataSet, open_prepared
+from pipeline.errors import UserError
+from pipeline.evaluation.metrics import EvaluationOptions
+from pipeline.inference_options import InferenceOptions
+from pipeline.lookup_table import read_lookup_table
+from pipeline.options import merged, parse_options
+from pipeline.training.student import StudentOptions
+from pipeline.tuning import VALIDATION, try_settings
+from stages.parameters import Parameters
+from stages.running import ShownProgress
+
+PREPARED = Path("data/prepared")
+TABLE = Path("artifacts/id_lut.h5")
+COMMON_SECTIONS = ("train_student", "infer", "evaluate")
+
+
+@click.command()
+@click.option(
+    "--tries", type=click.Path(path_type=Path), default=Path("tuning/tries.yaml"), show_default=True
+)
+@click.option("--results", type=click.Path(path_type=Path), default=Path("tuning/results"), show_default=True)
+@click.option("--row", "rows", multiple=True, help="Only this row; may be given several times.")
+def tune(tries: Path, results: Path, rows: tuple[str, ...]) -> None:
+    """Try the settings listed in TRIES for each row and write what they reach on validation identities.
+
+    Every row must list the same number of tries. A try that RESULTS already holds, from the same data and
+    the same settings, is not run again. Nothing is changed in params.yaml: that is for a person to do.
+    """
+    wanted = _read_tries(tries)
+    data = open_prepared(PREPARED)
+    if not data.has(VALIDATION):
+        raise UserError(f"data set '{data.name}' has no validation split to tune on")
+    for row in rows or tuple(wanted):
+        if row not in wanted:
+            raise UserError(f"{tries}: no row '{row}'; it has {', '.join(wanted)}")
+        _tune_row(row, wanted[row], data, results / f"{row}.json")
+
+
+def _read_tries(path: Path) -> dict[str, list[dict[str, Any]]]:
+    if not path.is_file():
+        raise UserError(f"no {path}; it lists for each row the settings to try")
+    wanted = yaml.safe_load(path.read_text())
+    if not isinstance(wanted, dict) or not all(isinstance(tries, list) for tries in wanted.values()):
+        raise UserError(f"{path} must hold a list of settings for each row")
+    budgets = {row: len(tries) for row, tries in wanted.items()}
+    if len(set(budgets.values())) > 1:
+        raise UserError(
+            f"{path}: rows have different budgets ({budgets}); a fair comparison needs equal ones"
+        )
+    return wanted
+
+
+def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out: Path) -> None:
+    parameters = Parameters((*COMMON_SECTIONS, "students.{row}"), row=row)
+    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
+    evaluation = parse_options(
+        EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate")
+    )
+    common = merged(parameters.section("train_student"), parameters.section(f"students.{row}"))
+    known = json.loads(out.read_text())["tries"] if out.is_file() else []
+    done = []
+    for number, settings in enumerate(tries, start=1):
+        where = f"try {number} of {row}"
+        options = parse_options(StudentOptions, merged(common, settings), where)
+        table = read_lookup_table(TABLE) if options.identity.needs_table else None
+        inputs = {
+            "dataset_sha256": data.sha256,
+            "teacher_sha256": table.teacher_sha256 if table else None,
+            "options": options.model_dump(mode="json"),
+        }
+        entry = next((entry for entry in known if entry["inputs"] == inputs), None)
+        if entry is None:
+            rows = torch.from_numpy(table.features) if table else None
+            with (
+                ShownProgress(f"{where}: training") as training,
+                ShownProgress(f"{where}: inference") as running,
+            ):
+                outcome = try_settings(data, options, rows, inference, evaluation, training, running)
+            entry = {"settings": settings, "validation": outcome.as_dict(), "inputs": inputs}
+        done.append(entry)
+        kept = done + [old for old in known if old not in done]
+        write_atomically(out, json.dumps({"row": row, "tries": kept}, indent=2) + "\n")
+        click.echo(f"{where}: {json.dumps(settings)} -> {json.dumps(entry['validation'])}")
+    best = max(done, key=lambda entry: float(entry["validation"]["search_mAP"]))
+    click.echo(f"best of {row}: {json.dumps(best['settings'])} -> {json.dumps(best['validation'])}")

@@ -1,0 +1,103 @@
+"""One query's search box by box: the ranking that `search.py` sums up in numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.data.scene import FloatArray, IntArray, Split
+from pipeline.errors import UserError
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.scene_boxes import SceneBoxes, check_queries, detected_boxes
+from pipeline.evaluation.search import (
+    Array,
+    QueryResult,
+    boxes_on_person,
+    person_in,
+    search_one,
+    similarities,
+)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One box of the gallery, as a query ranks it.
+
+    Attributes:
+        scene: index into the split's scenes.
+        box: `[4]` pixels.
+        similarity: dot product with the query's feature.
+        correct: whether it is the true positive of its scene. Another box on the same person is not.
+    """
+
+    scene: int
+    box: FloatArray
+    similarity: float
+    correct: bool
+
+
+def ranked_hits(
+    split: Split,
+    detections: Detections,
+    query: int,
+    gallery: str,
+    *,
+    search_threshold: float,
+    top: int | None = None,
+) -> list[Hit]:
+    """Return the boxes of a query's gallery by falling similarity (the counting of `search_metrics`).
+
+    In a scene that holds the person, the most similar box with enough overlap is the one true positive, the
+    first one among equals. Among boxes of one similarity the false ones stand first, so the place of the
+    first correct hit is the rank that top-k looks at. A scene that the gallery lists twice is ranked once;
+    similarities are plain, without CBGM.
+
+    Args:
+        split: scenes, queries and galleries.
+        detections: boxes and features of a model.
+        query: position in the split's queries.
+        gallery: name of the split's gallery to search.
+        search_threshold: boxes with score >= this are searched; 0 .. 1.
+        top: how many hits to return; None for all.
+
+    Raises:
+        UserError: the detections are of other images or queries, or there is no such gallery or query.
+    """
+    found, similarity, scenes = _searched(split, detections, query, gallery, search_threshold)
+    listed = split.galleries[gallery].of_query(query, split.queries[query].scene, split.cameras)
+    times = np.bincount(listed.scenes, minlength=len(split.scenes))
+    correct = np.zeros(len(similarity), dtype=bool)
+    boxes, holding, _ = person_in(listed, times, "once")
+    rows, person = boxes_on_person(boxes, holding, found)
+    by_similarity = np.lexsort((rows, -similarity[rows], person))
+    _, first = np.unique(person[by_similarity], return_index=True)
+    correct[rows[by_similarity][first]] = True
+    searched = np.flatnonzero(times[scenes] > 0)
+    order = searched[np.lexsort((searched, correct[searched], -similarity[searched]))][:top]
+    return [
+        Hit(int(scenes[row]), found.boxes[row].astype(np.float64), float(similarity[row]), bool(correct[row]))
+        for row in order
+    ]
+
+
+def query_result(
+    split: Split, detections: Detections, query: int, gallery: str, *, search_threshold: float
+) -> QueryResult:
+    """Return one query's average precision, rank and number of matches; arguments as in `ranked_hits`."""
+    found, similarity, scenes = _searched(split, detections, query, gallery, search_threshold)
+    listed = split.galleries[gallery].of_query(query, split.queries[query].scene, split.cameras)
+    times = np.bincount(listed.scenes, minlength=len(split.scenes))
+    return search_one(similarity, listed, found, times=times, scene_of=scenes, duplicates="once")
+
+
+def _searched(
+    split: Split, detections: Detections, query: int, gallery: str, threshold: float
+) -> tuple[SceneBoxes, Array, IntArray]:
+    """Return all boxes above the threshold, `[N]` their similarity to the query, and `[N]` their scenes."""
+    check_queries(split, detections)
+    if gallery not in split.galleries:
+        raise UserError(f"no gallery '{gallery}'; the data set has {', '.join(split.galleries)}")
+    if not 0 <= query < len(split.queries):
+        raise UserError(f"no query {query}; the data set has {len(split.queries)}, counted from 0")
+    found = detected_boxes(split, detections).above(threshold)
+    similarity = next(similarities(detections.query_feats[query : query + 1], found.feats))
+    return found, similarity, found.scene_of

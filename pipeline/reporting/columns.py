@@ -1,0 +1,28 @@
+"""Reading the tables of curves that the stages write."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.scene import FloatArray
+from pipeline.errors import UserError
+
+Columns = dict[str, FloatArray]
+"""`[K]` numbers by the column's name."""
+
+
+def read_columns(path: Path) -> Columns:
+    """Read tab-separated numbers with a line of names above them.
+
+    Raises:
+        UserError: there is no such file, or it is no such table.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing; run `dvc repro`")
+    names, *rows = path.read_text().splitlines() or [""]
+    columns = names.split("\t")
+    try:
+        values = np.array([[float(cell) for cell in row.split("\t")] for row in rows])
+        return dict(zip(columns, values.reshape(-1, len(columns)).T, strict=True))
+    except ValueError:
+        raise UserError(f"{path} is damaged: not a table of {len(columns)} columns of numbers") from None

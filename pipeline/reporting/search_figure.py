@@ -1,0 +1,220 @@
+"""The picture of searches: a person asked for, and the most similar boxes of each row of the table."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from pipeline.data.scene import FloatArray
+from pipeline.reporting.shown_queries import Answer, ShownQuery
+from pipeline.reporting.style import BLUE, FAINT, GREEN, GREY, INK, RED, ROW_TITLES, drawing, png, row_colour
+
+Picture = npt.NDArray[np.uint8]
+Pictures = Callable[[int], Picture]
+"""Gives the picture of a scene, `[H, W, 3]`."""
+
+# Lengths are inches from the upper left corner.
+MARGIN = 0.2
+HEADER = 1.1
+TILE_WIDTH, TILE_HEIGHT = 0.76, 1.0
+TILE_GAP = 0.13
+LINE_HEIGHT = TILE_HEIGHT + 0.27
+BLOCK_GAP = 0.3
+QUERY_WIDTH = 1.6
+NAME_WIDTH = 1.2
+RANKS_WIDTH = 1.25
+FRAME_WIDTH = 3.0
+BOX_WIDTH = 0.9
+BADGE = 0.2
+
+TILE_CONTEXT = 1.35
+"""Height of a hit's cut-out, in heights of its box."""
+QUERY_CONTEXT = 2.0
+PADDING = 225
+"""Grey of what lies beyond a picture's border."""
+RANKS_SHOWN = 4
+
+
+def search_figure(queries: Sequence[ShownQuery], total: int, gallery: str, pictures: Pictures) -> bytes:
+    """Draw for each query the person asked for, and below one another what each row finds. Returns a PNG.
+
+    Args:
+        queries: at least one, each with the same rows.
+        total: the queries that there are to choose from.
+        gallery: name of the gallery that was searched.
+        pictures: the scenes' pictures.
+    """
+    rows = list(queries[0].answers)
+    top = max(1, *(len(answer.hits) for query in queries for answer in query.answers.values()))
+    block = len(rows) * LINE_HEIGHT + BLOCK_GAP
+    hits_at = MARGIN + QUERY_WIDTH + NAME_WIDTH + 0.15
+    width = hits_at + top * (TILE_WIDTH + TILE_GAP) + RANKS_WIDTH + MARGIN
+    height = HEADER + len(queries) * block
+    with drawing():
+        figure = Figure(figsize=(width, height), facecolor="white")
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        axes.set_axis_off()
+        _header(axes, queries, total, gallery, top)
+        for place, shown in enumerate(queries):
+            upper = HEADER + place * block
+            if place:
+                axes.plot([MARGIN, width - MARGIN], [upper - 0.17] * 2, color=FAINT, linewidth=1.0)
+            _query(axes, shown, upper, len(rows), pictures(shown.query.scene))
+            for line, (row, answer) in enumerate(shown.answers.items()):
+                y = upper + line * LINE_HEIGHT
+                _row_name(axes, row, line, y)
+                _hits(axes, answer, hits_at, y, pictures)
+                _ranks(axes, answer, shown.matches, hits_at + top * (TILE_WIDTH + TILE_GAP), y)
+        return png(figure)
+
+
+def cut_out(picture: Picture, box: FloatArray, context: float, aspect: float) -> tuple[Picture, FloatArray]:
+    """Cut a box with what is around it out of a picture.
+
+    Args:
+        picture: `[H, W, 3]`.
+        box: `[4]` pixels; it ends up in the middle, or nearer to an edge where the picture ends.
+        context: height of the cut-out in heights of the box; more where the box is too wide for that.
+        aspect: width of the cut-out over its height.
+
+    Returns:
+        The cut-out, and `[4]` the box in its pixels. Where the cut-out is larger than the picture, it is grey.
+    """
+    height = max(context * (box[3] - box[1]), (box[2] - box[0]) * 1.1 / aspect, 2.0)
+    size = np.array([max(1, round(height * aspect)), max(2, round(height))])
+    shape = np.array([picture.shape[1], picture.shape[0]])
+    corner = np.round((box[:2] + box[2:] - size) / 2).astype(int)
+    corner = np.where(size <= shape, np.clip(corner, 0, np.maximum(shape - size, 0)), (shape - size) // 2)
+    result = np.full((size[1], size[0], 3), PADDING, dtype=np.uint8)
+    first, last = np.maximum(corner, 0), np.minimum(corner + size, shape)
+    inside = first - corner, last - corner
+    result[inside[0][1] : inside[1][1], inside[0][0] : inside[1][0]] = picture[
+        first[1] : last[1], first[0] : last[0]
+    ]
+    return result, box - np.tile(corner, 2)
+
+
+def _header(axes: Axes, queries: Sequence[ShownQuery], total: int, gallery: str, top: int) -> None:
+    axes.text(
+        MARGIN, 0.2, "Who is found when this person is looked for?", fontsize=15, weight="bold", va="center"
+    )
+    x, y = MARGIN, 0.52
+    legend = (
+        (BLUE, "", "the person looked for"),
+        (GREEN, "✓", "right person"),
+        (RED, "✗", "wrong"),
+    )
+    for colour, mark, text in legend:
+        axes.add_patch(Rectangle((x, y - 0.08), 0.16, 0.16, facecolor=colour, edgecolor="none"))
+        axes.text(x + 0.08, y, mark, color="white", weight="bold", fontsize=9, ha="center", va="center_baseline")
+        axes.text(x + 0.24, y, text, fontsize=10, va="center_baseline")
+        x += 0.55 + 0.082 * len(text)
+    axes.text(x, y, f"left to right: the {top} most similar boxes", fontsize=10, va="center_baseline")
+    numbers = ", ".join(str(shown.number) for shown in queries)
+    axes.text(
+        MARGIN,
+        0.8,
+        f"Below each box its cosine similarity. Queries {numbers} of 0 … {total - 1} (evenly spaced, not picked "
+        f"by result), each in its gallery '{gallery}'.",
+        fontsize=8,
+        color=GREY,
+        va="center",
+    )
+
+
+def _query(axes: Axes, shown: ShownQuery, y: float, lines: int, picture: Picture) -> None:
+    height = lines * LINE_HEIGHT - 0.27
+    _tile(axes, picture, shown.query.box, (MARGIN, y, QUERY_WIDTH, height), QUERY_CONTEXT, BLUE)
+    axes.text(
+        MARGIN + QUERY_WIDTH / 2,
+        y + height + 0.14,
+        f"query {shown.number}: {shown.matches} of {shown.scenes} scenes",
+        fontsize=8,
+        color=GREY,
+        ha="center",
+        va="center",
+    )
+
+
+def _row_name(axes: Axes, row: str, line: int, y: float) -> None:
+    x = MARGIN + QUERY_WIDTH + 0.15
+    axes.text(x, y + 0.42, row, fontsize=11, weight="bold", color=row_colour(line), va="center")
+    axes.text(x, y + 0.63, ROW_TITLES.get(row, ""), fontsize=8, color=GREY, va="center")
+
+
+def _hits(axes: Axes, answer: Answer, x: float, y: float, pictures: Pictures) -> None:
+    if not answer.hits:
+        axes.text(x, y + TILE_HEIGHT / 2, "no box found", color=GREY, va="center")
+    for place, hit in enumerate(answer.hits):
+        left = x + place * (TILE_WIDTH + TILE_GAP)
+        colour, mark = (GREEN, "✓") if hit.correct else (RED, "✗")
+        _tile(axes, pictures(hit.scene), hit.box, (left, y, TILE_WIDTH, TILE_HEIGHT), TILE_CONTEXT, colour)
+        axes.add_patch(Rectangle((left, y), BADGE, BADGE, facecolor=colour, edgecolor="none", zorder=4))
+        axes.text(
+            left + BADGE / 2,
+            y + BADGE / 2,
+            mark,
+            color="white",
+            weight="bold",
+            fontsize=11,
+            ha="center",
+            va="center_baseline",
+            zorder=5,
+        )
+        axes.text(
+            left + TILE_WIDTH / 2,
+            y + TILE_HEIGHT + 0.12,
+            f"{hit.similarity:.2f}",
+            fontsize=8,
+            color=INK,
+            ha="center",
+            va="center",
+        )
+
+
+def _ranks(axes: Axes, answer: Answer, matches: int, x: float, y: float) -> None:
+    shown = ", ".join(map(str, answer.ranks[:RANKS_SHOWN])) + (" …" if len(answer.ranks) > RANKS_SHOWN else "")
+    found = len(answer.ranks)
+    axes.text(x + 0.05, y + 0.32, "right at rank", fontsize=8, color=GREY, va="center")
+    axes.text(x + 0.05, y + 0.52, shown or "–", fontsize=10, weight="bold", va="center")
+    axes.text(x + 0.05, y + 0.72, f"{found} of {matches} found", fontsize=8, color=GREY, va="center")
+
+
+def _tile(
+    axes: Axes,
+    picture: Picture,
+    box: FloatArray,
+    place: tuple[float, float, float, float],
+    context: float,
+    colour: str,
+) -> None:
+    """Draw a box with its surroundings at `place` (left, upper, width, height), framed."""
+    x, y, width, height = place
+    cut, inner = cut_out(picture, box, context, width / height)
+    scale = width / cut.shape[1], height / cut.shape[0]
+    axes.imshow(
+        cut,
+        extent=(x, x + width, y + height, y),
+        interpolation="bilinear",
+        aspect="auto",
+        zorder=1,
+    )
+    left, upper, right, lower = inner
+    axes.add_patch(
+        Rectangle(
+            (x + left * scale[0], y + upper * scale[1]),
+            (right - left) * scale[0],
+            (lower - upper) * scale[1],
+            fill=False,
+            edgecolor=colour,
+            linewidth=BOX_WIDTH,
+            zorder=2,
+        )
+    )
+    axes.add_patch(
+        Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=FRAME_WIDTH, zorder=3)
+    )

@@ -1,0 +1,83 @@
+"""Which searches the picture shows, and what each row of the table answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.data.scene import Query, Split
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.ranking import Hit, ranked_hits
+
+NUMBER = 5
+TOP = 6
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one row of the table finds for a query.
+
+    Attributes:
+        hits: the most similar boxes.
+        ranks: 1, 2, ...: all places of the ranking that are correct, those beyond `hits` too.
+    """
+
+    hits: list[Hit]
+    ranks: list[int]
+
+
+@dataclass(frozen=True)
+class ShownQuery:
+    """One query of the picture.
+
+    Attributes:
+        number: its position in the split's queries.
+        query: where the person was seen.
+        scenes: pictures in the gallery.
+        matches: pictures in the gallery that hold the person.
+        answers: by row of the table.
+    """
+
+    number: int
+    query: Query
+    scenes: int
+    matches: int
+    answers: Mapping[str, Answer]
+
+
+def evenly_spaced(total: int, number: int = NUMBER) -> list[int]:
+    """Return the middles of `number` equal stretches of 0 .. total - 1: a choice that no result can sway."""
+    number = min(number, total)
+    return [(2 * part + 1) * total // (2 * number) for part in range(number)]
+
+
+def shown_queries(
+    split: Split,
+    rows: Mapping[str, Detections],
+    gallery: str,
+    *,
+    search_threshold: float,
+    number: int = NUMBER,
+    top: int = TOP,
+) -> list[ShownQuery]:
+    """Search for evenly spaced queries.
+
+    Args:
+        split: scenes, queries and galleries.
+        rows: the detections of each row of the table, in its order.
+        gallery: name of the gallery to search.
+        search_threshold: boxes with score >= this are searched.
+        number: how many queries, at most.
+        top: how many hits each, at most.
+    """
+    shown = []
+    for index in evenly_spaced(len(split.queries), number):
+        query = split.queries[index]
+        listed = split.galleries[gallery].of_query(index, query.scene, split.cameras)
+        answers = {}
+        for row, detections in rows.items():
+            hits = ranked_hits(split, detections, index, gallery, search_threshold=search_threshold)
+            ranks = [rank for rank, hit in enumerate(hits, start=1) if hit.correct]
+            answers[row] = Answer(hits[:top], ranks)
+        shown.append(
+            ShownQuery(index, query, len(set(listed.scenes.tolist())), len(set(listed.positives.tolist())), answers)
+        )
+    return shown

@@ -1,0 +1,69 @@
+"""Trying settings of a student on validation identities, which are in no test number."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pipeline.data.prepared import PreparedDataSet
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.inference import Report, search_detections
+from pipeline.inference_options import InferenceOptions
+from pipeline.training.loop import Report as TrainingReport
+from pipeline.training.student import StudentOptions, train_student
+
+VALIDATION = "val"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one try reached on the validation split, as fractions."""
+
+    search_mAP: float  # noqa: N815 (the field's own spelling)
+    search_top1: float
+    coco_ap50: float
+    coco_ap70: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the four figures, by name."""
+        return {name: round(value, 6) for name, value in vars(self).items()}
+
+
+def try_settings(
+    data: PreparedDataSet,
+    options: StudentOptions,
+    table: Tensor | None,
+    inference: InferenceOptions,
+    evaluation: EvaluationOptions,
+    training_report: TrainingReport,
+    inference_report: Report,
+) -> Outcome:
+    """Train a student with some settings and score it on the validation split.
+
+    Args:
+        data: needs the splits `train` and `val`; nothing else is looked at.
+        options: the settings to try.
+        table: `[I, D]` the teacher's table; None for a student without a teacher.
+        inference: how the student is run.
+        evaluation: how its detections are scored.
+        training_report: progress of the training.
+        inference_report: progress of the inference.
+    """
+    network, _ = train_student(data, options, table, training_report)
+    split = data.split(VALIDATION)
+    detections = search_detections(
+        network,
+        split,
+        data.images(VALIDATION),
+        batch_size=inference.batch_size,
+        context_threshold=inference.context_threshold,
+        report=inference_report,
+    )
+    metrics: Mapping[str, Any] = evaluate(split, detections, evaluation, data.name)
+    return Outcome(
+        metrics["search"]["mAP"],
+        metrics["search"]["top1"],
+        metrics["detection"]["coco_ap50"],
+        metrics["detection"]["coco_ap70"],
+    )

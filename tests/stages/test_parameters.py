@@ -1,0 +1,51 @@
+import pytest
+
+from pipeline.errors import UserError
+from stages.parameters import Parameters
+
+TEXT = "infer: {batch_size: 4}\nstudents:\n  a: {identity: {}}\n  b: {}\n"
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_gives_what_is_declared(path):
+    parameters = Parameters(("infer", "students.{row}"), path, row="a")
+    assert parameters.section("infer") == {"batch_size": 4}
+    assert parameters.section("students.a") == {"identity": {}}
+
+
+@pytest.mark.parametrize("name", ["evaluate", "students", "students.b", "students.a.identity"])
+def test_nothing_else_can_be_read(path, name):
+    with pytest.raises(LookupError, match="PARAMS"):
+        Parameters(("infer", "students.{row}"), path, row="a").section(name)
+
+
+def test_missing_section(path):
+    with pytest.raises(UserError, match=r"section 'students\.c' is missing"):
+        Parameters(("students.{row}",), path, row="c").section("students.c")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("infer: [", "no valid YAML"),
+        ("- 1", "must hold sections"),
+        ("infre: {}", "unknown section 'infre'"),
+        ("infer: 3", "must be a section, got 3"),
+    ],
+)
+def test_bad_files(path, text, message):
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as error:
+        Parameters(("infer",), path).section("infer")
+    assert "\n" not in str(error.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(UserError, match="root"):
+        Parameters((), tmp_path / "params.yaml")

@@ -1,0 +1,178 @@
+"""dvc.yaml against the code of the stages, params.yaml, and itself."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools.import_closure import PACKAGES, import_closure
+from tools.stage_dependencies import DECLARATION, code_dependencies, declared_params, is_code
+
+ROOT = Path(__file__).parents[1]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+ITEM_ROW = "${item.row}"
+COMMAND = re.compile(r"python -m stages\.(?P<stage>\w+)(?P<rows>( --row (\$\{item\.row\}|\w+))*)")
+
+every_stage = pytest.mark.parametrize("name", STAGES)
+
+
+def files_of(stage, key):
+    """The paths of a list of outputs, each a text or a mapping with the path as its only key."""
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in stage.get(key, [])]
+
+
+def outputs(stage):
+    return [path for key in ("outs", "metrics", "plots") for path in files_of(stage, key)]
+
+
+def rows_of(name):
+    return STAGES[name]["matrix"]["row"]
+
+
+def code_of(name):
+    return ast.parse((ROOT / "stages" / f"{name}.py").read_text())
+
+
+def is_run_as_a_program(tree):
+    return any(isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in tree.body)
+
+
+def texts_outside_declaration(tree):
+    """Every text in a module's code but those of `PARAMS`; f-strings as written between the quotes."""
+    body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.Assign) and DECLARATION in [ast.unparse(t) for t in node.targets])
+    ]
+    nodes = [node for top in body for node in ast.walk(top)]
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return texts | {ast.unparse(node)[2:-1] for node in nodes if isinstance(node, ast.JoinedStr)}
+
+
+@every_stage
+def test_code_dependencies_are_the_import_closure(name):
+    listed = [dependency for dependency in STAGES[name].get("deps", []) if is_code(dependency)]
+    assert listed == code_dependencies(name, ROOT), (
+        "put dvc.yaml right with: python -m tools.stage_dependencies --write"
+    )
+
+
+@every_stage
+def test_params_are_those_declared_in_the_code(name):
+    assert STAGES[name].get("params", []) == declared_params(name, ROOT)
+
+
+@every_stage
+def test_every_declared_section_is_read(name):
+    tree = code_of(name)
+    texts = texts_outside_declaration(tree)
+    for section in declared_params(name, ROOT):
+        assert section.replace("${item.", "{") in texts
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    made = [call for call in calls if ast.unparse(call.func) == "Parameters"]
+    assert all(ast.unparse(call.args[0]) == DECLARATION for call in made)
+    assert bool(made) == bool(declared_params(name, ROOT))
+
+
+@every_stage
+def test_params_are_in_params_yaml(name):
+    for section in declared_params(name, ROOT):
+        for row in STAGES[name].get("matrix", {"row": [""]})["row"]:
+            value = PARAMS
+            for part in section.replace(ITEM_ROW, row).split("."):
+                value = value[part]
+
+
+@every_stage
+def test_command_has_the_one_form(name):
+    match = COMMAND.fullmatch(STAGES[name]["cmd"])
+    assert match, STAGES[name]["cmd"]
+    assert match["stage"] == name
+    assert (ITEM_ROW in match["rows"]) == ("matrix" in STAGES[name])
+
+
+@every_stage
+def test_no_shell_and_no_folders_of_code(name):
+    assert isinstance(STAGES[name]["cmd"], str)
+    for dependency in STAGES[name].get("deps", []):
+        assert not re.match(r"(pipeline|stages)(/|$)", dependency) or is_code(dependency)
+
+
+def test_stages_are_the_programs_in_the_folder():
+    programs = {
+        path.stem for path in (ROOT / "stages").glob("*.py") if is_run_as_a_program(code_of(path.stem))
+    }
+    assert set(STAGES) == programs
+
+
+def test_rows_agree():
+    students = list(PARAMS["students"])
+    assert students[0] == "baseline"
+    assert ["baseline", *rows_of("train_student")] == students
+    assert rows_of("infer") == students
+    assert rows_of("evaluate") == students
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "detections.h5"])
+def test_report_reads_every_row(file):
+    listed = [path for path in STAGES["report"]["deps"] if path.endswith(f"/{file}")]
+    rows = [path.split("/")[1] for path in listed]
+    assert [row for row in rows if row != "teachers"] == list(PARAMS["students"])
+    named = re.findall(r"--row (\w+)", STAGES["report"]["cmd"])
+    assert not named or named == list(PARAMS["students"])
+
+
+def test_outputs_are_of_one_stage_each():
+    paths = [path for stage in STAGES.values() for path in outputs(stage)]
+    assert len(paths) == len(set(paths))
+
+
+@every_stage
+def test_no_checkpoint_is_an_output_and_nothing_persists(name):
+    for path in outputs(STAGES[name]):
+        assert "checkpoint" not in path
+    for key in ("outs", "metrics", "plots"):
+        for entry in STAGES[name].get(key, []):
+            assert isinstance(entry, str) or not next(iter(entry.values())).get("persist")
+
+
+@every_stage
+def test_data_dependencies_are_made_by_a_stage(name):
+    made = {path for stage in STAGES.values() for path in outputs(stage)}
+    rows = PARAMS["students"]
+    made |= {path.replace(ITEM_ROW, row) for path in made for row in rows}
+    data = [dependency for dependency in STAGES[name].get("deps", []) if not is_code(dependency)]
+    assert set(data) <= made
+
+
+def test_the_baseline_knows_no_teacher():
+    deps = STAGES["train_baseline"]["deps"]
+    assert not [path for path in deps if path.startswith(("models/", "artifacts/"))]
+    assert "pipeline/models/reid.py" not in deps
+
+
+def test_distillation_reads_the_table_and_not_the_teacher():
+    deps = STAGES["train_student"]["deps"]
+    assert "artifacts/id_lut.h5" in deps
+    assert "models/teachers/reid.safetensors" not in deps
+    assert "pipeline/models/reid.py" not in deps
+
+
+def test_closure_is_what_python_imports():
+    command = "import sys, stages.crop; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = set()
+    for module in result.stdout.split():
+        if module.partition(".")[0] not in PACKAGES:
+            continue
+        path = Path(*module.split("."))
+        is_package = (ROOT / path / "__init__.py").is_file()
+        files.add((path / "__init__.py" if is_package else path.with_suffix(".py")).as_posix())
+    assert files == import_closure("stages.crop", ROOT)
