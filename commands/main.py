@@ -2,19 +2,22 @@
 
 import click
 
-from commands.check_data import check_data
-from commands.errors import CommandGroup
-from commands.score import score
+from commands.lazy import LazyCommand, LazyGroup
+
+COMMANDS = {
+    "check-data": LazyCommand("commands.check_data:check_data", "Is a data set complete, and which release."),
+    "find": LazyCommand("commands.find:find", "Look for a person in your own pictures."),
+    "lut": LazyCommand("commands.lut:lut", "Show what a look-up table holds, and whether it fits."),
+    "preset": LazyCommand("commands.preset:preset", "Write the params.yaml of a data set."),
+    "score": LazyCommand("commands.score:score", "Score anybody's detections by the field's protocols."),
+    "tune": LazyCommand("commands.tune:tune", "Try settings of each row on validation identities."),
+}
 
 
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="person-search-distillation")
 def main() -> None:
-    """Check data sets and score detections, outside the pipeline."""
-
-
-main.add_command(check_data)
-main.add_command(score)
+    """Do what is done outside the pipeline: data sets, presets, scores, tables, searches."""
 
 
 if __name__ == "__main__":

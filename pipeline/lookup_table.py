@@ -17,6 +17,8 @@ from pipeline.errors import UserError
 
 FORMAT_VERSION = 1
 UNIT_TOLERANCE = 1e-3
+CHECKSUMMED = ("v110", "v110")
+"""HDF5's file format from which on its own structures carry checksums too."""
 Average = Literal["mean_then_normalise", "normalise_then_mean"]
 RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro export_lut`"
 
@@ -56,21 +58,31 @@ def mean_features(
 
     Returns:
         `features [I, D]` unit rows, `person_ids [I]` ascending and `counts [I]`.
+
+    Raises:
+        UserError: a person's mean has no direction: it is zero, or not finite.
     """
     rows = embeddings.astype(np.float64)
     if average == "normalise_then_mean":
-        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     ids, inverse, counts = np.unique(person_ids, return_inverse=True, return_counts=True)
     sums = np.zeros((len(ids), rows.shape[1]))
     np.add.at(sums, inverse, rows)
     means = sums / counts[:, None]
-    unit = means / np.linalg.norm(means, axis=1, keepdims=True)
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    lost = ids[~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0)]
+    if len(lost):
+        raise UserError(
+            f"the mean embedding of {len(lost)} people is zero or not finite (first: person {lost[0]}); "
+            "train the re-ID teacher again"
+        )
+    unit = means / lengths
     return unit.astype(np.float32), ids.astype(np.int64), counts.astype(np.int64)
 
 
 def write_lookup_table(path: Path, table: LookupTable) -> None:
     """Write a table, byte for byte the same for the same content: checksums on, no times."""
-    with replacing(path) as beside, h5py.File(beside, "w") as file:
+    with replacing(path) as beside, h5py.File(beside, "w", libver=CHECKSUMMED) as file:
         for name in ("features", "person_ids", "counts"):
             values = getattr(table, name)
             file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True, track_times=False)
@@ -156,9 +168,11 @@ def check_fits(
 
 def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
     rows = len(table.person_ids)
-    if table.features.shape != (rows, embedding_dim) or table.counts.shape != (rows,):
+    shapes = (table.features.shape, table.person_ids.shape, table.counts.shape)
+    if shapes != ((rows, embedding_dim), (rows,), (rows,)):
+        features, person_ids, counts = map(list, shapes)
         raise UserError(
-            f"{path}: features {list(table.features.shape)}, person_ids [{rows}], counts {list(table.counts.shape)} "
+            f"{path}: features {features}, person_ids {person_ids}, counts {counts} "
             f"and embedding_dim {embedding_dim} disagree; {RESTORE}"
         )
     if not np.all(np.isfinite(table.features)):
@@ -171,8 +185,8 @@ def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
     if bent.any():
         first = int(np.flatnonzero(bent)[0])
         raise UserError(
-            f"{path}: {int(bent.sum())} rows are not of unit length (first: person {table.person_ids[first]}, "
-            f"length {lengths[first]:.4f}); {RESTORE}"
+            f"{path}: {int(bent.sum())} rows are not of unit length (first: person "
+            f"{table.person_ids[first]}, length {lengths[first]:.4f}); {RESTORE}"
         )
 
 

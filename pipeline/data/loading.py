@@ -1,7 +1,7 @@
 """From shards to training batches: the same batches whatever the number of workers."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from pipeline.data.ground_truth import Target, ground_truth
 from pipeline.data.samplers import Draw
 from pipeline.data.scene import Split
 from pipeline.data.shards import ImageShards
+from pipeline.errors import UserError
 
 
 class SceneBatch(NamedTuple):
@@ -29,6 +30,9 @@ class CropBatch(NamedTuple):
 
     crops: Tensor
     person_ids: Tensor
+
+
+Batch = TypeVar("Batch", SceneBatch, CropBatch)
 
 
 def decode(encoded: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Tensor:
@@ -83,12 +87,21 @@ class TrainingCrops(Dataset[tuple[Tensor, int]]):
 
 def scene_loader(dataset: TrainingScenes, batches: Sampler[list[Draw]], workers: int) -> Iterator[SceneBatch]:
     """Yield the scenes that `batches` names."""
-    return iter(DataLoader(dataset, batch_sampler=batches, collate_fn=_scene_batch, num_workers=workers))  # type: ignore[arg-type]
+    return _loaded(DataLoader(dataset, batch_sampler=batches, collate_fn=_scene_batch, num_workers=workers))  # type: ignore[arg-type]
 
 
 def crop_loader(dataset: TrainingCrops, batches: Sampler[list[Draw]], workers: int) -> Iterator[CropBatch]:
     """Yield the crops that `batches` names."""
-    return iter(DataLoader(dataset, batch_sampler=batches, collate_fn=_crop_batch, num_workers=workers))  # type: ignore[arg-type]
+    return _loaded(DataLoader(dataset, batch_sampler=batches, collate_fn=_crop_batch, num_workers=workers))  # type: ignore[arg-type]
+
+
+def _loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches; a worker's error, which comes with the worker's traceback, is one line again."""
+    try:
+        yield from batches
+    except UserError as error:
+        line = str(error).rstrip().splitlines()[-1]
+        raise UserError(line.removeprefix(f"{UserError.__module__}.{UserError.__qualname__}: ")) from None
 
 
 def _scene_batch(samples: list[tuple[Tensor, Target]]) -> SceneBatch:

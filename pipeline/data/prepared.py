@@ -43,7 +43,11 @@ class PreparedDataSet:
 
     def split(self, name: str) -> Split:
         """Read a split's annotations. Raises `UserError` where there is no such split, or it is damaged."""
-        return read_annotations(self.root / self._of(name)["annotations"]["file"])
+        entry = self._of(name)["annotations"]
+        path = self.root / entry["file"]
+        if path.is_file() and _file_entry(path) != entry:
+            raise UserError(f"{path} is not the file that {MANIFEST} names; {RESTORE}")
+        return read_annotations(path)
 
     def images(self, name: str) -> ImageShards:
         """Open a split's pictures."""
@@ -115,12 +119,15 @@ def open_prepared(root: Path) -> PreparedDataSet:
     try:
         manifest = json.loads(path.read_text())
         version, name, sha256 = manifest["format_version"], manifest["dataset"], manifest["dataset_sha256"]
-    except (ValueError, KeyError, TypeError):
+        sound = sha256 == _fingerprint(name, manifest["splits"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path} is damaged; {RESTORE}") from None
     if version != FORMAT_VERSION:
         raise UserError(
             f"{path}: format {version}, this program reads {FORMAT_VERSION}; run `dvc repro prepare`"
         )
+    if not sound:
+        raise UserError(f"{path} is damaged: its parts do not make its dataset_sha256; {RESTORE}")
     return PreparedDataSet(root, name, sha256, manifest)
 
 
@@ -161,8 +168,5 @@ def _file_entry(path: Path) -> dict[str, str]:
 
 
 def _fingerprint(name: str, entries: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(name.encode())
-    for entry in entries.values():
-        for file in (entry["annotations"], *entry["images"]):
-            digest.update(file["sha256"].encode())
-    return digest.hexdigest()
+    content = json.dumps([name, entries], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -48,7 +48,9 @@ class ShuffledBatches(Sampler[list[Draw]]):
 class IdentityBatches(Sampler[list[Draw]]):
     """PK sampling: P identities a batch, K crops of each (Hermans et al., 2017).
 
-    Identities come in endless shuffled epochs. One with fewer than K crops gives some of them more than once.
+    Identities come in endless shuffled epochs. Those that remain when an epoch has less than a batch are left
+    out, so that nobody is in a batch twice (unless there are fewer than P). One with fewer than K crops gives
+    some of them more than once.
 
     Args:
         person_ids: `[N]` identity of each crop.
@@ -75,8 +77,7 @@ class IdentityBatches(Sampler[list[Draw]]):
             batch: list[Draw] = []
             for turn in range(self.identities):
                 position = step * self.identities + turn
-                epoch, place = divmod(position, len(self.crops_of))
-                crops = self.crops_of[_shuffled(len(self.crops_of), self.seed, epoch)[place]]
+                crops = self.crops_of[self._identity_at(step, turn)]
                 rng = np.random.default_rng([self.seed, 1, position])
                 chosen = rng.choice(crops, self.crops, replace=len(crops) < self.crops)
                 batch += [
@@ -84,6 +85,12 @@ class IdentityBatches(Sampler[list[Draw]]):
                     for i, crop in enumerate(chosen)
                 ]
             yield batch
+
+    def _identity_at(self, step: int, turn: int) -> int:
+        there = len(self.crops_of)
+        epoch, batch = divmod(step, max(1, there // self.identities))
+        place = (batch * self.identities + turn) % there
+        return int(_shuffled(there, self.seed, epoch)[place])
 
 
 @lru_cache(maxsize=4)

@@ -17,6 +17,8 @@ from pipeline.errors import UserError
 
 CHUNK_BYTES = 1 << 16
 """Reading a picture reads, and checks, the chunks that it lies in: small ones cost less."""
+CHECKSUMMED = ("v110", "v110")
+"""HDF5's file format from which on its own structures carry checksums too."""
 GALLERY_ARRAYS = ("listed_offsets", "listed_scenes", "positive_offsets", "positives", "positive_boxes")
 RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro prepare`"
 
@@ -24,7 +26,7 @@ RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro prep
 def write_images(path: Path, images: Sequence[bytes]) -> None:
     """Write encoded pictures one behind the other, with the offset of each."""
     offsets = np.cumsum([0, *map(len, images)])
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver=CHECKSUMMED) as file:
         _put(file, "offsets", offsets)
         _put(file, "jpeg", np.frombuffer(b"".join(images), dtype=np.uint8))
 
@@ -37,30 +39,32 @@ class ImageShards:
         self._jpegs: list[h5py.Dataset] | None = None
         self._offsets: list[npt.NDArray[np.int64]] = []
         self._starts: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._count = 0
 
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the JPEG bytes `[n]` of picture `index`. Raises `UserError` where the shard is damaged."""
         if self._jpegs is None:
             self._jpegs = self._open()
+        if not 0 <= index < self._count:
+            raise IndexError(index)
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
         offsets, position = self._offsets[shard], index - self._starts[shard]
         try:
             picture: npt.NDArray[np.uint8] = self._jpegs[shard][offsets[position] : offsets[position + 1]]
         except OSError as error:
-            raise UserError(
-                f"{self._paths[shard]} is damaged ({' '.join(str(error).split())}); {RESTORE}"
-            ) from None
+            raise _damaged(self._paths[shard], error) from None
         return picture
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the open files behind: a data worker opens its own."""
-        return {"_paths": self._paths, "_jpegs": None, "_offsets": [], "_starts": np.zeros(0, dtype=np.int64)}
+        return ImageShards(self._paths).__dict__
 
     def _open(self) -> list[h5py.Dataset]:
         files = [open_shard(path) for path in self._paths]
         self._offsets = [_get(file, "offsets", path) for file, path in zip(files, self._paths, strict=True)]
-        self._starts = np.cumsum([0, *(len(offsets) - 1 for offsets in self._offsets)])[:-1]
-        return [file["jpeg"] for file in files]
+        ends = np.cumsum([0, *(len(offsets) - 1 for offsets in self._offsets)])
+        self._starts, self._count = ends[:-1], int(ends[-1])
+        return [_dataset(file, "jpeg", path) for file, path in zip(files, self._paths, strict=True)]
 
 
 def open_shard(path: Path) -> h5py.File:
@@ -70,13 +74,13 @@ def open_shard(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise UserError(f"{path} is damaged ({' '.join(str(error).split())}); {RESTORE}") from None
+        raise _damaged(path, error) from None
 
 
 def write_annotations(path: Path, split: Split) -> None:
     """Write all that a split holds but its pictures."""
     counts = [len(scene.boxes) for scene in split.scenes]
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver=CHECKSUMMED) as file:
         file.attrs["name"] = split.name
         file.attrs["default_gallery"] = split.default_gallery
         _put_texts(file, "scene_names", [scene.name for scene in split.scenes])
@@ -102,7 +106,7 @@ def read_annotations(path: Path) -> Split:
         try:
             return _read_split(file, path)
         except (OSError, KeyError, ValueError) as error:
-            raise UserError(f"{path} is damaged ({' '.join(str(error).split())}); {RESTORE}") from None
+            raise _damaged(path, error) from None
 
 
 def _read_split(file: h5py.File, path: Path) -> Split:
@@ -155,9 +159,20 @@ def _put_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
 
 def _get(group: h5py.Group, name: str, path: Path) -> Any:
     try:
-        return group[name][:]
+        return _dataset(group, name, path)[:]
     except OSError as error:
-        raise UserError(f"{path} is damaged ({' '.join(str(error).split())}); {RESTORE}") from None
+        raise _damaged(path, error) from None
+
+
+def _dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
+    try:
+        return group[name]
+    except KeyError as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} is damaged ({' '.join(str(error).split())}); {RESTORE}")
 
 
 def _texts(group: h5py.Group, name: str, path: Path) -> list[str]:

@@ -138,6 +138,7 @@ class Synthetic:
             options = self._options
             crowding = Crowding(
                 options.min_visible,
+                options.clutter_visible,
                 options.companion_fraction,
                 options.occluder_fraction,
                 options.distractors,

@@ -36,6 +36,8 @@ class SyntheticOptions(Options):
         people_per_scene: fewest and most. The number of scenes follows from it and the counts above.
         cameras: number of cameras.
         min_visible: smallest visible fraction of a person, after what hides them and the picture's border.
+        clutter_visible: the fraction of anybody that distractors and mannequins leave visible; only
+            people and what is put in front of somebody on purpose hide more.
         companion_fraction: how many people walk close beside the one before.
         occluder_fraction: how many people something is put in front of.
         distractors: fewest and most things that are no people but stand like them, in a scene. One that a
@@ -65,8 +67,9 @@ class SyntheticOptions(Options):
     ] = (3, 6)
     cameras: Annotated[int, Field(ge=1)] = 6
     min_visible: Annotated[float, Field(ge=0.05, le=0.95)] = 0.35
+    clutter_visible: Fraction = 0.75
     companion_fraction: Fraction = 0.3
-    occluder_fraction: Fraction = 0.25
+    occluder_fraction: Fraction = 0.2
     distractors: Annotated[tuple[Count, Annotated[int, Field(le=20)]], _Sequence] = (3, 7)
     mannequin_fraction: Fraction = 0.5
     gallery_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], _Sequence] = (25, 50, 100, 200)

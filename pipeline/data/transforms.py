@@ -8,6 +8,9 @@ from torchvision.transforms import v2
 
 from pipeline.options import Options
 
+ERASED = 0.5
+"""What an erased pixel becomes: grey, since torchvision's random values leave 0..1."""
+
 
 class AugmentationOptions(Options):
     """Random changes while training; 0 switches one off.
@@ -42,7 +45,7 @@ def crop_transform(options: AugmentationOptions, height: int, width: int) -> v2.
         steps += [v2.Pad(padding, padding_mode="edge"), v2.RandomCrop((height, width))]
     steps.append(_to_float())
     if options.erasing:
-        steps.append(v2.RandomErasing(options.erasing, value="random"))
+        steps.append(v2.RandomErasing(options.erasing, value=ERASED))
     return v2.Compose(steps)
 
 

@@ -30,5 +30,7 @@ def thinned(curve: Curve, points: int = POINTS) -> Curve:
 def write_precision_recall(path: Path, curve: Curve) -> None:
     """Write `recall` and `precision`, thinned, as tab-separated values with six digits."""
     few = thinned(curve)
-    rows = [f"{recall:.6g}\t{precision:.6g}" for recall, precision in zip(few.recall, few.precision, strict=True)]
+    rows = [
+        f"{recall:.6g}\t{precision:.6g}" for recall, precision in zip(few.recall, few.precision, strict=True)
+    ]
     write_atomically(path, "\n".join(["recall\tprecision", *rows]) + "\n")

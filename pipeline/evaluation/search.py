@@ -131,9 +131,7 @@ def search_one(
     return QueryResult(ap, rank, matches)
 
 
-def person_in(
-    gallery: Gallery, times: IntArray, duplicates: Duplicates
-) -> tuple[FloatArray, IntArray, int]:
+def person_in(gallery: Gallery, times: IntArray, duplicates: Duplicates) -> tuple[FloatArray, IntArray, int]:
     """Return where one query's person is to be found.
 
     Args:
@@ -155,7 +153,7 @@ def person_in(
 
 
 def boxes_on_person(boxes: FloatArray, scenes: IntArray, found: SceneBoxes) -> tuple[IntArray, IntArray]:
-    """Return `[K]` rows of `found` that overlap the person enough, and `[K]` which of the P boxes they overlap.
+    """Return `[K]` rows of `found` that overlap the person enough, and `[K]` which of the P boxes that is.
 
     Args:
         boxes: `[P, 4]` the person's box in each scene that holds the person.

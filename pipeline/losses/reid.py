@@ -45,7 +45,9 @@ class ReidLoss(nn.Module):
         Returns:
             `{"classification": scalar, "triplet": scalar}`, the triplet loss already weighted.
         """
-        logits = self.options.scale * embeddings @ functional.normalize(self.rows, dim=1).T
+        # Similarities times the scale lose too much in half precision.
+        with torch.autocast(embeddings.device.type, enabled=False):
+            logits = self.options.scale * embeddings @ functional.normalize(self.rows, dim=1).T
         classification = functional.cross_entropy(
             logits, person_ids, label_smoothing=self.options.label_smoothing
         )

@@ -16,6 +16,8 @@ def batch_hard_triplet(features: Tensor, person_ids: Tensor, margin: float) -> d
     Returns:
         `{"triplet": scalar}`: the mean over anchors that have a positive and a negative, 0 where none has.
     """
+    if len(features) == 0:
+        return {"triplet": features.sum()}
     distances = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
     same = person_ids[:, None] == person_ids[None, :]
     other_of_same = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)

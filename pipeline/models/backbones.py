@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torchvision
 from pydantic import Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
@@ -16,6 +17,7 @@ from pipeline.models.normalisation import Normalisation, normalisation_layer
 from pipeline.options import Options
 
 TINY_CHANNELS = (16, 32, 64, 128)
+LONGEST_REASON = 160
 
 
 class BackboneOptions(Options):
@@ -70,7 +72,7 @@ def _tiny(options: BackboneOptions) -> Backbone:
     if options.weights != "none":
         raise UserError("backbone: 'tiny' has no pretrained weights; set weights: none")
     norm = normalisation_layer(options.normalisation)
-    channels = [round(c * options.width) for c in TINY_CHANNELS]
+    channels = [max(1, round(c * options.width)) for c in TINY_CHANNELS]
     first = nn.Sequential(
         nn.Conv2d(3, channels[0], 3, stride=2, padding=1, bias=False),
         norm(channels[0]),
@@ -121,12 +123,26 @@ def _from_torchvision(options: BackboneOptions) -> nn.Module:
         raise UserError(f"backbone: 'width' scales only 'tiny'; '{options.name}' takes width: 1.0")
     constructor = getattr(torchvision.models, options.name)
     norm = normalisation_layer(options.normalisation)
+    if options.weights == "imagenet" and options.normalisation == "group":
+        raise UserError(
+            "backbone: weights: imagenet are of batch normalisation; set normalisation: frozen_batch"
+        )
     if options.weights == "imagenet":
-        network: nn.Module = constructor(weights="DEFAULT", norm_layer=norm)
-    else:
-        network = constructor(weights=None, norm_layer=norm)
-    if options.weights not in ("none", "imagenet"):
-        network.load_state_dict(_read_weights(Path(options.weights)))
+        try:
+            return cast(nn.Module, constructor(weights="DEFAULT", norm_layer=norm))
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"backbone: the imagenet weights of {options.name} cannot be had ({_one_line(error)})"
+            ) from None
+    network: nn.Module = constructor(weights=None, norm_layer=norm)
+    if options.weights != "none":
+        state = _read_weights(Path(options.weights))
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise UserError(
+                f"backbone: {options.weights} does not fit {options.name} ({_one_line(error)})"
+            ) from None
     return network
 
 
@@ -135,4 +151,12 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise UserError(
             f"backbone: no weight file at {path}; set weights: none, imagenet, or an existing file"
         )
-    return load_file(path)
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"backbone: {path} is not a readable safetensors file ({_one_line(error)})") from None
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

@@ -1,9 +1,9 @@
 """The person detector: Faster R-CNN C4 on torchvision's parts. The teacher detector is one of these."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
@@ -26,8 +26,8 @@ FEATURE_LEVEL = "0"
 class RegionProposalOptions(Options):
     """The RPN: its anchors, sampling and proposals (Faster R-CNN; the defaults are OIM's where it says)."""
 
-    anchor_sizes: list[int] = [128, 256, 512]
-    aspect_ratios: list[float] = [0.5, 1.0, 2.0]
+    anchor_sizes: list[PositiveInt] = Field(default=[128, 256, 512], min_length=1)
+    aspect_ratios: list[PositiveFloat] = Field(default=[0.5, 1.0, 2.0], min_length=1)
     foreground_iou: float = Field(default=0.7, gt=0, lt=1)
     background_iou: float = Field(default=0.3, gt=0, lt=1)
     sampled_anchors: int = Field(default=256, gt=0)
@@ -66,8 +66,7 @@ class DetectorOptions(Options):
     roi: RoiOptions = RoiOptions()
 
 
-@dataclass(frozen=True)
-class SampledRois:
+class SampledRois(NamedTuple):
     """The RoIs that a training step learns from, over all images of the batch in order.
 
     Attributes:
@@ -129,7 +128,7 @@ class Detector(nn.Module):
         rois, matched, labels, regression = self.roi_heads.select_training_samples(proposals, resized)
         roi_features = self.roi_features(features, rois, batch.image_sizes)
         class_logits, box_regression = self.roi_heads.box_predictor(roi_features)
-        roi_class, roi_box = fastrcnn_loss(class_logits, box_regression, labels, regression)
+        roi_class, roi_box = fastrcnn_loss(class_logits.float(), box_regression.float(), labels, regression)
         losses = {
             "rpn_objectness": rpn_losses["loss_objectness"],
             "rpn_box": rpn_losses["loss_rpn_box_reg"],
@@ -185,9 +184,11 @@ class Detector(nn.Module):
 
 def _region_proposal_network(options: RegionProposalOptions, channels: int) -> RegionProposalNetwork:
     anchors = AnchorGenerator((tuple(options.anchor_sizes),), (tuple(options.aspect_ratios),))
+    head = RPNHead(channels, anchors.num_anchors_per_location()[0])
+    head.register_forward_hook(_in_float32)
     return RegionProposalNetwork(
         anchors,
-        RPNHead(channels, anchors.num_anchors_per_location()[0]),
+        head,
         fg_iou_thresh=options.foreground_iou,
         bg_iou_thresh=options.background_iou,
         batch_size_per_image=options.sampled_anchors,
@@ -196,6 +197,11 @@ def _region_proposal_network(options: RegionProposalOptions, channels: int) -> R
         post_nms_top_n={"training": options.post_nms_train, "testing": options.post_nms_test},
         nms_thresh=options.nms_threshold,
     )
+
+
+def _in_float32(_head: nn.Module, _features: object, output: tuple[list[Tensor], ...]) -> object:
+    """Let boxes be computed in float32: in bfloat16, torchvision would round them to 2 pixels in 512."""
+    return tuple([level.float() for level in levels] for levels in output)
 
 
 def _matched_ids(person_ids: Tensor, matched: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """How pictures and features are normalised: mean and spread of ImageNet's pixels, and layers by name."""
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -25,4 +26,4 @@ def normalisation_layer(name: Normalisation) -> Callable[[int], nn.Module]:
         return nn.BatchNorm2d
     if name == "frozen_batch":
         return FrozenBatchNorm2d
-    return lambda channels: nn.GroupNorm(max(1, channels // CHANNELS_PER_GROUP), channels)
+    return lambda channels: nn.GroupNorm(math.gcd(channels, max(1, channels // CHANNELS_PER_GROUP)), channels)

@@ -1,5 +1,7 @@
 """The re-identification model: one crop in, one unit embedding out. The re-ID teacher is one of these."""
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -11,9 +13,17 @@ from pipeline.options import Options
 
 
 class ReidOptions(Options):
-    """The architecture: backbone, embedding size and the size in pixels that crops are resized to."""
+    """The architecture.
+
+    Attributes:
+        backbone: see there.
+        last_stride: of the tail; 1 keeps twice the resolution to the end ("Bag of tricks").
+        embedding_dim: size of the embedding, the table's and so the student's too.
+        crop_height: pixels that crops are resized to; `crop_width` likewise.
+    """
 
     backbone: BackboneOptions
+    last_stride: Literal[1, 2] = 1
     embedding_dim: int = Field(default=256, gt=0)
     crop_height: int = Field(default=256, gt=0)
     crop_width: int = Field(default=128, gt=0)
@@ -33,6 +43,8 @@ class ReidModel(nn.Module):
         super().__init__()
         self.crop_height, self.crop_width = options.crop_height, options.crop_width
         backbone = build_backbone(options.backbone)
+        if options.last_stride == 1:
+            _keep_resolution(backbone.tail)
         self.backbone = nn.Sequential(backbone.stem, backbone.tail, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.projection = nn.Linear(backbone.tail_channels, options.embedding_dim, bias=False)
         self.neck = nn.BatchNorm1d(options.embedding_dim)
@@ -52,3 +64,10 @@ class ReidModel(nn.Module):
         """
         features = self.projection(self.backbone((crops - self.mean) / self.std)).float()
         return features, functional.normalize(self.neck(features), dim=1)
+
+
+def _keep_resolution(tail: nn.Module) -> None:
+    """Take the strides out of a tail."""
+    for module in tail.modules():
+        if isinstance(module, nn.Conv2d):
+            module.stride = (1, 1)

@@ -40,17 +40,26 @@ def load_weights(path: Path, kind: Kind) -> nn.Module:
         raise UserError(
             f"{path} is not a readable safetensors file ({error}); restore it with `dvc checkout`"
         ) from None
-    if metadata.get("format_version") != FORMAT_VERSION:
+    if not isinstance(metadata, dict) or metadata.get("format_version") != FORMAT_VERSION:
         raise UserError(
             f"{path} was not written by this program (no architecture of version {FORMAT_VERSION} in it)"
         )
-    if metadata["kind"] != kind:
-        raise UserError(f"{path} holds a network of kind '{metadata['kind']}', not '{kind}'")
+    if metadata.get("kind") != kind:
+        raise UserError(f"{path} holds a network of kind '{metadata.get('kind')}', not '{kind}'")
     options_class, network_class = _CONSTRUCTORS[kind]
-    options = parse_options(options_class, json.loads(metadata["architecture"]), str(path))
+    try:
+        architecture = json.loads(metadata.get("architecture", ""))
+    except (TypeError, ValueError):
+        raise UserError(f"{path} does not say its architecture; restore it with `dvc checkout`") from None
+    options = parse_options(options_class, architecture, str(path))
     with torch.random.fork_rng(devices=[]):
         network = network_class(options)
-    network.load_state_dict(state)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:
+        raise UserError(
+            f"{path}: its tensors are not those of its architecture; restore it with `dvc checkout`"
+        ) from None
     return network.eval()
 
 

@@ -19,13 +19,13 @@ Pictures = Callable[[int], Picture]
 # Lengths are inches from the upper left corner.
 MARGIN = 0.2
 HEADER = 1.1
-TILE_WIDTH, TILE_HEIGHT = 0.76, 1.0
+TILE_WIDTH, TILE_HEIGHT = 0.78, 1.0
 TILE_GAP = 0.13
 LINE_HEIGHT = TILE_HEIGHT + 0.27
 BLOCK_GAP = 0.3
-QUERY_WIDTH = 1.6
+QUERY_WIDTH = 1.4
 NAME_WIDTH = 1.2
-RANKS_WIDTH = 1.25
+RANKS_WIDTH = 1.0
 FRAME_WIDTH = 3.0
 BOX_WIDTH = 0.9
 BADGE = 0.2
@@ -33,6 +33,11 @@ BADGE = 0.2
 TILE_CONTEXT = 1.35
 """Height of a hit's cut-out, in heights of its box."""
 QUERY_CONTEXT = 2.0
+LEAST_CONTEXT = 1.04
+"""A box never fills its cut-out wholly."""
+LARGEST = 390_000
+"""Bytes of the PNG: it lies in Git."""
+FULL = "full"
 PADDING = 225
 """Grey of what lies beyond a picture's border."""
 RANKS_SHOWN = 4
@@ -69,7 +74,7 @@ def search_figure(queries: Sequence[ShownQuery], total: int, gallery: str, pictu
                 _row_name(axes, row, line, y)
                 _hits(axes, answer, hits_at, y, pictures)
                 _ranks(axes, answer, shown.matches, hits_at + top * (TILE_WIDTH + TILE_GAP), y)
-        return png(figure)
+        return png(figure, largest=LARGEST)
 
 
 def cut_out(picture: Picture, box: FloatArray, context: float, aspect: float) -> tuple[Picture, FloatArray]:
@@ -78,24 +83,28 @@ def cut_out(picture: Picture, box: FloatArray, context: float, aspect: float) ->
     Args:
         picture: `[H, W, 3]`.
         box: `[4]` pixels; it ends up in the middle, or nearer to an edge where the picture ends.
-        context: height of the cut-out in heights of the box; more where the box is too wide for that.
+        context: height of the cut-out in heights of the box; less where the picture is not that high or wide,
+            more where the box is too wide for that.
         aspect: width of the cut-out over its height.
 
     Returns:
-        The cut-out, and `[4]` the box in its pixels. Where the cut-out is larger than the picture, it is grey.
+        The cut-out, and `[4]` the box in its pixels. Where the box alone is too large for the picture, what
+        lies beyond the picture is grey.
     """
-    height = max(context * (box[3] - box[1]), (box[2] - box[0]) * 1.1 / aspect, 2.0)
-    size = np.array([max(1, round(height * aspect)), max(2, round(height))])
-    shape = np.array([picture.shape[1], picture.shape[0]])
+    width, height = box[2:] - box[:2]
+    tall, wide = picture.shape[:2]
+    needed = max(height, width / aspect) * LEAST_CONTEXT
+    tall_enough = max(min(context * height, tall, wide / aspect), needed, 2.0)
+    size = np.array([max(1, round(tall_enough * aspect)), round(tall_enough)])
+    shape = np.array([wide, tall])
     corner = np.round((box[:2] + box[2:] - size) / 2).astype(int)
     corner = np.where(size <= shape, np.clip(corner, 0, np.maximum(shape - size, 0)), (shape - size) // 2)
     result = np.full((size[1], size[0], 3), PADDING, dtype=np.uint8)
     first, last = np.maximum(corner, 0), np.minimum(corner + size, shape)
-    inside = first - corner, last - corner
-    result[inside[0][1] : inside[1][1], inside[0][0] : inside[1][0]] = picture[
-        first[1] : last[1], first[0] : last[0]
-    ]
-    return result, box - np.tile(corner, 2)
+    left, upper = first - corner
+    right, lower = last - corner
+    result[upper:lower, left:right] = picture[first[1] : last[1], first[0] : last[0]]
+    return result, np.clip(box - np.tile(corner, 2), 0, np.tile(size, 2))
 
 
 def _header(axes: Axes, queries: Sequence[ShownQuery], total: int, gallery: str, top: int) -> None:
@@ -110,16 +119,19 @@ def _header(axes: Axes, queries: Sequence[ShownQuery], total: int, gallery: str,
     )
     for colour, mark, text in legend:
         axes.add_patch(Rectangle((x, y - 0.08), 0.16, 0.16, facecolor=colour, edgecolor="none"))
-        axes.text(x + 0.08, y, mark, color="white", weight="bold", fontsize=9, ha="center", va="center_baseline")
+        axes.text(
+            x + 0.08, y, mark, color="white", weight="bold", fontsize=9, ha="center", va="center_baseline"
+        )
         axes.text(x + 0.24, y, text, fontsize=10, va="center_baseline")
-        x += 0.55 + 0.082 * len(text)
+        x += 0.6 + 0.07 * len(text)
     axes.text(x, y, f"left to right: the {top} most similar boxes", fontsize=10, va="center_baseline")
+    scenes = "gallery of all other scenes" if gallery == FULL else f"gallery '{gallery}'"
     numbers = ", ".join(str(shown.number) for shown in queries)
     axes.text(
         MARGIN,
         0.8,
-        f"Below each box its cosine similarity. Queries {numbers} of 0 … {total - 1} (evenly spaced, not picked "
-        f"by result), each in its gallery '{gallery}'.",
+        f"Below each box: its similarity. Queries {numbers} of 0 … {total - 1}, evenly spaced, not picked by "
+        f"result; each in its {scenes}.",
         fontsize=8,
         color=GREY,
         va="center",
@@ -132,7 +144,7 @@ def _query(axes: Axes, shown: ShownQuery, y: float, lines: int, picture: Picture
     axes.text(
         MARGIN + QUERY_WIDTH / 2,
         y + height + 0.14,
-        f"query {shown.number}: {shown.matches} of {shown.scenes} scenes",
+        f"query {shown.number}",
         fontsize=8,
         color=GREY,
         ha="center",
@@ -154,17 +166,7 @@ def _hits(axes: Axes, answer: Answer, x: float, y: float, pictures: Pictures) ->
         colour, mark = (GREEN, "✓") if hit.correct else (RED, "✗")
         _tile(axes, pictures(hit.scene), hit.box, (left, y, TILE_WIDTH, TILE_HEIGHT), TILE_CONTEXT, colour)
         axes.add_patch(Rectangle((left, y), BADGE, BADGE, facecolor=colour, edgecolor="none", zorder=4))
-        axes.text(
-            left + BADGE / 2,
-            y + BADGE / 2,
-            mark,
-            color="white",
-            weight="bold",
-            fontsize=11,
-            ha="center",
-            va="center_baseline",
-            zorder=5,
-        )
+        _white_mark(axes, mark, left + BADGE / 2, y + BADGE / 2, 11)
         axes.text(
             left + TILE_WIDTH / 2,
             y + TILE_HEIGHT + 0.12,
@@ -176,11 +178,27 @@ def _hits(axes: Axes, answer: Answer, x: float, y: float, pictures: Pictures) ->
         )
 
 
+def _white_mark(axes: Axes, mark: str, x: float, y: float, size: float) -> None:
+    axes.text(
+        x,
+        y,
+        mark,
+        color="white",
+        weight="bold",
+        fontsize=size,
+        ha="center",
+        va="center_baseline",
+        zorder=5,
+    )
+
+
 def _ranks(axes: Axes, answer: Answer, matches: int, x: float, y: float) -> None:
-    shown = ", ".join(map(str, answer.ranks[:RANKS_SHOWN])) + (" …" if len(answer.ranks) > RANKS_SHOWN else "")
+    shown = ", ".join(map(str, answer.ranks[:RANKS_SHOWN])) + (
+        " …" if len(answer.ranks) > RANKS_SHOWN else ""
+    )
     found = len(answer.ranks)
     axes.text(x + 0.05, y + 0.32, "right at rank", fontsize=8, color=GREY, va="center")
-    axes.text(x + 0.05, y + 0.52, shown or "–", fontsize=10, weight="bold", va="center")
+    axes.text(x + 0.05, y + 0.52, shown + more, fontsize=10, weight="bold", va="center")
     axes.text(x + 0.05, y + 0.72, f"{found} of {matches} found", fontsize=8, color=GREY, va="center")
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.data.scene import Query, Split
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.ranking import Hit, ranked_hits
@@ -31,14 +33,12 @@ class ShownQuery:
     Attributes:
         number: its position in the split's queries.
         query: where the person was seen.
-        scenes: pictures in the gallery.
         matches: pictures in the gallery that hold the person.
         answers: by row of the table.
     """
 
     number: int
     query: Query
-    scenes: int
     matches: int
     answers: Mapping[str, Answer]
 
@@ -78,6 +78,8 @@ def shown_queries(
             ranks = [rank for rank, hit in enumerate(hits, start=1) if hit.correct]
             answers[row] = Answer(hits[:top], ranks)
         shown.append(
-            ShownQuery(index, query, len(set(listed.scenes.tolist())), len(set(listed.positives.tolist())), answers)
+            ShownQuery(
+                index, query, len(set(listed.scenes.tolist())), len(set(listed.positives.tolist())), answers
+            )
         )
     return shown

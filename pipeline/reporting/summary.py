@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import UserError
 
 TEACHERS = "teachers"
-MISSING = "–"
+MISSING = "-"
 
 ROW_KEYS = {
     "search_mAP": ("search", "mAP"),
@@ -49,9 +49,7 @@ COLUMNS = {
 """The columns of the table, by the figure that they show."""
 
 TEACHER_ROWS = {
-    "teacher: detector": {
-        key: key for key in ("detection_ap", "detection_recall", "coco_ap50", "coco_ap70")
-    },
+    "teacher: detector": {key: key for key in ("detection_ap", "detection_recall", "coco_ap50", "coco_ap70")},
     "teacher: re-ID": {"ground_truth_boxes_mAP": "reid_ground_truth_boxes_mAP"},
     "teachers, one after the other": {"search_mAP": "two_step_mAP", "search_top1": "two_step_top1"},
 }
@@ -63,7 +61,9 @@ GAPS = {"search_mAP": "search mAP", "coco_ap50": "COCO AP50"}
 Figures = Mapping[str, float]
 
 
-def summarise(rows: Mapping[str, Mapping[str, Any]], teachers: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def summarise(
+    rows: Mapping[str, Mapping[str, Any]], teachers: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
     """Return the figures of all rows, flat, so that `dvc metrics diff` shows them side by side.
 
     Args:

@@ -30,7 +30,7 @@ class DetectionWeights(Options):
 class DetectorTrainingOptions(Options):
     """Everything that a detector's training depends on but the data."""
 
-    seed: int
+    seed: int = Field(ge=0)
     network: DetectorOptions
     augmentation: AugmentationOptions = AugmentationOptions()
     training: TrainingOptions
@@ -74,6 +74,8 @@ def scene_batches(
     """Yield this device's share of each training batch. Raises `UserError` where there is nothing to show."""
     if not len(scenes):
         raise UserError("the training split has no scenes; see `person-search check-data`")
+    if training.batch_size < fabric.world_size:
+        raise UserError(f"a batch of {training.batch_size} cannot be shared by {fabric.world_size} devices")
     sampler = ShuffledBatches(
         len(scenes), training.batch_size, training.steps, seed, fabric.global_rank, fabric.world_size
     )

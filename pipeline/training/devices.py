@@ -31,6 +31,8 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     count = _whole_number(DEVICES_VARIABLE, default=1, least=1)
+    if device == "cuda" and count > torch.cuda.device_count():
+        raise UserError(f"{DEVICES_VARIABLE}={count}, but there are {torch.cuda.device_count()} CUDA devices")
     fabric = lightning_fabric.Fabric(
         accelerator=device,
         devices=count,
@@ -59,6 +61,6 @@ def seed_everything(seed: int) -> None:
 
 def _whole_number(variable: str, default: int, least: int) -> int:
     text = os.environ.get(variable, str(default))
-    if not text.isdigit() or int(text) < least:
+    if not text.isdecimal() or int(text) < least:
         raise UserError(f"{variable}={text}: it must be a whole number from {least}")
     return int(text)

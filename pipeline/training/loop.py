@@ -1,5 +1,6 @@
 """The one training loop. What is learned is the task's business; see `student.py` for the distillation."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ from pipeline.training.optimisation import TrainingOptions, build_optimizer, bui
 
 HISTORY_ROWS = 100
 """Into how many rows the curves of a training are averaged, at most."""
+
+ADVICE = "try a lower learning_rate or a clip_norm"
 
 Row = dict[str, float]
 Report = Callable[[int, int, Mapping[str, float]], None]
@@ -56,24 +59,31 @@ def train(
         The history: rows with `step` (the last one averaged in), `learning_rate`, `total` and each loss.
 
     Raises:
-        UserError: the loss is no longer finite.
+        UserError: a loss, or a weight at the end, is no longer finite.
     """
+    if options.channels_last:
+        task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = build_optimizer([task.network], options)
     scheduler = build_scheduler(optimizer, options)
     task.network, optimizer = fabric.setup(task.network, optimizer)  # type: ignore[assignment]
     task.network.mark_forward_method(task.forward_method)
     task.network.train()
     history: list[Row] = []
-    every = max(1, options.steps // HISTORY_ROWS)
+    every = math.ceil(options.steps / HISTORY_ROWS)
     sums: dict[str, float] = {}
     for step, batch in enumerate(batches, start=1):
-        losses = task.losses(fabric.to_device(batch))
+        # On one device, fabric gives the precision to `forward` only, not to the marked method.
+        with fabric.autocast():
+            losses = task.losses(fabric.to_device(batch))
         total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
         values = {"total": total.item(), **{name: loss.item() for name, loss in losses.items()}}
         _check_finite(step, values)
         fabric.backward(total)
         if options.clip_norm:
-            fabric.clip_gradients(task.network, optimizer, max_norm=options.clip_norm)
+            # A step that is not finite shows in the next loss; 16-mixed has such steps, and leaves them out.
+            fabric.clip_gradients(
+                task.network, optimizer, max_norm=options.clip_norm, error_if_nonfinite=False
+            )
         optimizer.step()
         optimizer.zero_grad()
         task.after_step()
@@ -86,12 +96,16 @@ def train(
             sums = {}
         scheduler.step()
         report(step, options.steps, history[-1] if history else {})
+    _check_weights(task.network)
     return history
 
 
 def _check_finite(step: int, values: Mapping[str, float]) -> None:
     bad = [name for name, value in values.items() if not torch.isfinite(torch.tensor(value))]
     if bad:
-        raise UserError(
-            f"step {step}: {', '.join(bad)} is not finite; try a lower learning_rate or a clip_norm"
-        )
+        raise UserError(f"step {step}: {', '.join(bad)} is not finite; {ADVICE}")
+
+
+def _check_weights(network: torch.nn.Module) -> None:
+    if not all(torch.isfinite(parameter).all() for parameter in network.parameters()):
+        raise UserError(f"after the last step, the weights are not finite; {ADVICE}")

@@ -39,7 +39,7 @@ class TrainingOptions(Options):
     weight_decay: float = Field(ge=0)
     schedule: Literal["one_cycle", "step"]
     warmup_steps: int = Field(default=0, ge=0)
-    decay_steps: list[int] = []
+    decay_steps: list[int] = Field(default=[])
     decay_factor: float = Field(default=0.1, gt=0, le=1)
     clip_norm: float = Field(default=0.0, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -61,11 +61,13 @@ def build_optimizer(modules: Iterable[nn.Module], options: TrainingOptions) -> t
 def build_scheduler(optimizer: torch.optim.Optimizer, options: TrainingOptions) -> LRScheduler:
     """Build the learning-rate schedule; it is stepped once an optimiser step."""
     if options.schedule == "one_cycle":
+        # Torch's schedule divides by zero where the way up is one step; the way down begins at the top.
+        warmup = min(options.warmup_steps, options.steps)
         return OneCycleLR(
             optimizer,
             max_lr=options.learning_rate,
             total_steps=options.steps,
-            pct_start=min(1.0, options.warmup_steps / options.steps),
+            pct_start=warmup / options.steps if warmup > 1 else 0.0,
             cycle_momentum=False,
         )
     return LambdaLR(optimizer, lambda step: _step_factor(step, options))

@@ -1,5 +1,6 @@
 """Training of the re-identification model on crops."""
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.data.loading import CropBatch, TrainingCrops, crop_loader
@@ -21,11 +22,11 @@ class ReidTrainingOptions(Options):
     A batch is `training.batch_size` crops: `crops_per_identity` of each of as many identities as that makes.
     """
 
-    seed: int
+    seed: int = Field(ge=0)
     network: ReidOptions
     augmentation: AugmentationOptions = AugmentationOptions()
     training: TrainingOptions
-    crops_per_identity: int = 4
+    crops_per_identity: int = Field(default=4, ge=1)
     loss: ReidLossOptions = ReidLossOptions()
 
 
@@ -65,7 +66,8 @@ def train_reid(
     """Train a re-ID model on the crops of the `train` split; return it and the history of its losses.
 
     Raises:
-        UserError: fewer than two identities, or a batch size that is no multiple of `crops_per_identity`.
+        UserError: fewer than two identities, or a batch size that is 1 or no multiple of
+            `crops_per_identity`.
     """
     fabric = make_fabric(options.training.precision)
     seed_everything(options.seed)
@@ -76,6 +78,8 @@ def train_reid(
             f"train_reid: batch_size {options.training.batch_size} is no multiple of "
             f"crops_per_identity {options.crops_per_identity}"
         )
+    if options.training.batch_size < 2:
+        raise UserError("train_reid: batch_size 1; the neck's batch normalisation needs two crops")
     if len(split.identities) < 2:
         raise UserError(
             f"train_reid: {len(split.identities)} labelled identities; re-identification needs two"

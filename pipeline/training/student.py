@@ -4,6 +4,8 @@ This is where the distillation happens, in `StudentTask.losses`. The re-ID teach
 a table; its network is not here. A detector teacher is to join there, beside it.
 """
 
+import torch
+from pydantic import Field
 from torch import Tensor
 
 from pipeline.data.loading import SceneBatch, TrainingScenes
@@ -23,7 +25,7 @@ from pipeline.training.optimisation import TrainingOptions
 class StudentOptions(Options):
     """Everything that a student's training depends on but the data and the table."""
 
-    seed: int
+    seed: int = Field(ge=0)
     network: PersonSearchOptions
     augmentation: AugmentationOptions = AugmentationOptions()
     training: TrainingOptions
@@ -45,7 +47,9 @@ class StudentTask:
         """Return the four detection losses and the identity loss of a batch."""
         detection, _rois, embeddings, person_ids = self.network.search_losses(batch.images, batch.targets)
         self._people = embeddings.detach(), person_ids
-        return detection | self.identity_loss(embeddings, person_ids)
+        # Similarities times the scale lose too much in half precision.
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return detection | self.identity_loss(embeddings, person_ids)
 
     def after_step(self) -> None:
         """Let the target take the step's people in, where it does."""

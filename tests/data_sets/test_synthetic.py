@@ -327,7 +327,7 @@ def test_things_stand_on_their_place(kind: str) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_places_draw_whatever_the_dice_say(place: Place) -> None:
     view = view_of(1, 72, 48, (0.23, 0.645))
-    for seed in range(150):
+    for seed in range(100):
         sketch = Sketch(view.width, view.height)
         foot = place(sketch, view, np.random.default_rng(seed))
         assert view.horizon < foot <= view.farthest
@@ -347,15 +347,12 @@ def test_the_stage_refuses_what_hides_a_person() -> None:
     generator = np.random.default_rng(0)
     person = person_parts(draw_appearance(generator), draw_pose(generator), Stand(140.0, 150.0, 70.0, 0.15))
     car = THINGS["car"](np.random.default_rng(0), 140.0, 165.0, 80.0)
-    stage = Stage(288, 192, 0.35)
-    assert stage.add(person, 150.0, is_person=True)
-    assert not stage.add(car, 165.0, is_person=False), "in front"
-    assert stage.add(car, 140.0, is_person=False), "behind"
-    assert not Stage(288, 192, 0.35).add(
-        person_parts(draw_appearance(generator), draw_pose(generator), Stand(-20.0, 150.0, 70.0, 0.15)),
-        150.0,
-        True,
-    ), "outside the picture"
+    stage = Stage(288, 192)
+    assert stage.add(person, 150.0, 0.35, is_person=True)
+    assert not stage.add(car, 165.0, 0.35, is_person=False), "in front"
+    assert stage.add(car, 140.0, 0.35, is_person=False), "behind"
+    outside = person_parts(draw_appearance(generator), draw_pose(generator), Stand(-20.0, 150.0, 70.0, 0.15))
+    assert not stage.add(outside, 150.0, 0.35, is_person=True)
 
 
 # Casting
@@ -391,7 +388,8 @@ def test_too_few_people_to_fill_different_scenes() -> None:
         Synthetic(_changed(validation_identities=1, appearances=2, validation_unlabelled=0)).splits()
 
 
-def test_people_who_do_not_fit_into_the_picture() -> None:
+def test_people_who_do_not_fit_into_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.data.drawing.plan.SCENE_ATTEMPTS", 3)
     unlabelled = {"train_unlabelled": 28, "validation_unlabelled": 44, "test_unlabelled": 24}
     crowd = _changed(image_width=48, people_per_scene=(12, 12), min_visible=0.95, **unlabelled)
     with pytest.raises(UserError, match="cannot place 12 people in a scene of 48 x 96"):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,10 +82,14 @@ def test_hits_are_boxes_of_the_gallery_by_falling_similarity(seed, tied):
         gallery = split.galleries["12"].of_query(query, split.queries[query].scene, split.cameras)
         listed = set(gallery.scenes.tolist())
         assert len(hits) == int(np.isin(found.scene_of, list(listed)).sum())
-        assert all(before.similarity >= after.similarity for before, after in zip(hits, hits[1:], strict=False))
-        assert all(not before.correct or after.correct
-                   for before, after in zip(hits, hits[1:], strict=False)
-                   if before.similarity == after.similarity)
+        assert all(
+            before.similarity >= after.similarity for before, after in pairwise(hits)
+        )
+        assert all(
+            not before.correct or after.correct
+            for before, after in pairwise(hits)
+            if before.similarity == after.similarity
+        )
         holding = gallery.scenes[gallery.positives].tolist()
         right = [hit.scene for hit in hits if hit.correct]
         assert len(right) == len(set(right)) and set(right) <= set(holding)
@@ -95,9 +100,7 @@ def test_hits_are_boxes_of_the_gallery_by_falling_similarity(seed, tied):
 def test_the_order_of_images_and_boxes_changes_nothing(seed):
     split, detections = random_case(seed)
     other = permuted(detections, np.random.default_rng(seed))
-    for hits, others in zip(
-        rankings(split, detections, "full"), rankings(split, other, "full"), strict=True
-    ):
+    for hits, others in zip(rankings(split, detections, "full"), rankings(split, other, "full"), strict=True):
         assert [(hit.scene, hit.similarity, hit.correct) for hit in hits] == [
             (hit.scene, hit.similarity, hit.correct) for hit in others
         ]

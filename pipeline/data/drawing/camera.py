@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from pipeline.data.drawing.cloth import scaled
 from pipeline.data.drawing.painter import Light
 
 _GOLDEN = 0.618034
@@ -102,7 +103,7 @@ def camera_of(number: int, height: int, generator: np.random.Generator) -> Camer
         generator: the scene's.
     """
     character = np.random.default_rng([number, 6])
-    warmth = 0.13 * math.sin(2 * math.pi * ((number * _GOLDEN) % 1.0)) + generator.normal(0, 0.02)
+    warmth = 0.11 * math.sin(2 * math.pi * ((number * _GOLDEN) % 1.0)) + generator.normal(0, 0.02)
     green = 0.05 * math.cos(2 * math.pi * ((number * _GOLDEN * 2) % 1.0)) + generator.normal(0, 0.012)
     exposure = float(character.uniform(0.88, 1.18)) * float(generator.uniform(0.9, 1.08))
     sun = (number * _GOLDEN + 0.2) % 1.0
@@ -110,7 +111,7 @@ def camera_of(number: int, height: int, generator: np.random.Generator) -> Camer
         gains=(exposure * (1 + warmth), exposure * (1 + green), exposure * (1 - warmth)),
         gamma=float(character.uniform(0.8, 1.15)) * float(generator.uniform(0.95, 1.05)),
         contrast=float(character.uniform(0.82, 1.12)),
-        blur=height / 192 * float(character.uniform(0.2, 0.75)),
+        blur=height / 192 * float(character.uniform(0.2, 0.65)),
         noise=float(character.uniform(1.5, 5.0)),
         vignette=float(character.uniform(0.05, 0.35)),
         light=Light(
@@ -128,12 +129,11 @@ def expose(canvas: Image.Image, camera: Camera, generator: np.random.Generator) 
     tones = np.linspace(0.0, 1.0, 256) ** camera.gamma
     tones = (tones - 0.5) * camera.contrast + 0.5
     table = np.clip(np.concatenate([255 * gain * tones for gain in camera.gains]), 0, 255).round()
-    pixels = np.asarray(blurred.point(table.astype(int).tolist()), dtype=np.float32)
-    height, width = pixels.shape[:2]
+    width, height = canvas.size
     across = np.linspace(-1, 1, width, dtype=np.float32) ** 2
     down = np.linspace(-1, 1, height, dtype=np.float32) ** 2
     fall = 1 - np.float32(camera.vignette / 2) * (across[None, :] + down[:, None])
-    pixels = pixels * fall[..., None]
+    pixels = scaled(blurred.point(table.astype(int).tolist()), fall)
     pixels += _noise(generator, height, width, camera.noise)
     np.clip(pixels, 0, 255, out=pixels)
     return Image.fromarray(pixels.astype(np.uint8))

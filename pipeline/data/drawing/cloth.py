@@ -64,6 +64,13 @@ def grain() -> npt.NDArray[np.float32]:
     return np.tile(total, (2, 2))
 
 
+def scaled(picture: Image.Image, factor: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return `[H, W, 3]` an RGB picture times a `[H, W]` factor; faster than broadcasting."""
+    height, width = factor.shape
+    rows = np.asarray(picture).reshape(height, 3 * width) * np.repeat(factor, 3, axis=1)
+    return rows.reshape(height, width, 3)
+
+
 def grain_window(offset: tuple[int, int], width: int, height: int) -> npt.NDArray[np.float32]:
     """Return `[height, width]` of the noise from an offset on."""
     x, y = offset[0] % GRAIN_SIZE, offset[1] % GRAIN_SIZE

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from pipeline.data.drawing.cloth import grain_window, pattern_mask
+from pipeline.data.drawing.cloth import grain_window, pattern_mask, scaled
 from pipeline.data.drawing.palette import Colour
 from pipeline.data.drawing.shapes import Cloth, Part, Points, Window, bounds, stacked
 
@@ -25,7 +25,7 @@ CORE_SHRINK, CORE_SHIFT = 0.27, 0.12
 SHADE_BLUR = 0.016
 """Radius by which shading is smoothed, as a fraction of the thing's height."""
 
-FOLDS = 0.03
+FOLDS = 0.022
 """How strongly cloth is uneven, as a fraction of its colour."""
 
 _MIDDLE = 160
@@ -142,7 +142,7 @@ def _draw_layer(
     factor *= 1.0 + FOLDS * grain_window((left * 7, top * 3), width, height)
     haze = light.haze_strength * distance
     factor *= 1.0 - haze
-    pixels = np.asarray(reduced.convert("RGB")) * factor[..., None]
+    pixels = scaled(reduced.convert("RGB"), factor)
     pixels += np.array(light.haze, dtype=np.float32) * np.float32(haze)
     np.minimum(pixels, 255.0, out=pixels)
     return Image.fromarray(pixels.astype(np.uint8)), reduced.getchannel("A")
@@ -181,5 +181,5 @@ def _cast_shadow(
     )
     strength = 0.25 + 0.3 * light.sharpness
     laid = laid.filter(ImageFilter.BoxBlur(1.2 + 1.6 * (1 - light.sharpness)))
-    laid = laid.point([round(value * strength) for value in range(256)])
+    laid = ImageChops.multiply(laid, Image.new("L", laid.size, round(255 * strength)))
     canvas.paste((18, 18, 26), (corner[0] + start, round(ground) - height - margin + 1), laid)

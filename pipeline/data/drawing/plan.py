@@ -32,6 +32,7 @@ class Crowding:
     """How full and how hard scenes are; see `SyntheticOptions` for the meanings."""
 
     min_visible: float
+    clutter_visible: float
     companion_fraction: float
     occluder_fraction: float
     distractors: tuple[int, int]
@@ -96,7 +97,7 @@ def plan_scene(
         UserError: the people cannot be placed such that each is visible enough.
     """
     for _ in range(SCENE_ATTEMPTS):
-        stage = Stage(view.width, view.height, crowding.min_visible)
+        stage = Stage(view.width, view.height)
         actors = _place_people(stage, people, view, crowding, generator)
         if actors is not None:
             props = _place_mannequins(stage, view, crowding, generator)
@@ -140,7 +141,7 @@ def _place_people(
                 pose = replace(pose, yaw=friend.yaw + float(generator.normal(0.0, 0.5)))
             stand = Stand(x, ground, view.person_height(ground), view.tilt)
             parts = person_parts(appearance, pose, stand)
-            if stage.add(parts, ground, is_person=True):
+            if stage.add(parts, ground, crowding.min_visible, is_person=True):
                 actors.append(Actor(stand, pose.yaw, parts, _clipped_box(parts, view)))
                 break
         else:
@@ -162,7 +163,7 @@ def _place_mannequins(
             x, ground = _draw_place(view, generator)
             stand = Stand(x, ground, view.person_height(ground), view.tilt)
             parts = mannequin_parts(appearance, colour, pose, stand)
-            if stage.add(parts, ground, is_person=False):
+            if stage.add(parts, ground, crowding.clutter_visible, is_person=False):
                 mannequins.append(Prop(ground, parts))
                 break
     return mannequins
@@ -174,9 +175,9 @@ def _place_things(
     """Put things in front of some people, then distractors anywhere."""
     things: list[Prop] = []
 
-    def place(kind: str, x: float, ground: float) -> bool:
+    def place(kind: str, x: float, ground: float, min_visible: float) -> bool:
         parts = THINGS[kind](generator, x, ground, view.metre(ground))
-        if not stage.add(parts, ground, is_person=False):
+        if not stage.add(parts, ground, min_visible, is_person=False):
             return False
         things.append(Prop(ground, parts))
         return True
@@ -188,11 +189,11 @@ def _place_things(
             for _ in range(PROP_ATTEMPTS):
                 x = actor.stand.x + generator.normal(0.0, 0.16) * actor.stand.height
                 ahead = actor.stand.y + generator.uniform(0.02, 0.1) * view.height
-                if place(kind, float(x), float(ahead)):
+                if place(kind, float(x), float(ahead), crowding.min_visible):
                     break
     for _ in range(int(generator.integers(*crowding.distractors, endpoint=True))):
         kind = distractors[int(generator.integers(len(distractors)))]
         for _ in range(PROP_ATTEMPTS):
-            if place(kind, *_draw_place(view, generator)):
+            if place(kind, *_draw_place(view, generator), crowding.clutter_visible):
                 break
     return things

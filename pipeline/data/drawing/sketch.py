@@ -54,7 +54,9 @@ class Sketch:
         share = np.linspace(0.0, 1.0, stop - start)[:, None]
         rows = (np.array(first) * (1 - share) + np.array(last) * share).round().astype(np.uint8)
         band = Image.fromarray(rows[:, None, :])
-        self._image.paste(band.resize((self._image.width, stop - start)), (0, start))
+        self._image.paste(
+            band.resize((self._image.width, stop - start), Image.Resampling.NEAREST), (0, start)
+        )
 
     def finished(self) -> Image.Image:
         """Return the picture at its own size."""

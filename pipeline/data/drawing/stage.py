@@ -30,14 +30,8 @@ class _Thing:
 class Stage:
     """Takes things one by one, as long as every person stays visible enough."""
 
-    def __init__(self, width: int, height: int, min_visible: float) -> None:
-        """Start an empty stage.
-
-        Args:
-            width: of the picture in pixels.
-            height: likewise.
-            min_visible: smallest visible fraction of a person.
-        """
+    def __init__(self, width: int, height: int) -> None:
+        """Start an empty stage for a picture of `width` x `height` pixels."""
         self._margin = MARGIN * height
         self._size = tuple(round((side + 2 * self._margin) / COARSENESS) for side in (width, height))
         first = round(self._margin / COARSENESS)
@@ -45,24 +39,24 @@ class Stage:
             slice(first, first + round(height / COARSENESS)),
             slice(first, first + round(width / COARSENESS)),
         )
-        self._min_visible = min_visible
         self._things: list[_Thing] = []
 
-    def add(self, parts: Sequence[Part], ground: float, is_person: bool) -> bool:
-        """Add a thing if everybody then is visible enough; return whether it was added."""
+    def add(self, parts: Sequence[Part], ground: float, min_visible: float, *, is_person: bool) -> bool:
+        """Add a thing if everybody then is visible enough; return whether it was added.
+
+        Args:
+            parts: of the thing.
+            ground: y of the ground below it; who stands lower is in front.
+            min_visible: smallest visible fraction that the thing may leave of any person, itself included.
+            is_person: whether it is one.
+        """
         whole = silhouette(parts, self._size[0], self._size[1], 1 / COARSENESS, self._margin)
         new = _Thing(ground, whole[self._inside], int(np.count_nonzero(whole)), is_person)
-        if not is_person and np.count_nonzero(new.mask) == 0:
+        if self._visible(new, new) < (min_visible if is_person else 1 - MOST_BURIED):
             return False
-        for thing in [*self._things, new]:
-            hidden_by_new = thing is not new and ground >= thing.ground
-            if thing.is_person and (thing is new or hidden_by_new):
-                limit = self._min_visible
-            elif thing is new:
-                limit = 1 - MOST_BURIED
-            else:
-                continue
-            if self._visible(thing, new) < limit:
+        for thing in self._things:
+            touched = thing.is_person and ground >= thing.ground and bool((thing.mask & new.mask).any())
+            if touched and self._visible(thing, new) < min_visible:
                 return False
         self._things.append(new)
         return True

@@ -7,7 +7,7 @@ from PIL import Image
 
 from pipeline.data.drawing.avenue import draw_avenue
 from pipeline.data.drawing.camera import View
-from pipeline.data.drawing.cloth import GRAIN_SIZE, grain_window
+from pipeline.data.drawing.cloth import GRAIN_SIZE, grain_window, scaled
 from pipeline.data.drawing.shopfronts import draw_shopfronts
 from pipeline.data.drawing.sketch import Sketch
 from pipeline.data.drawing.square import draw_square
@@ -38,6 +38,6 @@ def draw_street(view: View, generator: np.random.Generator) -> Image.Image:
     light = 1.0 + ROUGHNESS * grain_window((column, row), view.width, view.height)
     from_foot = np.abs(np.arange(view.height, dtype=np.float32) - foot) / (FOOT_SHADE_REACH * view.height)
     light *= (1.0 - FOOT_SHADE * np.exp(-from_foot))[:, None]
-    pixels = np.asarray(picture) * light[..., None]
+    pixels = scaled(picture, light)
     np.clip(pixels, 0, 255, out=pixels)
     return Image.fromarray(pixels.astype(np.uint8))

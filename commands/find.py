@@ -1,0 +1,121 @@
+"""`person-search find`: look for a person in one's own pictures with a trained student."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from pipeline.atomic import write_atomically
+from pipeline.data.scene import FloatArray
+from pipeline.errors import UserError
+from pipeline.finding import Hit, checked_box, find_person, pictures_in, read_picture
+from pipeline.models.weights import load_student
+from pipeline.reporting.found_figure import found_figure
+from stages.running import ShownProgress
+
+FIGURE = "found.png"
+CORNERS = 4
+DIGITS = 4
+
+
+@click.command()
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A student: models/students/ROW.safetensors.",
+)
+@click.option(
+    "--query", type=click.Path(path_type=Path), required=True, help="Picture that shows the person."
+)
+@click.option("--box", "box_text", required=True, help="The person there: x1,y1,x2,y2 in pixels.")
+@click.argument("gallery", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Hits to show.")
+@click.option(
+    "--score-threshold",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Leave out detections that are less sure than this.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help=f"Folder for a picture of the hits, {FIGURE}.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def find(
+    weights: Path,
+    query: Path,
+    box_text: str,
+    gallery: tuple[Path, ...],
+    top: int,
+    score_threshold: float,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Look for one person in the pictures and folders of GALLERY and list who is most similar.
+
+    Boxes are in pixels of the upright picture. The query's own picture is not looked in.
+    """
+    picture = read_picture(query)
+    box = checked_box(_parsed(box_text), (picture.shape[1], picture.shape[0]), query)
+    if out is not None and out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file: give a folder")
+    pictures = pictures_in(gallery, query)
+    network = load_student(weights)
+    with ShownProgress("find") as progress:
+        hits = find_person(network, query, box, pictures, score_threshold=score_threshold, report=progress)
+    shown = hits[:top]
+    if out is not None:
+        write_atomically(out / FIGURE, found_figure(query, box, shown))
+    if as_json:
+        click.echo(json.dumps(_as_values(query, box, len(pictures), len(hits), shown), indent=2))
+        return
+    click.echo(f"{len(hits)} people in {len(pictures)} pictures; the most similar to {query} {_text(box)}:")
+    _print(shown)
+    if out is not None:
+        click.echo(f"picture: {out / FIGURE}")
+
+
+def _parsed(text: str) -> FloatArray:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != CORNERS:
+        raise UserError(f"--box {text}: give four numbers, x1,y1,x2,y2 in pixels")
+    return np.array(values)
+
+
+def _print(hits: Sequence[Hit]) -> None:
+    if not hits:
+        click.echo("nobody; a lower --score-threshold shows people that the detector is less sure of")
+        return
+    click.echo("rank  similarity  score  box and picture")
+    for rank, hit in enumerate(hits, start=1):
+        click.echo(f"{rank:>4}  {hit.similarity:>10.3f}  {hit.score:>5.2f}  {_text(hit.box)}  {hit.path}")
+
+
+def _text(box: FloatArray) -> str:
+    return ",".join(f"{value:.0f}" for value in box)
+
+
+def _as_values(
+    query: Path, box: FloatArray, pictures: int, people: int, hits: Sequence[Hit]
+) -> dict[str, Any]:
+    return {
+        "query": str(query),
+        "box": [round(float(value), DIGITS) for value in box],
+        "pictures": pictures,
+        "people": people,
+        "hits": [
+            {
+                "rank": rank,
+                "file": str(hit.path),
+                "box": [round(float(value), DIGITS) for value in hit.box],
+                "score": round(hit.score, DIGITS),
+                "similarity": round(hit.similarity, DIGITS),
+            }
+            for rank, hit in enumerate(hits, start=1)
+        ],
+    }

@@ -1,0 +1,47 @@
+"""A group that imports a command only when it is run: PyTorch takes seconds to load, `--help` should not."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from commands.errors import CommandGroup
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """Where a command is (`package.module:name`), and the line about it in the list of commands."""
+
+    place: str
+    help: str
+
+
+class LazyGroup(CommandGroup):
+    """A `CommandGroup` some of whose commands are imported when they are needed."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted({*super().list_commands(ctx), *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now if it is a lazy one."""
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = self.lazy[cmd_name].place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing the lazy ones."""
+        rows = []
+        for name in self.list_commands(ctx):
+            command = None if name in self.lazy else super().get_command(ctx, name)
+            rows.append((name, command.get_short_help_str() if command else self.lazy[name].help))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

@@ -1,0 +1,164 @@
+"""The picture of curves: what was reached, and how the training went."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.reporting.columns import Columns
+from pipeline.reporting.style import (
+    ROW_TITLES,
+    TEACHER_COLOUR,
+    drawing,
+    png,
+    row_colour,
+    row_style,
+)
+
+SIZE = (13.0, 7.4)
+"""Width and height in inches."""
+PERCENT = 100.0
+TEACHER_STYLE = (0, (1, 1))
+
+
+@dataclass(frozen=True)
+class RowCurves:
+    """What is drawn of one row of the table.
+
+    Attributes:
+        metrics: what its `metrics.json` holds.
+        training: `step`, `total`, `identity` and the other losses.
+        precision_recall: `recall` and `precision` of its detections.
+    """
+
+    metrics: Mapping[str, Any]
+    training: Columns
+    precision_recall: Columns
+
+
+def curves_figure(
+    rows: Mapping[str, RowCurves], teachers: Mapping[str, Any], teacher_training: Mapping[str, Columns]
+) -> bytes:
+    """Draw six panels: three of results, three of training. Returns a PNG.
+
+    Args:
+        rows: by row, in the table's order.
+        teachers: what the teachers' `metrics.json` holds.
+        teacher_training: the losses of each teacher, by what to call it.
+    """
+    with drawing():
+        figure = Figure(figsize=SIZE, facecolor="white", layout="constrained")
+        panels = figure.subplots(2, 3)
+        _reached(panels[0, 0], rows, teachers)
+        _over_gallery(panels[0, 1], rows, teachers)
+        _precision_recall(panels[0, 2], rows)
+        _training(
+            panels[1, 0], rows, "identity", "Identity loss", "targets differ: compare shapes, not heights"
+        )
+        _training(panels[1, 1], rows, "total", "Total loss", "weighted sum of all losses")
+        _teacher_training(panels[1, 2], teacher_training)
+        return png(figure)
+
+
+def _reached(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, Any]) -> None:
+    """Draw the headline: search mAP of each row, and of the teachers as a two-step search."""
+    values = [row.metrics["search"]["mAP"] for row in rows.values()] + [teachers["search"]["mAP"]]
+    colours = [row_colour(index) for index in range(len(rows))] + [TEACHER_COLOUR]
+    names = [_title(row, "\n") for row in rows] + ["both teachers\none after the other"]
+    bars = axes.bar(range(len(values)), np.array(values) * PERCENT, color=colours, width=0.6)
+    axes.bar_label(bars, fmt="%.1f", weight="bold", fontsize=11, padding=2)
+    axes.set_xticks(range(len(values)), names)
+    axes.grid(visible=False, axis="x")
+    axes.set(title="People found again", ylabel="search mAP, %", ylim=(0, PERCENT))
+
+
+def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, Any]) -> None:
+    curves = {row: curves.metrics["search_by_gallery"] for row, curves in rows.items()}
+    sizes = _sizes([*curves.values(), teachers["search_by_gallery"]])
+    for index, (row, by_size) in enumerate(curves.items()):
+        axes.plot(
+            sizes,
+            _over_sizes(by_size, sizes),
+            label=_title(row),
+            marker="o",
+            color=row_colour(index),
+            linestyle=row_style(index),
+        )
+    axes.plot(
+        sizes,
+        _over_sizes(teachers["search_by_gallery"], sizes),
+        label="both teachers, one after the other",
+        marker="o",
+        color=TEACHER_COLOUR,
+        linestyle=TEACHER_STYLE,
+    )
+    axes.set(
+        title="The larger the gallery, the harder",
+        xlabel="scenes in the gallery",
+        ylabel="search mAP, %",
+        ylim=(0, PERCENT),
+    )
+    axes.legend(loc="best")
+
+
+def _precision_recall(axes: Axes, rows: Mapping[str, RowCurves]) -> None:
+    for index, (row, curves) in enumerate(rows.items()):
+        table, reached = curves.precision_recall, curves.metrics["detection"]
+        axes.plot(
+            table["recall"] * PERCENT,
+            table["precision"] * PERCENT,
+            label=f"{row}: COCO AP50 {reached['coco_ap50'] * PERCENT:.1f}, "
+            f"AP70 {reached['coco_ap70'] * PERCENT:.1f}",
+            color=row_colour(index),
+            linestyle=row_style(index),
+        )
+    axes.set(
+        title="People detected (IoU 0.5)",
+        xlabel="recall, %",
+        ylabel="precision, %",
+        xlim=(0, PERCENT),
+        ylim=(0, 1.02 * PERCENT),
+    )
+    axes.legend(loc="lower left")
+
+
+def _training(axes: Axes, rows: Mapping[str, RowCurves], loss: str, note: str) -> None:
+    for index, (row, curves) in enumerate(rows.items()):
+        if loss in curves.training:
+            axes.plot(
+                curves.training["step"],
+                curves.training[loss],
+                label=_title(row),
+                color=row_colour(index),
+                linestyle=row_style(index),
+            )
+    axes.set(title=f"Training: the students' {loss} loss", xlabel="step", ylabel=f"{loss} loss")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper right", title=note, title_fontproperties={"size": 8})
+
+
+def _teacher_training(axes: Axes, teachers: Mapping[str, Columns]) -> None:
+    for name, columns, style in zip(teachers, teachers.values(), ("-", "--"), strict=False):
+        axes.plot(columns["step"], columns["total"], label=name, color=TEACHER_COLOUR, linestyle=style)
+    axes.set(title="Training: the teachers' total loss", xlabel="step", ylabel="total loss")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper right")
+
+
+def _title(row: str, between: str = ": ") -> str:
+    return f"{row}{between}{ROW_TITLES[row]}" if row in ROW_TITLES else row
+
+
+def _sizes(curves: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return all gallery sizes that there are, by size, `full` last."""
+    sizes = {size for by_size in curves for size in by_size}
+    return sorted(sizes, key=lambda size: (not size.isdigit(), int(size) if size.isdigit() else 0, size))
+
+
+def _over_sizes(by_size: Mapping[str, Any], sizes: Sequence[str]) -> list[float]:
+    return [by_size[size]["mAP"] * PERCENT if size in by_size else np.nan for size in sizes]

@@ -1,0 +1,116 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from commands.main import main
+from pipeline.models.backbones import BackboneOptions
+from pipeline.models.detector import RegionProposalOptions, RoiOptions
+from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
+from pipeline.models.saving import save_weights
+
+BOX = "10,8,40,60"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    options = PersonSearchOptions(
+        backbone=BackboneOptions(name="tiny", width=0.5),
+        short_side=64,
+        long_side=96,
+        rpn=RegionProposalOptions(anchor_sizes=[16, 32], post_nms_test=20),
+        roi=RoiOptions(pooled_height=4, pooled_width=4),
+        embedding_dim=16,
+    )
+    path = tmp_path_factory.mktemp("weights") / "student.safetensors"
+    save_weights(path, "person_search", options, PersonSearchNetwork(options).state_dict())
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Write a query and a gallery of two pictures; return the folder."""
+    (tmp_path / "gallery").mkdir()
+    for seed, name in enumerate(("query.png", "gallery/a.png", "gallery/b.png")):
+        values = np.random.default_rng(seed).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+        Image.fromarray(values).save(tmp_path / name)
+    return tmp_path
+
+
+def find(weights, pictures, *more, box=BOX, gallery="gallery"):
+    paths = ["--weights", str(weights), "--query", str(pictures / "query.png"), "--box", box]
+    arguments = ["find", *paths, "--score-threshold", "0", *more, str(pictures / gallery)]
+    return CliRunner().invoke(main, arguments)
+
+
+def test_lists_hits_by_similarity(weights, pictures):
+    result = find(weights, pictures, "--top", "3")
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.stdout.splitlines() if line.split()[0].isdigit()]
+    rows = [row for row in rows if len(row) == 5]
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    similarities = [float(row[1]) for row in rows]
+    assert similarities == sorted(similarities, reverse=True)
+    assert {row[4].rpartition("/")[2] for row in rows} <= {"a.png", "b.png"}
+
+
+def test_json_holds_the_same_hits(weights, pictures):
+    result = find(weights, pictures, "--json", "--top", "4")
+    values = json.loads(result.stdout)
+    assert values["box"] == [10, 8, 40, 60]
+    assert values["pictures"] == 2
+    assert [hit["rank"] for hit in values["hits"]] == [1, 2, 3, 4]
+    assert values["people"] >= 4
+    shown = find(weights, pictures, "--top", "4").stdout
+    for hit in values["hits"]:
+        assert f"{hit['similarity']:.3f}" in shown
+    assert json.loads(find(weights, pictures, "--json", "--top", "2").stdout)["hits"] == values["hits"][:2]
+
+
+def test_writes_a_picture(weights, pictures):
+    out = pictures / "new" / "out"
+    result = find(weights, pictures, "--out", str(out), "--top", "8")
+    assert result.exit_code == 0, result.output
+    first = (out / "found.png").read_bytes()
+    with Image.open(out / "found.png") as image:
+        assert image.width > image.height
+    find(weights, pictures, "--out", str(out), "--top", "8")
+    assert (out / "found.png").read_bytes() == first
+    assert [path.name for path in out.iterdir()] == ["found.png"]
+
+
+def test_nobody_found(weights, pictures):
+    result = find(weights, pictures, "--score-threshold", "1", "--out", str(pictures / "out"))
+    assert result.exit_code == 0
+    assert "nobody" in result.stdout
+    assert (pictures / "out" / "found.png").exists()
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "", "40,8,10,60", "200,8,240,60", "nan,1,2,3"])
+def test_bad_boxes(weights, pictures, box):
+    result = find(weights, pictures, box=box)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: --box")
+    assert result.stderr.count("\n") == 1
+
+
+def test_bad_files(weights, pictures):
+    (pictures / "none").mkdir()
+    (pictures / "text.jpg").write_text("no picture")
+    cases = [
+        find(pictures / "no.safetensors", pictures),
+        find(pictures / "text.jpg", pictures),
+        find(weights, pictures, gallery="none"),
+        find(weights, pictures, gallery="nowhere"),
+        find(weights, pictures, gallery="text.jpg"),
+        find(weights, pictures, gallery="query.png"),
+        find(weights, pictures, "--out", str(pictures / "text.jpg")),
+    ]
+    for result in cases:
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Error: ")
+        assert result.stderr.count("\n") == 1

@@ -1,0 +1,32 @@
+"""What all tests share: one thread, and a tiny data set."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from pipeline.data.prepared import PreparedDataSet, prepare
+from tests.tiny import TinyDataSet
+
+torch.set_num_threads(1)
+settings.register_profile(
+    "fast",
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("fast")
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu(monkeypatch):
+    """Whatever the environment asks for, tests run on one CPU without data workers."""
+    for variable in ("DEVICE", "DEVICES", "WORKERS"):
+        monkeypatch.delenv(f"PERSON_SEARCH_{variable}", raising=False)
+    monkeypatch.setenv("PERSON_SEARCH_DEVICE", "cpu")
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> PreparedDataSet:
+    """The tiny data set, prepared."""
+    return prepare(TinyDataSet(), tmp_path_factory.mktemp("tiny") / "prepared", lambda done, total: None)

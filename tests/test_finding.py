@@ -1,0 +1,175 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.errors import UserError
+from pipeline.finding import checked_box, find_person, pictures_in, read_picture
+from pipeline.models.backbones import BackboneOptions
+from pipeline.models.detector import RegionProposalOptions, RoiOptions
+from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
+
+SIZE = (96, 64)
+BOX = np.array([10.0, 8.0, 40.0, 60.0])
+TURNED_LEFT = 8
+"""The EXIF orientation of a picture that must be turned a quarter to the left."""
+ORIENTATION = 0x0112
+
+
+def write_picture(path, seed=0, **settings):
+    values = np.random.default_rng(seed).integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    Image.fromarray(values).save(path, **settings)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    options = PersonSearchOptions(
+        backbone=BackboneOptions(name="tiny", width=0.5),
+        short_side=64,
+        long_side=96,
+        rpn=RegionProposalOptions(anchor_sizes=[16, 32], post_nms_test=20),
+        roi=RoiOptions(pooled_height=4, pooled_width=4),
+        embedding_dim=16,
+    )
+    return PersonSearchNetwork(options).eval()
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """Return a query picture and a folder of three others."""
+    folder = tmp_path / "gallery"
+    (folder / "below").mkdir(parents=True)
+    write_picture(folder / "b.png", 1)
+    write_picture(folder / "A.JPG", 2)
+    write_picture(folder / "below" / "c.jpeg", 3)
+    (folder / "notes.txt").write_text("no picture")
+    return write_picture(tmp_path / "query.png"), folder
+
+
+def find(network, query, gallery, threshold=0.0, box=BOX):
+    return find_person(network, query, box, gallery, score_threshold=threshold, report=lambda *_: None)
+
+
+def test_ranks_what_the_network_finds_by_similarity(network, scenes):
+    query, folder = scenes
+    gallery = pictures_in([folder], query)
+    hits = find(network, query, gallery)
+    assert hits
+    similarities = [hit.similarity for hit in hits]
+    assert similarities == sorted(similarities, reverse=True)
+
+    def tensor(path):
+        return torch.from_numpy(read_picture(path)).permute(2, 0, 1).float() / 255
+
+    wanted = network.search([tensor(query)], [torch.from_numpy(BOX[None]).float()])[1][0][0]
+    for path in gallery:
+        found = network.search([tensor(path)], [torch.zeros(0, 4)])[0][0]
+        own = sorted((hit for hit in hits if hit.path == path), key=lambda hit: -hit.score)
+        assert len(own) == len(found["scores"])
+        np.testing.assert_allclose([hit.score for hit in own], sorted(found["scores"], reverse=True))
+        expected = sorted((found["embeddings"] @ wanted).tolist(), reverse=True)
+        np.testing.assert_allclose([hit.similarity for hit in hits if hit.path == path], expected, atol=1e-6)
+
+
+def test_threshold_leaves_out_the_unsure(network, scenes):
+    query, folder = scenes
+    gallery = pictures_in([folder], query)
+    hits = find(network, query, gallery)
+    middle = float(np.median([hit.score for hit in hits]))
+    kept = find(network, query, gallery, middle)
+    assert 0 < len(kept) < len(hits)
+    assert [hit.similarity for hit in kept] == [hit.similarity for hit in hits if hit.score >= middle]
+
+
+def test_boxes_and_similarities_are_in_range(network, scenes):
+    query, folder = scenes
+    for hit in find(network, query, pictures_in([folder], query)):
+        assert (hit.box >= 0).all()
+        assert hit.box[2] <= SIZE[0]
+        assert hit.box[3] <= SIZE[1]
+        assert -1 - 1e-5 <= hit.similarity <= 1 + 1e-5
+
+
+def test_the_same_box_of_the_same_picture_is_most_similar_to_itself(network, scenes, tmp_path):
+    query, _ = scenes
+    copy = write_picture(tmp_path / "copy.png")
+    first = find(network, query, [copy])[0]
+    again = find(network, query, [copy], box=first.box)
+    assert again[0].similarity == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(again[0].box, first.box)
+
+
+def test_pictures_are_turned_upright(tmp_path):
+    upright = write_picture(tmp_path / "upright.png", 5)
+    exif = Image.Exif()
+    exif[ORIENTATION] = TURNED_LEFT
+    with Image.open(upright) as image:
+        image.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_picture(tmp_path / "turned.png"), read_picture(upright))
+
+
+def test_grey_and_transparent_pictures_are_read(tmp_path):
+    for mode in ("L", "RGBA", "P"):
+        Image.new(mode, SIZE).save(tmp_path / f"{mode}.png")
+        assert read_picture(tmp_path / f"{mode}.png").shape == (SIZE[1], SIZE[0], 3)
+
+
+def test_folders_are_searched_below_and_in_order(scenes):
+    query, folder = scenes
+    names = [path.name for path in pictures_in([folder, folder / "b.png"], query)]
+    assert names == ["A.JPG", "b.png", "c.jpeg"]
+
+
+def test_the_query_is_not_looked_in(scenes):
+    query, folder = scenes
+    found = pictures_in([query.parent], folder / "b.png")
+    assert folder / "b.png" not in found
+    assert query in found
+    with pytest.raises(UserError, match="nothing to look in"):
+        pictures_in([query, Path(str(query.parent) + "/./query.png")], query)
+
+
+def test_unusable_places(scenes, tmp_path):
+    query, folder = scenes
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no picture"):
+        pictures_in([tmp_path / "empty"], query)
+    with pytest.raises(UserError, match="does not exist"):
+        pictures_in([tmp_path / "nowhere"], query)
+    with pytest.raises(UserError, match=r"notes\.txt is no picture"):
+        pictures_in([folder / "notes.txt"], query)
+
+
+def test_a_picture_cut_off_is_named(network, scenes, tmp_path):
+    query, _ = scenes
+    whole = write_picture(tmp_path / "whole.jpg", 7).read_bytes()
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"cut\.jpg is no picture"):
+        find(network, query, [cut])
+    with pytest.raises(UserError, match="does not exist"):
+        read_picture(tmp_path / "none.jpg")
+
+
+def test_a_box_over_the_edge_is_cut():
+    np.testing.assert_array_equal(checked_box(np.array([-5.0, 0, 50, 99]), SIZE, Path("q")), [0, 0, 50, 64])
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([40, 8, 10, 60], "upper left"),
+        ([10, 8, 40, 8], "upper left"),
+        ([96, 0, 120, 60], "outside q, which is 96 x 64"),
+        ([-9, -9, 0, 60], "outside"),
+        ([np.nan, 0, 10, 10], "four numbers"),
+        ([0, 0, np.inf, 10], "four numbers"),
+    ],
+)
+def test_bad_boxes(box, message):
+    with pytest.raises(UserError, match=message):
+        checked_box(np.array(box, dtype=float), SIZE, Path("q"))

@@ -1,0 +1,142 @@
+"""Options from what a user wrote: strict types, named keys, sections put over each other."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from pipeline.errors import UserError
+from pipeline.options import Options, merged, parse_options
+from pipeline.training.reid import ReidTrainingOptions
+from pipeline.training.student import StudentOptions
+from tests.tiny import reid_options, search_options, training_options
+
+
+class Inner(Options):
+    depth: int = Field(default=1, gt=0)
+    ratio: float = 0.5
+
+
+class Outer(Options):
+    name: str
+    inner: Inner = Inner()
+    sizes: list[int] = Field(default=[])
+
+
+def problem(values, model=Outer):
+    with pytest.raises(UserError) as error:
+        parse_options(model, values, "params.yaml: outer")
+    line = str(error.value)
+    assert line.startswith("params.yaml: outer: ")
+    assert "\n" not in line
+    return line
+
+
+def test_good_values():
+    options = parse_options(Outer, {"name": "a", "inner": {"depth": 2, "ratio": 1}}, "here")
+    assert options == Outer(name="a", inner=Inner(depth=2, ratio=1.0))
+
+
+def test_unknown_keys_are_named_with_those_that_there_are():
+    assert "unknown parameter 'nme'; known here: inner, name, sizes" in problem({"name": "a", "nme": 1})
+    assert "unknown parameter 'inner.deep'; known here: depth, ratio" in problem(
+        {"name": "a", "inner": {"deep": 1}}
+    )
+
+
+def test_missing_keys_are_named():
+    assert "parameter 'name' is missing" in problem({})
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"name": 1}, "'name'"),
+        ({"name": "a", "inner": {"depth": "2"}}, "'inner.depth'"),
+        ({"name": "a", "inner": {"depth": 2.0}}, "'inner.depth'"),
+        ({"name": "a", "inner": {"depth": True}}, "'inner.depth'"),
+        ({"name": "a", "inner": {"depth": 0}}, "'inner.depth'"),
+        ({"name": "a", "inner": None}, "'inner'"),
+        ({"name": "a", "sizes": [1, "2"]}, "'sizes.1'"),
+    ],
+)
+def test_wrong_types_and_ranges_name_the_key(values, key):
+    assert f"parameter {key}: " in problem(values)
+
+
+def test_further_problems_are_counted():
+    assert problem({"name": 1, "inner": {"depth": 0}, "x": 1}).endswith("(and 2 more)")
+
+
+def test_options_do_not_change():
+    with pytest.raises(ValueError, match="frozen"):
+        Inner().depth = 3
+
+
+@pytest.mark.parametrize("values", [None, [], "text"])
+def test_what_is_no_section(values):
+    problem(values)
+
+
+values = st.dictionaries(
+    st.sampled_from("abc"),
+    st.integers() | st.dictionaries(st.sampled_from("abc"), st.integers(), max_size=3),
+    max_size=3,
+)
+
+
+@given(common=values, differing=values)
+def test_merged_keeps_what_is_not_stated(common, differing):
+    result = merged(common, differing)
+    assert set(result) == set(common) | set(differing)
+    for key, value in differing.items():
+        both = isinstance(value, dict) and isinstance(common.get(key), dict)
+        assert result[key] == ({**common[key], **value} if both else value)
+    assert all(result[key] == common[key] for key in set(common) - set(differing))
+
+
+@given(common=values)
+def test_merging_with_nothing_changes_nothing(common):
+    assert merged(common, {}) == common
+    assert merged({}, common) == common
+    assert merged(common, common) == common
+
+
+def test_merged_leaves_its_arguments_alone():
+    common, differing = {"a": {"b": 1}}, {"a": {"c": 2}}
+    assert merged(common, differing) == {"a": {"b": 1, "c": 2}}
+    assert (common, differing) == ({"a": {"b": 1}}, {"a": {"c": 2}})
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"identity": {"target": "lut", "weight": -0.1}}, "identity.weight"),
+        ({"identity": {"target": "none", "weight": 1.0}}, "identity.target"),
+        ({"network": {**search_options().model_dump(), "embedding_dim": 0}}, "network.embedding_dim"),
+        ({"training": {**training_options().model_dump(), "steps": 0}}, "training.steps"),
+    ],
+)
+def test_student_options_out_of_range(change, key):
+    good = {
+        "seed": 0,
+        "network": search_options().model_dump(),
+        "training": training_options().model_dump(),
+        "identity": {"target": "lut", "weight": 1.0},
+    }
+    parse_options(StudentOptions, good, "params.yaml: outer")
+    assert f"'{key}'" in problem(good | change, StudentOptions)
+
+
+@pytest.mark.parametrize(("key", "value"), [("seed", -1), ("crops_per_identity", 0)])
+def test_reid_options_out_of_range(key, value):
+    good = {"seed": 0, "network": reid_options().model_dump(), "training": training_options().model_dump()}
+    parse_options(ReidTrainingOptions, good, "params.yaml: outer")
+    assert f"'{key}'" in problem(good | {key: value}, ReidTrainingOptions)
+
+
+@pytest.mark.parametrize(("key", "value"), [("anchor_sizes", []), ("anchor_sizes", [0]), ("aspect_ratios", [])])
+def test_an_rpn_needs_anchors(key, value):
+    good = search_options().model_dump()
+    assert f"'rpn.{key}" in problem({**good, "rpn": {**good["rpn"], key: value}}, type(search_options()))
