@@ -9,6 +9,7 @@ COMMANDS = {
     "find": LazyCommand("commands.find:find", "Look for a person in your own pictures."),
     "lut": LazyCommand("commands.lut:lut", "Show what a look-up table holds, and whether it fits."),
     "preset": LazyCommand("commands.preset:preset", "Write the params.yaml of a data set."),
+    "results": LazyCommand("commands.results:results", "Show the table of results."),
     "score": LazyCommand("commands.score:score", "Score anybody's detections by the field's protocols."),
     "tune": LazyCommand("commands.tune:tune", "Try settings of each row on validation identities."),
 }

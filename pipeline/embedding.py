@@ -43,7 +43,7 @@ def embed_crops(
 
 @torch.no_grad()
 def embed_both_ways(model: ReidModel, crops: Tensor) -> Tensor:
-    """Embed crops `[N, 3, h, w]` (float in 0..1, of the model's size) as they are and mirrored: the mean, `[N, D]`."""
+    """Embed crops `[N, 3, h, w]` (0..1, of the model's size) as they are and mirrored: the mean, `[N, D]`."""
     _, embeddings = model(crops)
     _, mirrored = model(crops.flip(-1))
     mean: Tensor = (embeddings + mirrored) / 2

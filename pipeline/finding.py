@@ -151,7 +151,9 @@ def _no_boxes(network: PersonSearchNetwork) -> Tensor:
 
 
 def _pictures_below(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    found = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    )
     if not found:
         raise UserError(f"{folder} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
     return found

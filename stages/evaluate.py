@@ -7,14 +7,19 @@ import click
 
 from pipeline.atomic import write_atomically
 from pipeline.data.prepared import open_prepared
+from pipeline.evaluation.curve_file import write_precision_recall
+from pipeline.evaluation.detection import detection_curve
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.options import parse_options
 from stages.parameters import Parameters
 from stages.running import say, stage
 
 PARAMS = ("evaluate",)
 PREPARED = Path("data/prepared")
+EVERY_SCORE = 0.0
+"""The curve shows all detections, whatever the threshold of the figures."""
 
 
 @stage
@@ -25,7 +30,10 @@ def main(row: str) -> None:
     options = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
     data = open_prepared(PREPARED)
     detections = read_detections(Path(f"results/{row}/detections.h5"))
-    metrics = evaluate(data.split("test"), detections, options, data.name)
+    split = data.split("test")
+    metrics = evaluate(split, detections, options, data.name)
+    curve = detection_curve(split.scenes, detected_boxes(split, detections).without_feats(), EVERY_SCORE)
+    write_precision_recall(Path(f"results/{row}/precision_recall.tsv"), curve)
     out = Path(f"results/{row}/metrics.json")
     write_atomically(out, json.dumps(metrics, indent=2) + "\n")
     search, detection = metrics["search"], metrics["detection"]

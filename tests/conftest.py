@@ -5,7 +5,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from pipeline.data.prepared import PreparedDataSet, prepare
-from tests.tiny import TinyDataSet
+from tests.tiny import TinyDataSet, silent
 
 torch.set_num_threads(1)
 settings.register_profile(
@@ -29,4 +29,4 @@ def _on_the_cpu(monkeypatch):
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory) -> PreparedDataSet:
     """The tiny data set, prepared."""
-    return prepare(TinyDataSet(), tmp_path_factory.mktemp("tiny") / "prepared", lambda done, total: None)
+    return prepare(TinyDataSet(), tmp_path_factory.mktemp("tiny") / "prepared", silent)

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.lookup_table import LookupTable, check_fits, mean_features, read_lookup_table, write_lookup_table
+from pipeline.lookup_table import (
+    LookupTable,
+    check_fits,
+    mean_features,
+    read_lookup_table,
+    write_lookup_table,
+)
 
 IDENTITIES, DIM = 6, 8
 FLIPS = 150
@@ -104,7 +110,7 @@ def test_a_table_that_does_not_fit(change, says, path):
 
 def test_all_differences_are_told_at_once(path):
     gap = replace(table_of(), person_ids=np.array([0, 1, 2, 3, 4, 9]))
-    with pytest.raises(UserError, match="first: 5.*first: 9.*8 dimensions") as error:
+    with pytest.raises(UserError, match=r"first: 5.*first: 9.*8 dimensions") as error:
         check(gap, path, dim=DIM + 1)
     assert "\n" not in str(error.value)
 
@@ -120,8 +126,14 @@ def spoiled(**changes):
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        (replace(table_of(), features=np.full((IDENTITIES, DIM), np.nan, np.float32)), "6 rows are not finite"),
-        (replace(table_of(), features=2 * table_of().features), "not of unit length .first: person 0, length 2"),
+        (
+            replace(table_of(), features=np.full((IDENTITIES, DIM), np.nan, np.float32)),
+            "6 rows are not finite",
+        ),
+        (
+            replace(table_of(), features=2 * table_of().features),
+            "not of unit length .first: person 0, length 2",
+        ),
         (replace(table_of(), features=0 * table_of().features), "not of unit length"),
         (replace(table_of(), person_ids=np.array([0, 1, 3, 2, 4, 5])), "not ascending"),
         (replace(table_of(), person_ids=np.array([0, 1, 1, 2, 4, 5])), "not ascending"),
@@ -151,7 +163,7 @@ def test_a_damaged_chunk_is_noticed(name, place, path):
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset + int(place * chunk.size)] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(UserError, match="id_lut.h5 is not a sound look-up table"):
+    with pytest.raises(UserError, match=r"id_lut.h5 is not a sound look-up table"):
         read_lookup_table(path)
 
 
@@ -174,7 +186,7 @@ def test_no_flipped_byte_goes_unnoticed(path):
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all", b"\x89HDF\r\n\x1a\n" + bytes(50)])
 def test_what_is_no_hdf5(content, tmp_path):
     (tmp_path / "lut.h5").write_bytes(content)
-    with pytest.raises(UserError, match="not a sound look-up table"):
+    with pytest.raises(UserError, match=r"not a sound look-up table"):
         read_lookup_table(tmp_path / "lut.h5")
 
 
@@ -182,16 +194,16 @@ def test_what_is_no_hdf5(content, tmp_path):
 def test_a_truncated_file(part, path):
     write_lookup_table(path, table_of())
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
-    with pytest.raises(UserError, match="not a sound look-up table"):
+    with pytest.raises(UserError, match=r"not a sound look-up table"):
         read_lookup_table(path)
 
 
 def test_missing_file_and_foreign_content(path, tmp_path):
-    with pytest.raises(UserError, match="no look-up table at"):
+    with pytest.raises(UserError, match=r"no look-up table at"):
         read_lookup_table(path)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["something"] = 1
-    with pytest.raises(UserError, match="not a sound look-up table"):
+    with pytest.raises(UserError, match=r"not a sound look-up table"):
         read_lookup_table(tmp_path / "other.h5")
 
 
@@ -199,7 +211,7 @@ def test_another_version(path):
     write_lookup_table(path, table_of())
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"] = 2
-    with pytest.raises(UserError, match="format 2, this program reads 1"):
+    with pytest.raises(UserError, match=r"format 2, this program reads 1"):
         read_lookup_table(path)
 
 
@@ -242,5 +254,5 @@ def test_the_order_of_boxes_does_not_matter(data, ids, average):
 def test_a_person_without_direction_is_refused(average, value):
     embeddings = embeddings_of(3)
     embeddings[1] = value
-    with np.errstate(invalid="ignore"), pytest.raises(UserError, match="of 1 people .* .first: person 7"):
+    with np.errstate(invalid="ignore"), pytest.raises(UserError, match=r"of 1 people .* .first: person 7"):
         mean_features(embeddings, np.array([2, 7, 2]), average)

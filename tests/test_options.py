@@ -69,7 +69,7 @@ def test_further_problems_are_counted():
 
 
 def test_options_do_not_change():
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(ValueError, match=r"frozen"):
         Inner().depth = 3
 
 
@@ -136,7 +136,9 @@ def test_reid_options_out_of_range(key, value):
     assert f"'{key}'" in problem(good | {key: value}, ReidTrainingOptions)
 
 
-@pytest.mark.parametrize(("key", "value"), [("anchor_sizes", []), ("anchor_sizes", [0]), ("aspect_ratios", [])])
+@pytest.mark.parametrize(
+    ("key", "value"), [("anchor_sizes", []), ("anchor_sizes", [0]), ("aspect_ratios", [])]
+)
 def test_an_rpn_needs_anchors(key, value):
     good = search_options().model_dump()
     assert f"'rpn.{key}" in problem({**good, "rpn": {**good["rpn"], key: value}}, type(search_options()))

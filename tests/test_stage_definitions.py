@@ -118,11 +118,16 @@ def test_rows_agree():
     assert rows_of("evaluate") == students
 
 
-@pytest.mark.parametrize("file", ["metrics.json", "detections.h5"])
-def test_report_reads_every_row(file):
-    listed = [path for path in STAGES["report"]["deps"] if path.endswith(f"/{file}")]
-    rows = [path.split("/")[1] for path in listed]
-    assert [row for row in rows if row != "teachers"] == list(PARAMS["students"])
+def test_report_reads_the_same_files_of_every_row():
+    read = [path.split("/")[1:] for path in STAGES["report"]["deps"] if path.startswith("results/")]
+    files = {}
+    for row, file in read:
+        if row != "teachers":
+            files.setdefault(row, []).append(file)
+    assert list(files) == list(PARAMS["students"])
+    for names in files.values():
+        assert {"metrics.json", "detections.h5"} <= set(names)
+        assert names == files["baseline"]
     named = re.findall(r"--row (\w+)", STAGES["report"]["cmd"])
     assert not named or named == list(PARAMS["students"])
 
@@ -161,6 +166,18 @@ def test_distillation_reads_the_table_and_not_the_teacher():
     assert "artifacts/id_lut.h5" in deps
     assert "models/teachers/reid.safetensors" not in deps
     assert "pipeline/models/reid.py" not in deps
+
+
+def test_dvc_reads_it():
+    result = subprocess.run(
+        [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert {line.partition("@")[0] for line in result.stdout.split()} == set(STAGES)
 
 
 def test_closure_is_what_python_imports():

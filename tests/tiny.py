@@ -32,7 +32,11 @@ class TinyDataSet:
         test = tuple(self._scene("test", index) for index in range(TEST_SCENES))
         names = tuple(f"p{index}" for index in range(IDENTITIES))
         train = tuple(self._scene("train", index) for index in range(TRAIN_SCENES))
-        queries = (Query(0, test[0].boxes[0], 0), Query(1, test[1].boxes[1], 2), Query(0, test[0].boxes[1], 1))
+        queries = (
+            Query(0, test[0].boxes[0], 0),
+            Query(1, test[1].boxes[1], 2),
+            Query(0, test[0].boxes[1], 1),
+        )
         return {
             "train": Split("train", train, names),
             "test": Split("test", test, names, queries, {"full": self._galleries(test, queries)}, "full"),
@@ -76,6 +80,10 @@ class TinyDataSet:
             positives=np.concatenate([np.arange(count) for count in counts]),
             positive_boxes=np.concatenate(boxes),
         )
+
+
+def silent(*values: object) -> None:
+    """Report no progress."""
 
 
 def backbone(normalisation: str = "batch") -> BackboneOptions:

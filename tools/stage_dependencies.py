@@ -15,6 +15,7 @@ from typing import Any
 import click
 import yaml
 
+from pipeline.atomic import write_atomically
 from tools.import_closure import PACKAGES, import_closure
 
 DVC_FILE = Path("dvc.yaml")
@@ -37,7 +38,7 @@ def main(mode: str | None) -> None:
     for line in found:
         click.echo(line)
     if mode == "write" and found:
-        (root / DVC_FILE).write_text(rewritten(text, root))
+        write_atomically(root / DVC_FILE, rewritten(text, root))
         click.echo(f"{DVC_FILE}: rewritten")
     elif found:
         raise SystemExit(1)

@@ -13,7 +13,7 @@ CROP_QUALITY = 95
 
 
 def pixels_of(box: FloatArray, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the whole pixels (left, top, right, bottom) of a box `[4]`: at least one, all inside the picture."""
+    """Return the whole pixels (left, top, right, bottom) of a box `[4]`: at least one, all in the picture."""
     left, top = np.floor(box[:2])
     right, bottom = np.ceil(box[2:])
     left, top = int(np.clip(left, 0, width - 1)), int(np.clip(top, 0, height - 1))

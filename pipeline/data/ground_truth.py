@@ -16,10 +16,10 @@ Target = dict[str, Tensor]
 
 
 def ground_truth(scene: Scene, size: tuple[int, int]) -> Target:
-    """Return a scene's ground truth; boxes as torchvision's bounding boxes, clipped to `size` (H, W) pixels."""
+    """Return a scene's ground truth; boxes as torchvision's, clipped to `size` (H, W) pixels."""
     height, width = size
     clipped = np.clip(scene.boxes, 0, [width, height, width, height])
-    boxes = tv_tensors.BoundingBoxes(torch.from_numpy(clipped).float(), format="XYXY", canvas_size=size)  # type: ignore[call-overload]
+    boxes = tv_tensors.BoundingBoxes(torch.from_numpy(clipped).float(), format="XYXY", canvas_size=size)
     return {
         "boxes": boxes,
         "labels": torch.full((len(scene.boxes),), PERSON, dtype=torch.int64),

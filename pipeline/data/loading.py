@@ -37,7 +37,8 @@ Batch = TypeVar("Batch", SceneBatch, CropBatch)
 
 def decode(encoded: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Tensor:
     """Decode JPEG bytes `[n]` to an RGB picture, uint8 `[3, H, W]`."""
-    return decode_jpeg(torch.from_numpy(encoded), mode=ImageReadMode.RGB)
+    picture: Tensor = decode_jpeg(torch.from_numpy(encoded), mode=ImageReadMode.RGB)
+    return picture
 
 
 class TrainingScenes(Dataset[tuple[Tensor, Target]]):
@@ -87,12 +88,12 @@ class TrainingCrops(Dataset[tuple[Tensor, int]]):
 
 def scene_loader(dataset: TrainingScenes, batches: Sampler[list[Draw]], workers: int) -> Iterator[SceneBatch]:
     """Yield the scenes that `batches` names."""
-    return _loaded(DataLoader(dataset, batch_sampler=batches, collate_fn=_scene_batch, num_workers=workers))  # type: ignore[arg-type]
+    return _loaded(DataLoader(dataset, batch_sampler=batches, collate_fn=_scene_batch, num_workers=workers))
 
 
 def crop_loader(dataset: TrainingCrops, batches: Sampler[list[Draw]], workers: int) -> Iterator[CropBatch]:
     """Yield the crops that `batches` names."""
-    return _loaded(DataLoader(dataset, batch_sampler=batches, collate_fn=_crop_batch, num_workers=workers))  # type: ignore[arg-type]
+    return _loaded(DataLoader(dataset, batch_sampler=batches, collate_fn=_crop_batch, num_workers=workers))
 
 
 def _loaded(batches: Iterable[Batch]) -> Iterator[Batch]:

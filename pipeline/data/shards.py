@@ -137,7 +137,8 @@ def _read_galleries(file: h5py.File, path: Path) -> Iterator[tuple[str, Gallerie
     for name in sorted(names, key=lambda name: (not name.isdigit(), name.zfill(12))):
         group = file["galleries"][name]
         arrays = {array: _get(group, array, path) for array in GALLERY_ARRAYS}
-        yield name, Galleries(rest=str(group.attrs["rest"]), **arrays)
+        rest: Any = str(group.attrs["rest"])
+        yield name, Galleries(rest=rest, **arrays)
 
 
 def _put(group: h5py.Group, name: str, values: npt.NDArray[Any]) -> None:

@@ -1,1 +1,1 @@
-"""Losses, one a file: pure functions from tensors to a dict of scalars, and the modules that hold their state."""
+"""Losses, one a file: pure functions from tensors to a dict of scalars, and modules that hold their state."""

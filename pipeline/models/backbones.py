@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal
 
 import torchvision
 from pydantic import Field
@@ -118,7 +118,8 @@ def _mobilenet_v2(options: BackboneOptions) -> Backbone:
     return Backbone(stem, tail, stem[-1].out_channels, tail[-1].out_channels)
 
 
-def _from_torchvision(options: BackboneOptions) -> nn.Module:
+def _from_torchvision(options: BackboneOptions) -> Any:
+    """Return torchvision's model of that name; what it is made of has no types."""
     if options.width != 1.0:
         raise UserError(f"backbone: 'width' scales only 'tiny'; '{options.name}' takes width: 1.0")
     constructor = getattr(torchvision.models, options.name)
@@ -129,12 +130,12 @@ def _from_torchvision(options: BackboneOptions) -> nn.Module:
         )
     if options.weights == "imagenet":
         try:
-            return cast(nn.Module, constructor(weights="DEFAULT", norm_layer=norm))
+            return constructor(weights="DEFAULT", norm_layer=norm)
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"backbone: the imagenet weights of {options.name} cannot be had ({_one_line(error)})"
             ) from None
-    network: nn.Module = constructor(weights=None, norm_layer=norm)
+    network = constructor(weights=None, norm_layer=norm)
     if options.weights != "none":
         state = _read_weights(Path(options.weights))
         try:

@@ -149,7 +149,7 @@ class Detector(nn.Module):
             For each image `boxes` `[N, 4]` in its own pixels and `scores` `[N]`, by falling score.
         """
         batch, features = self.scene_features(images)
-        return self.detect_in(batch, features, [image.shape[-2:] for image in images])
+        return self.detect_in(batch, features, [(image.shape[-2], image.shape[-1]) for image in images])
 
     def scene_features(self, images: list[Tensor]) -> tuple[ImageList, dict[str, Tensor]]:
         """Resize, normalise and batch the images and run the stem: `[B, C, H/16, W/16]`."""

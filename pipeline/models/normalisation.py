@@ -25,5 +25,6 @@ def normalisation_layer(name: Normalisation) -> Callable[[int], nn.Module]:
     if name == "batch":
         return nn.BatchNorm2d
     if name == "frozen_batch":
-        return FrozenBatchNorm2d
+        frozen: Callable[[int], nn.Module] = FrozenBatchNorm2d
+        return frozen
     return lambda channels: nn.GroupNorm(math.gcd(channels, max(1, channels // CHANNELS_PER_GROUP)), channels)

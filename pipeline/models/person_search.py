@@ -51,7 +51,7 @@ class PersonSearchNetwork(Detector):
     ) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
         """Find and embed people, and embed the boxes that are given (queries, ground truth).
 
-        A detection is embedded at its final, regressed box (ours: OIM embeds the proposal), as a given box is.
+        A detection is embedded at its final, regressed box, as a given box is (ours; OIM: at its proposal).
 
         Args:
             images: `[3, H, W]` float in 0..1, one an image.
@@ -72,7 +72,8 @@ class PersonSearchNetwork(Detector):
         ]
         embeddings = self.embed(self.roi_features(features, all_boxes, batch.image_sizes))
         embedded_given = []
-        for found, own in zip(detections, embeddings.split([len(boxes) for boxes in all_boxes]), strict=True):
+        of_images = torch.split(embeddings, [len(boxes) for boxes in all_boxes])
+        for found, own in zip(detections, of_images, strict=True):
             found["embeddings"] = own[: len(found["boxes"])]
             embedded_given.append(own[len(found["boxes"]) :])
         return detections, embedded_given

@@ -11,8 +11,12 @@ Columns = dict[str, FloatArray]
 """`[K]` numbers by the column's name."""
 
 
-def read_columns(path: Path) -> Columns:
+def read_columns(path: Path, *needed: str) -> Columns:
     """Read tab-separated numbers with a line of names above them.
+
+    Args:
+        path: the file.
+        needed: names that must be among the columns.
 
     Raises:
         UserError: there is no such file, or it is no such table.
@@ -23,6 +27,10 @@ def read_columns(path: Path) -> Columns:
     columns = names.split("\t")
     try:
         values = np.array([[float(cell) for cell in row.split("\t")] for row in rows])
-        return dict(zip(columns, values.reshape(-1, len(columns)).T, strict=True))
+        table = dict(zip(columns, values.reshape(len(rows), len(columns)).T, strict=True))
     except ValueError:
         raise UserError(f"{path} is damaged: not a table of {len(columns)} columns of numbers") from None
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise UserError(f"{path} is damaged: no column '{missing[0]}'; run `dvc repro` to make it again")
+    return table

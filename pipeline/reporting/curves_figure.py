@@ -18,9 +18,11 @@ from pipeline.reporting.style import (
     row_style,
 )
 
-SIZE = (13.0, 7.4)
+SIZE = (13.5, 8.0)
 """Width and height in inches."""
 PERCENT = 100.0
+MOST_NAMES = 4
+"""As many names as stand beside one another below the bars."""
 TEACHER_STYLE = (0, (1, 1))
 
 
@@ -51,14 +53,13 @@ def curves_figure(
     """
     with drawing():
         figure = Figure(figsize=SIZE, facecolor="white", layout="constrained")
+        figure.suptitle("Above: what was reached on the test scenes. Below: how training went.", fontsize=12)
         panels = figure.subplots(2, 3)
         _reached(panels[0, 0], rows, teachers)
         _over_gallery(panels[0, 1], rows, teachers)
         _precision_recall(panels[0, 2], rows)
-        _training(
-            panels[1, 0], rows, "identity", "Identity loss", "targets differ: compare shapes, not heights"
-        )
-        _training(panels[1, 1], rows, "total", "Total loss", "weighted sum of all losses")
+        _training(panels[1, 0], rows, "identity", "each row's own target: compare shapes, not heights")
+        _training(panels[1, 1], rows, "total", "weighted sum of all losses")
         _teacher_training(panels[1, 2], teacher_training)
         return png(figure)
 
@@ -67,12 +68,13 @@ def _reached(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, A
     """Draw the headline: search mAP of each row, and of the teachers as a two-step search."""
     values = [row.metrics["search"]["mAP"] for row in rows.values()] + [teachers["search"]["mAP"]]
     colours = [row_colour(index) for index in range(len(rows))] + [TEACHER_COLOUR]
-    names = [_title(row, "\n") for row in rows] + ["both teachers\none after the other"]
+    names = [_title(row, "\n") for row in rows] + ["both teachers\nin two steps"]
     bars = axes.bar(range(len(values)), np.array(values) * PERCENT, color=colours, width=0.6)
     axes.bar_label(bars, fmt="%.1f", weight="bold", fontsize=11, padding=2)
-    axes.set_xticks(range(len(values)), names)
+    turned = {"rotation": 30, "ha": "right"} if len(names) > MOST_NAMES else {}
+    axes.set_xticks(range(len(values)), names, **turned)
     axes.grid(visible=False, axis="x")
-    axes.set(title="People found again", ylabel="search mAP, %", ylim=(0, PERCENT))
+    axes.set(title="Search: people found again", ylabel="search mAP, %", ylim=(0, PERCENT))
 
 
 def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, Any]) -> None:
@@ -90,13 +92,13 @@ def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[s
     axes.plot(
         sizes,
         _over_sizes(teachers["search_by_gallery"], sizes),
-        label="both teachers, one after the other",
+        label="both teachers, in two steps",
         marker="o",
         color=TEACHER_COLOUR,
         linestyle=TEACHER_STYLE,
     )
     axes.set(
-        title="The larger the gallery, the harder",
+        title="Search: the larger the gallery, the harder",
         xlabel="scenes in the gallery",
         ylabel="search mAP, %",
         ylim=(0, PERCENT),
@@ -116,7 +118,7 @@ def _precision_recall(axes: Axes, rows: Mapping[str, RowCurves]) -> None:
             linestyle=row_style(index),
         )
     axes.set(
-        title="People detected (IoU 0.5)",
+        title="Detection: people found at all",
         xlabel="recall, %",
         ylabel="precision, %",
         xlim=(0, PERCENT),

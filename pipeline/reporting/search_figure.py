@@ -35,9 +35,9 @@ TILE_CONTEXT = 1.35
 QUERY_CONTEXT = 2.0
 LEAST_CONTEXT = 1.04
 """A box never fills its cut-out wholly."""
-LARGEST = 390_000
+LARGEST = 398_000
 """Bytes of the PNG: it lies in Git."""
-FULL = "full"
+GALLERIES = {"full": "gallery of all other scenes", "cross_camera": "gallery of all other cameras' scenes"}
 PADDING = 225
 """Grey of what lies beyond a picture's border."""
 RANKS_SHOWN = 4
@@ -119,19 +119,17 @@ def _header(axes: Axes, queries: Sequence[ShownQuery], total: int, gallery: str,
     )
     for colour, mark, text in legend:
         axes.add_patch(Rectangle((x, y - 0.08), 0.16, 0.16, facecolor=colour, edgecolor="none"))
-        axes.text(
-            x + 0.08, y, mark, color="white", weight="bold", fontsize=9, ha="center", va="center_baseline"
-        )
+        _white_mark(axes, mark, x + 0.08, y, 9)
         axes.text(x + 0.24, y, text, fontsize=10, va="center_baseline")
         x += 0.6 + 0.07 * len(text)
     axes.text(x, y, f"left to right: the {top} most similar boxes", fontsize=10, va="center_baseline")
-    scenes = "gallery of all other scenes" if gallery == FULL else f"gallery '{gallery}'"
+    searched = GALLERIES.get(gallery, f"gallery of {gallery} scenes")
     numbers = ", ".join(str(shown.number) for shown in queries)
     axes.text(
         MARGIN,
         0.8,
         f"Below each box: its similarity. Queries {numbers} of 0 … {total - 1}, evenly spaced, not picked by "
-        f"result; each in its {scenes}.",
+        f"result; each in its {searched}.",
         fontsize=8,
         color=GREY,
         va="center",
@@ -193,9 +191,8 @@ def _white_mark(axes: Axes, mark: str, x: float, y: float, size: float) -> None:
 
 
 def _ranks(axes: Axes, answer: Answer, matches: int, x: float, y: float) -> None:
-    shown = ", ".join(map(str, answer.ranks[:RANKS_SHOWN])) + (
-        " …" if len(answer.ranks) > RANKS_SHOWN else ""
-    )
+    shown = ", ".join(map(str, answer.ranks[:RANKS_SHOWN])) or "none"
+    more = " …" if len(answer.ranks) > RANKS_SHOWN else ""
     found = len(answer.ranks)
     axes.text(x + 0.05, y + 0.32, "right at rank", fontsize=8, color=GREY, va="center")
     axes.text(x + 0.05, y + 0.52, shown + more, fontsize=10, weight="bold", va="center")

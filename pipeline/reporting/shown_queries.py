@@ -77,9 +77,5 @@ def shown_queries(
             hits = ranked_hits(split, detections, index, gallery, search_threshold=search_threshold)
             ranks = [rank for rank, hit in enumerate(hits, start=1) if hit.correct]
             answers[row] = Answer(hits[:top], ranks)
-        shown.append(
-            ShownQuery(
-                index, query, len(set(listed.scenes.tolist())), len(set(listed.positives.tolist())), answers
-            )
-        )
+        shown.append(ShownQuery(index, query, len(np.unique(listed.positives)), answers))
     return shown

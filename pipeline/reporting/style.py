@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-DPI = 100
-SHADES = (32, 22, 16, 11, 8, 5)
+DPI = 96
+SHADES = (32, 28, 25, 22, 19, 16, 12, 8, 5)
 """Shades of a colour channel, fewer and fewer, for a picture that is to take less room."""
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so pictures do not depend on the fonts of a machine."""

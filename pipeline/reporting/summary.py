@@ -40,18 +40,18 @@ COLUMNS = {
     "search_top1": "top-1",
     "search_top5": "top-5",
     "search_top10": "top-10",
-    "ground_truth_boxes_mAP": "mAP on true boxes",
-    "detection_ap": "detection AP",
-    "detection_recall": "recall",
+    "ground_truth_boxes_mAP": "mAP, true boxes",
+    "detection_ap": "det. AP",
+    "detection_recall": "det. recall",
     "coco_ap50": "COCO AP50",
     "coco_ap70": "COCO AP70",
 }
 """The columns of the table, by the figure that they show."""
 
 TEACHER_ROWS = {
-    "teacher: detector": {key: key for key in ("detection_ap", "detection_recall", "coco_ap50", "coco_ap70")},
-    "teacher: re-ID": {"ground_truth_boxes_mAP": "reid_ground_truth_boxes_mAP"},
-    "teachers, one after the other": {"search_mAP": "two_step_mAP", "search_top1": "two_step_top1"},
+    "detector teacher": {key: key for key in ("detection_ap", "detection_recall", "coco_ap50", "coco_ap70")},
+    "re-ID teacher": {"ground_truth_boxes_mAP": "reid_ground_truth_boxes_mAP"},
+    "both teachers": {"search_mAP": "two_step_mAP", "search_top1": "two_step_top1"},
 }
 """The teachers' rows: which of their figures stands in which column."""
 

@@ -52,7 +52,7 @@ def seed_everything(seed: int) -> None:
     """Seed all generators and ask for deterministic algorithms where they exist."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 (libraries that use the old generator)
+    np.random.seed(seed)  # for libraries that use the old generator
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     # Denormals slow the CPU down by an order of magnitude where activations die out.

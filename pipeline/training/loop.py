@@ -24,7 +24,8 @@ Report = Callable[[int, int, Mapping[str, float]], None]
 class Task(Protocol):
     """What a network does in the loop."""
 
-    network: torch.nn.Module
+    network: Any
+    """A `torch.nn.Module`; the loop puts the one that fabric set up in its place."""
     forward_method: str
     """Name of the network's method that `losses` calls."""
 
@@ -62,10 +63,10 @@ def train(
         UserError: a loss, or a weight at the end, is no longer finite.
     """
     if options.channels_last:
-        task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        task.network.to(memory_format=torch.channels_last)
     optimizer = build_optimizer([task.network], options)
     scheduler = build_scheduler(optimizer, options)
-    task.network, optimizer = fabric.setup(task.network, optimizer)  # type: ignore[assignment]
+    task.network, optimizer = fabric.setup(task.network, optimizer)
     task.network.mark_forward_method(task.forward_method)
     task.network.train()
     history: list[Row] = []
@@ -90,7 +91,7 @@ def train(
         sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
         if step % every == 0 or step == options.steps:
             averaged = step - (history[-1]["step"] if history else 0)
-            rate = scheduler.get_last_lr()[0]
+            rate = float(scheduler.get_last_lr()[0])
             means = {name: value / averaged for name, value in sums.items()}
             history.append({"step": step, "learning_rate": rate, **means})
             sums = {}

@@ -61,8 +61,8 @@ def build_optimizer(modules: Iterable[nn.Module], options: TrainingOptions) -> t
 def build_scheduler(optimizer: torch.optim.Optimizer, options: TrainingOptions) -> LRScheduler:
     """Build the learning-rate schedule; it is stepped once an optimiser step."""
     if options.schedule == "one_cycle":
-        # Torch's schedule divides by zero where the way up is one step; the way down begins at the top.
-        warmup = min(options.warmup_steps, options.steps)
+        # Torch's schedule divides by zero where one of its two ways has a single step or none.
+        warmup = min(options.warmup_steps, options.steps - 1)
         return OneCycleLR(
             optimizer,
             max_lr=options.learning_rate,

@@ -49,7 +49,8 @@ class StudentTask:
         self._people = embeddings.detach(), person_ids
         # Similarities times the scale lose too much in half precision.
         with torch.autocast(embeddings.device.type, enabled=False):
-            return detection | self.identity_loss(embeddings, person_ids)
+            identity: dict[str, Tensor] = self.identity_loss(embeddings, person_ids)
+        return detection | identity
 
     def after_step(self) -> None:
         """Let the target take the step's people in, where it does."""

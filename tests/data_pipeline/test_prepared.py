@@ -9,19 +9,18 @@ import pytest
 from pipeline.data.prepared import counts, open_prepared, prepare
 from pipeline.errors import UserError
 from tests.data_pipeline.test_shards import same
-from tests.tiny import IDENTITIES, TEST_SCENES, TRAIN_SCENES, TinyDataSet
+from tests.tiny import IDENTITIES, TEST_SCENES, TRAIN_SCENES, TinyDataSet, silent
 
 FLIPS = 50
-
-
-def silent(done, total):
-    pass
 
 
 def content_of(data):
     """Everything that a prepared data set gives."""
     return {
-        name: (data.split(name), [data.images(name)[i].tobytes() for i in range(len(data.split(name).scenes))])
+        name: (
+            data.split(name),
+            [data.images(name)[i].tobytes() for i in range(len(data.split(name).scenes))],
+        )
         for name in ("train", "test")
     }
 
@@ -79,14 +78,14 @@ def test_progress_ends_at_the_number_of_pictures(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    with pytest.raises(UserError, match="test2.jpg is broken"):
+    with pytest.raises(UserError, match=r"test2.jpg is broken"):
         prepare(Failing(), tmp_path / "prepared", silent)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_keeps_what_was_there(tmp_path):
     before = prepare(TinyDataSet(), tmp_path / "prepared", silent)
-    with pytest.raises(UserError, match="test2.jpg is broken"):
+    with pytest.raises(UserError, match=r"test2.jpg is broken"):
         prepare(Failing(), tmp_path / "prepared", silent)
     assert [path.name for path in tmp_path.iterdir()] == ["prepared"]
     assert open_prepared(tmp_path / "prepared").sha256 == before.sha256
@@ -105,20 +104,20 @@ def test_bad_pictures_and_boxes_are_refused(tmp_path):
         def image_bytes(self, split, index):
             return super().image_bytes(split, index)[:400]
 
-    with pytest.raises(UserError, match="train0.jpg"):
+    with pytest.raises(UserError, match=r"train0.jpg"):
         prepare(Cut(), tmp_path / "prepared", silent)
 
 
 def test_an_unknown_split(prepared):
     assert not prepared.has("val")
-    with pytest.raises(UserError, match="'tiny' has no split 'val'; it has train, test"):
+    with pytest.raises(UserError, match=r"'tiny' has no split 'val'; it has train, test"):
         prepared.split("val")
-    with pytest.raises(UserError, match="no split 'val'"):
+    with pytest.raises(UserError, match=r"no split 'val'"):
         prepared.images("val")
 
 
 def test_no_manifest(tmp_path):
-    with pytest.raises(UserError, match="no prepared data set in"):
+    with pytest.raises(UserError, match=r"no prepared data set in"):
         open_prepared(tmp_path)
 
 
@@ -132,7 +131,7 @@ def test_a_broken_manifest(text, tmp_path):
 def test_a_manifest_of_another_version(prepared, tmp_path):
     manifest = dict(prepared.manifest) | {"format_version": 2}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match="format 2, this program reads 1"):
+    with pytest.raises(UserError, match=r"format 2, this program reads 1"):
         open_prepared(tmp_path)
 
 
@@ -140,7 +139,7 @@ def test_files_of_another_data_set_are_noticed(prepared, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(prepared.root, copy)
     shutil.copy(copy / "train.h5", copy / "test.h5")
-    with pytest.raises(UserError, match="test.h5 is not the file that manifest.json names"):
+    with pytest.raises(UserError, match=r"test.h5 is not the file that manifest.json names"):
         open_prepared(copy).split("test")
 
 

@@ -82,9 +82,7 @@ def test_hits_are_boxes_of_the_gallery_by_falling_similarity(seed, tied):
         gallery = split.galleries["12"].of_query(query, split.queries[query].scene, split.cameras)
         listed = set(gallery.scenes.tolist())
         assert len(hits) == int(np.isin(found.scene_of, list(listed)).sum())
-        assert all(
-            before.similarity >= after.similarity for before, after in pairwise(hits)
-        )
+        assert all(before.similarity >= after.similarity for before, after in pairwise(hits))
         assert all(
             not before.correct or after.correct
             for before, after in pairwise(hits)

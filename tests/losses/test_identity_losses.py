@@ -113,7 +113,9 @@ def test_state_is_in_the_state_dict(target, people):
 def test_the_callers_table_is_not_changed(people):
     table = people.table.clone()
     settings = IdentityOptions(target="lut_ema", weight=1.0)
-    build_identity_loss(settings, IDENTITIES, DIM, table).update(people.embeddings.detach(), people.person_ids)
+    build_identity_loss(settings, IDENTITIES, DIM, table).update(
+        people.embeddings.detach(), people.person_ids
+    )
     assert torch.equal(table, people.table)
 
 
@@ -126,7 +128,9 @@ def test_cross_entropy_equals_a_plain_loop(people):
             exponentials = [torch.exp(SCALE * embedding.dot(row)) for row in rows]
             losses.append(-torch.log(exponentials[person] / sum(exponentials)))
     expected = sum(losses) / len(losses)
-    value = identity_cross_entropy(people.embeddings, people.person_ids, people.table, queue, SCALE)["identity"]
+    value = identity_cross_entropy(people.embeddings, people.person_ids, people.table, queue, SCALE)[
+        "identity"
+    ]
     torch.testing.assert_close(value, expected)
     torch.testing.assert_close(gradient(value, people.embeddings), gradient(expected, people.embeddings))
 
@@ -174,5 +178,5 @@ def test_lut_ema_starts_as_the_teachers_table(people):
 @pytest.mark.parametrize("shape", [None, (IDENTITIES + 1, DIM), (IDENTITIES, DIM + 1)])
 def test_a_table_that_does_not_fit_is_refused(target, shape):
     table = None if shape is None else torch.zeros(shape)
-    with pytest.raises(ValueError, match="needs a table"):
+    with pytest.raises(ValueError, match=r"needs a table"):
         build_identity_loss(IdentityOptions(target=target, weight=1.0), IDENTITIES, DIM, table)

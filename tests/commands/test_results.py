@@ -1,0 +1,52 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from commands.main import main
+from pipeline.reporting.summary import COLUMNS, markdown_table, summarise, table_rows
+from tests.reporting.test_summary import metrics
+
+SUMMARY = summarise({"baseline": metrics(0.25), "kd_lut": metrics(1.0)}, metrics(0.875))
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/summary.json").write_text(json.dumps(SUMMARY))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*options):
+        return CliRunner().invoke(main, ["results", *options], env={"COLUMNS": "80"})
+
+    return run
+
+
+def test_the_table_fits_a_terminal_whole(results):
+    result = results()
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in result.stdout
+    for name, cells in table_rows(SUMMARY).items():
+        assert [*name.split(), *cells] in [line.split() for line in lines]
+    for word in " ".join(COLUMNS.values()).split():
+        assert word in result.stdout
+    assert lines[-1] == "kd_lut against baseline: search mAP +75.0, COCO AP50 +75.0 points"
+
+
+def test_markdown(results):
+    assert results("--markdown").stdout == markdown_table(SUMMARY)
+
+
+def test_another_file(results, tmp_path):
+    (tmp_path / "other.json").write_text(json.dumps(SUMMARY | {"kd_lut": SUMMARY["baseline"]}))
+    assert "search mAP +0.0" in results("--summary", "other.json").stdout
+
+
+def test_no_results_yet(results):
+    result = results("--summary", "nowhere.json")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "Error: no results yet (nowhere.json is missing); run `dvc repro` or `make repro`"
+    ]

@@ -1,0 +1,188 @@
+"""From shards to batches: pixels, boxes, transforms, and the same whatever the workers."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from pipeline.data.crops import LabelledCrops
+from pipeline.data.ground_truth import PERSON, ground_truth
+from pipeline.data.loading import TrainingCrops, TrainingScenes, crop_loader, decode, scene_loader
+from pipeline.data.prepared import prepare
+from pipeline.data.samplers import IdentityBatches, ShuffledBatches
+from pipeline.data.scene import UNLABELLED, Scene
+from pipeline.data.shards import ImageShards
+from pipeline.data.transforms import (
+    AugmentationOptions,
+    crop_transform,
+    plain_crop_transform,
+    scene_transform,
+)
+from pipeline.errors import UserError
+from tests.tiny import BOXES, COLOURS, EMPTY_SCENE, HEIGHT, TRAIN_SCENES, WIDTH, silent
+
+NOTHING = AugmentationOptions(flip=0.0)
+FLIPPED = AugmentationOptions(flip=1.0)
+EVERYTHING = AugmentationOptions(
+    flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, shift=0.1, erasing=0.5
+)
+TOLERANCE = 0.06
+"""How far a colour may be off after JPEG."""
+
+
+@pytest.fixture(scope="module")
+def crops(prepared, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crops") / "crops"
+    return prepare(LabelledCrops(prepared, "train"), folder, silent)
+
+
+def scenes_of(prepared, options):
+    return TrainingScenes(prepared.split("train"), prepared.images("train"), scene_transform(options))
+
+
+def crops_of(crops, options=EVERYTHING):
+    transform = crop_transform(options, 32, 16)
+    return TrainingCrops(crops.split("train"), crops.images("train"), transform)
+
+
+def colour_inside(image, box):
+    """Mean colour `[3]` of the middle of a box."""
+    x1, y1, x2, y2 = (int(v) for v in box)
+    return image[:, y1 + 4 : y2 - 4, x1 + 4 : x2 - 4].mean(dim=(1, 2))
+
+
+def assert_batches_equal(one, other):
+    for a, b in zip(one, other, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a.images, b.images, strict=True))
+        for x, y in zip(a.targets, b.targets, strict=True):
+            assert x.keys() == y.keys()
+            assert all(torch.equal(x[key], y[key]) for key in x)
+
+
+@pytest.mark.parametrize("options", [NOTHING, FLIPPED])
+def test_boxes_hold_their_people(options, prepared):
+    scenes = scenes_of(prepared, options)
+    for index in range(TRAIN_SCENES):
+        image, target = scenes[index, 0]
+        for box, person in zip(target["boxes"], target["person_ids"].tolist(), strict=True):
+            colour = torch.tensor(COLOURS[person]) / 255
+            assert (colour_inside(image, box) - colour).abs().max() < TOLERANCE
+
+
+def test_flipping_mirrors_boxes_and_pixels(prepared):
+    plain, target = scenes_of(prepared, NOTHING)[1, 0]
+    flipped, mirrored = scenes_of(prepared, FLIPPED)[1, 0]
+    assert torch.equal(flipped, plain.flip(-1))
+    x1, y1, x2, y2 = target["boxes"].T
+    assert torch.equal(mirrored["boxes"], torch.stack([WIDTH - x2, y1, WIDTH - x1, y2], dim=1))
+    assert torch.equal(mirrored["person_ids"], target["person_ids"])
+
+
+@pytest.mark.parametrize("index", [0, EMPTY_SCENE])
+def test_types_and_ranges(index, prepared):
+    image, target = scenes_of(prepared, EVERYTHING)[index, 5]
+    count = 0 if index == EMPTY_SCENE else 3
+    assert type(image) is torch.Tensor
+    assert (image.shape, image.dtype) == ((3, HEIGHT, WIDTH), torch.float32)
+    assert 0 <= image.min() <= image.max() <= 1
+    assert type(target["boxes"]) is torch.Tensor
+    assert (target["boxes"].shape, target["boxes"].dtype) == ((count, 4), torch.float32)
+    assert target["labels"].tolist() == [PERSON] * count
+    assert (target["person_ids"].shape, target["person_ids"].dtype) == ((count,), torch.int64)
+
+
+def test_random_changes_depend_on_their_seed_alone(prepared):
+    scenes = scenes_of(prepared, EVERYTHING)
+    before = torch.get_rng_state()
+    one = scenes[0, 7][0]
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(scenes[0, 7][0], one)
+    assert not torch.equal(scenes[0, 8][0], one)
+
+
+def test_boxes_are_clipped_to_the_picture():
+    scene = Scene("a.jpg", np.array([[-5.0, -2.0, 20.0, 200.0]]), np.array([UNLABELLED]))
+    assert ground_truth(scene, (HEIGHT, WIDTH))["boxes"].tolist() == [[0.0, 0.0, 20.0, float(HEIGHT)]]
+
+
+def test_the_splits_own_boxes_are_left_alone(prepared):
+    scenes = scenes_of(prepared, FLIPPED)
+    for _ in range(2):
+        scenes[0, 0]
+    np.testing.assert_array_equal(scenes.scenes[0].boxes, BOXES)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_scene_batches_do_not_depend_on_the_workers(workers, prepared):
+    scenes, batches = scenes_of(prepared, EVERYTHING), ShuffledBatches(TRAIN_SCENES, 4, 4, 0)
+    expected = [[scenes[draw] for draw in batch] for batch in batches]
+    loaded = list(scene_loader(scenes_of(prepared, EVERYTHING), batches, workers))
+    assert_batches_equal(
+        loaded, [type(loaded[0])(*map(list, zip(*batch, strict=True))) for batch in expected]
+    )
+
+
+def test_crop_batches_do_not_depend_on_the_workers(crops):
+    dataset = crops_of(crops)
+    batches = IdentityBatches(dataset.person_ids, 3, 2, 3, 0)
+    alone, with_worker = (list(crop_loader(crops_of(crops), batches, workers)) for workers in (0, 1))
+    for a, b in zip(alone, with_worker, strict=True):
+        assert torch.equal(a.crops, b.crops)
+        assert torch.equal(a.person_ids, b.person_ids)
+        assert a.crops.shape == (6, 3, 32, 16)
+        assert 0 <= a.crops.min() <= a.crops.max() <= 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_damage_is_one_line_whatever_the_workers(workers, prepared, tmp_path):
+    (tmp_path / "images.h5").write_bytes(b"no HDF5")
+    images = ImageShards([tmp_path / "images.h5"])
+    scenes = TrainingScenes(prepared.split("train"), images, scene_transform(NOTHING))
+    with pytest.raises(UserError) as error:
+        list(scene_loader(scenes, ShuffledBatches(TRAIN_SCENES, 2, 2, 0), workers))
+    assert str(error.value).startswith(f"{tmp_path / 'images.h5'} is damaged (")
+    assert "\n" not in str(error.value)
+
+
+def test_crops_are_the_labelled_people_in_order(crops, prepared):
+    split, scenes = crops.split("train"), prepared.split("train").scenes
+    expected = [
+        (f"{scene.name}#{i}", person, scene.camera)
+        for scene in scenes
+        for i, person in enumerate(scene.person_ids)
+        if person != UNLABELLED
+    ]
+    assert [(c.name, c.person_ids[0], c.camera) for c in split.scenes] == expected
+    assert split.identities == prepared.split("train").identities
+
+
+def test_crops_have_the_boxs_pixels(crops, prepared):
+    images, pictures = crops.images("train"), prepared.images("train")
+    scenes, cut = prepared.split("train").scenes, crops.split("train").scenes
+    people = [(s, i) for s, scene in enumerate(scenes) for i in range(len(scene.boxes[:2]))]
+    for index, (scene, position) in enumerate(people):
+        crop = decode(images[index]).float() / 255
+        box = scenes[scene].boxes[position].astype(int)
+        region = decode(pictures[scene])[:, box[1] : box[3], box[0] : box[2]].float() / 255
+        assert crop.shape == region.shape
+        assert (crop - region).abs().mean() < 0.02
+        assert cut[index].boxes.tolist() == [[0, 0, region.shape[2], region.shape[1]]]
+
+
+def test_a_plain_crop_is_only_resized(crops):
+    crop = decode(crops.images("train")[0])
+    plain = plain_crop_transform(32, 16)(crop)
+    same = crop_transform(NOTHING, 32, 16)(crop)
+    assert torch.equal(plain, same)
+    expected = functional.interpolate(crop[None].float() / 255, (32, 16), mode="bilinear", antialias=True)[0]
+    assert (plain - expected).abs().max() < 0.01
+
+
+def test_erased_pixels_stay_in_range(crops):
+    transform = crop_transform(AugmentationOptions(flip=0.0, erasing=1.0), 32, 16)
+    crop = decode(crops.images("train")[0])
+    torch.manual_seed(0)
+    erased = transform(crop)
+    assert 0 <= erased.min() <= erased.max() <= 1
+    assert not torch.equal(erased, plain_crop_transform(32, 16)(crop))

@@ -1,0 +1,127 @@
+"""Every backbone: where it is cut, what it is normalised by, and what does not learn."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision.models import resnet18
+from torchvision.ops.misc import FrozenBatchNorm2d
+
+from pipeline.errors import UserError
+from pipeline.models.backbones import BackboneOptions, build_backbone
+
+CHANNELS = {
+    "tiny": (64, 128),
+    "resnet18": (256, 512),
+    "resnet34": (256, 512),
+    "resnet50": (1024, 2048),
+    "mobilenet_v2": (96, 1280),
+}
+LAYERS = {"batch": nn.BatchNorm2d, "frozen_batch": FrozenBatchNorm2d, "group": nn.GroupNorm}
+
+
+def modules_of(backbone):
+    return [*backbone.stem.modules(), *backbone.tail.modules()]
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_stride_and_channels(name):
+    backbone = build_backbone(BackboneOptions(name=name))
+    assert (backbone.stem_channels, backbone.tail_channels) == CHANNELS[name]
+    with torch.no_grad():
+        features = backbone.stem.eval()(torch.zeros(2, 3, 64, 96))
+        assert features.shape == (2, backbone.stem_channels, 4, 6)
+        assert backbone.tail.eval()(features).shape == (2, backbone.tail_channels, 2, 3)
+        assert backbone.tail(features[:0]).shape == (0, backbone.tail_channels, 2, 3)
+
+
+@pytest.mark.parametrize("width", [0.01, 0.3, 0.5, 1.1, 1.5])
+@pytest.mark.parametrize("normalisation", LAYERS)
+def test_any_width_and_normalisation_of_tiny(width, normalisation):
+    backbone = build_backbone(BackboneOptions(name="tiny", width=width, normalisation=normalisation))
+    assert backbone.tail_channels == max(1, round(128 * width))
+    assert backbone.stem(torch.zeros(1, 3, 32, 32)).shape == (1, backbone.stem_channels, 2, 2)
+
+
+@pytest.mark.parametrize("name", ["tiny", "resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("normalisation", LAYERS)
+def test_normalisation_is_the_one_asked_for(name, normalisation):
+    modules = modules_of(build_backbone(BackboneOptions(name=name, normalisation=normalisation)))
+    kinds = {type(module) for module in modules if isinstance(module, tuple(LAYERS.values()))}
+    assert kinds == {LAYERS[normalisation]}
+
+
+def test_frozen_batch_norm_has_nothing_that_learns_or_moves():
+    backbone = build_backbone(BackboneOptions(name="tiny", normalisation="frozen_batch"))
+    assert all(parameter.ndim == 4 for parameter in backbone.stem.parameters())
+    before = {name: value.clone() for name, value in backbone.stem.state_dict().items()}
+    backbone.stem.train()(torch.randn(2, 3, 32, 32))
+    assert all(torch.equal(value, before[name]) for name, value in backbone.stem.state_dict().items())
+
+
+def test_trained_batch_norm_moves():
+    backbone = build_backbone(BackboneOptions(name="tiny"))
+    before = backbone.stem[0][1].running_mean.clone()
+    backbone.stem.train()(torch.randn(2, 3, 32, 32))
+    assert not torch.equal(backbone.stem[0][1].running_mean, before)
+
+
+def test_group_norm_does_not_look_at_the_batch():
+    stem = build_backbone(BackboneOptions(name="tiny", normalisation="group")).stem.train()
+    images = torch.randn(3, 3, 32, 32)
+    torch.testing.assert_close(stem(images)[:1], stem(images[:1]))
+
+
+@pytest.mark.parametrize("name", ["tiny", "resnet18", "mobilenet_v2"])
+def test_frozen_stages(name):
+    free = build_backbone(BackboneOptions(name=name))
+    frozen = build_backbone(BackboneOptions(name=name, frozen_stages=1))
+    assert all(parameter.requires_grad for parameter in free.stem.parameters())
+    assert not any(parameter.requires_grad for parameter in frozen.stem[0].parameters())
+    later = [*frozen.stem[1:].parameters(), *frozen.tail.parameters()]
+    assert later
+    assert all(parameter.requires_grad for parameter in later)
+
+
+def test_weights_from_a_file(tmp_path):
+    network = resnet18(weights=None)
+    save_file(network.state_dict(), tmp_path / "resnet18.safetensors")
+    options = BackboneOptions(name="resnet18", weights=str(tmp_path / "resnet18.safetensors"))
+    assert torch.equal(build_backbone(options).stem[0][0].weight, network.conv1.weight)
+
+
+def test_faults_of_weights_are_one_line(tmp_path):
+    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    (tmp_path / "text.safetensors").write_text("no safetensors")
+    faults = {
+        "other.safetensors": "does not fit resnet18",
+        "text.safetensors": "not a readable safetensors file",
+        "absent.safetensors": "no weight file at",
+    }
+    for file, says in faults.items():
+        with pytest.raises(UserError, match=says) as error:
+            build_backbone(BackboneOptions(name="resnet18", weights=str(tmp_path / file)))
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"name": "tiny", "weights": "imagenet"}, "no pretrained weights"),
+        ({"name": "resnet18", "width": 0.5}, "'width' scales only 'tiny'"),
+        ({"name": "resnet18", "weights": "imagenet", "normalisation": "group"}, "frozen_batch"),
+    ],
+)
+def test_options_that_do_not_go_together(options, says):
+    with pytest.raises(UserError, match=says):
+        build_backbone(BackboneOptions(**options))
+
+
+def test_imagenet_weights_that_cannot_be_had(monkeypatch):
+    def unreachable(*args, **kwargs):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
+    with pytest.raises(UserError, match=r"imagenet weights of resnet18 cannot be had .Name or service"):
+        build_backbone(BackboneOptions(name="resnet18", weights="imagenet"))

@@ -1,0 +1,208 @@
+"""Detector and person-search network: what must hold whatever the weights are."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.data.scene import UNLABELLED
+from pipeline.models.detector import Detector
+from pipeline.models.person_search import PersonSearchNetwork
+from tests.tiny import HEIGHT, WIDTH, backbone, detector_options, search_options
+
+LOSSES = {"rpn_objectness", "rpn_box", "roi_class", "roi_box"}
+EMBEDDING = 16
+BOXES = torch.tensor([[10.0, 20.0, 34.0, 80.0], [60.0, 10.0, 90.0, 85.0]])
+
+
+def image(seed=0, height=HEIGHT, width=WIDTH) -> Tensor:
+    return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def target(ids) -> dict[str, Tensor]:
+    return {
+        "boxes": BOXES[: len(ids)],
+        "labels": torch.ones(len(ids), dtype=torch.int64),
+        "person_ids": torch.tensor(ids, dtype=torch.int64),
+    }
+
+
+@pytest.fixture(scope="module")
+def network() -> PersonSearchNetwork:
+    """A network whose weights and statistics are not the first ones."""
+    torch.manual_seed(0)
+    network = PersonSearchNetwork(search_options()).train()
+    for seed in range(3):
+        network.search_losses([image(seed), image(seed + 9)], [target([0, 1]), target([2])])
+    return network.eval()
+
+
+@pytest.fixture
+def training(network) -> PersonSearchNetwork:
+    """A copy in training mode."""
+    return copy.deepcopy(network).train()
+
+
+def none_given(count):
+    return [torch.zeros(0, 4)] * count
+
+
+def assert_results_close(one, other, pixels=1e-3):
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a["boxes"], b["boxes"], atol=pixels, rtol=0)
+        torch.testing.assert_close(a["scores"], b["scores"], atol=1e-5, rtol=0)
+        torch.testing.assert_close(a["embeddings"], b["embeddings"], atol=1e-4, rtol=0)
+
+
+def test_together_is_as_one_by_one(network):
+    images, given = [image(seed) for seed in range(3)], [BOXES, BOXES[:1], BOXES[:0]]
+    together, embedded = network.search(images, given)
+    for index in range(3):
+        alone, own = network.search([images[index]], [given[index]])
+        assert_results_close(alone, together[index : index + 1])
+        torch.testing.assert_close(own[0], embedded[index], atol=1e-4, rtol=0)
+
+
+def test_the_order_of_images_does_not_matter(network):
+    images, given, order = [image(seed) for seed in range(3)], [BOXES, BOXES[:1], BOXES[:0]], [2, 0, 1]
+    plain, embedded = network.search(images, given)
+    other, moved = network.search([images[i] for i in order], [given[i] for i in order])
+    assert_results_close([plain[i] for i in order], other)
+    for i, row in zip(order, moved, strict=True):
+        torch.testing.assert_close(embedded[i], row, atol=1e-4, rtol=0)
+
+
+def test_images_of_different_sizes_keep_their_people(network):
+    """Padding changes features at the edges, so only about the same comes out."""
+    images = [image(0), image(1, 80, 128), image(2, 96, 100)]
+    given = [BOXES[:1]] * 3
+    _, embedded = network.search(images, given)
+    for index in range(3):
+        _, alone = network.search([images[index]], [given[index]])
+        assert (alone[0] * embedded[index]).sum() > 0.99
+
+
+def test_the_same_call_gives_the_same_bits(network):
+    images = [image(0), image(1)]
+    (one, _), (other, _) = network.search(images, none_given(2)), network.search(images, none_given(2))
+    assert all(torch.equal(a[key], b[key]) for a, b in zip(one, other, strict=True) for key in a)
+
+
+def test_shapes_and_ranges(network):
+    results, embedded = network.search([image(0), image(1)], [BOXES, BOXES[:0]])
+    assert [tuple(rows.shape) for rows in embedded] == [(2, EMBEDDING), (0, EMBEDDING)]
+    for found in results:
+        count = len(found["boxes"])
+        assert 0 < count <= 10
+        assert (found["scores"].shape, found["embeddings"].shape) == ((count,), (count, EMBEDDING))
+        assert (found["scores"].diff() <= 0).all()
+        assert (found["scores"] > 0.01).all()
+        assert (found["boxes"][:, 2:] > found["boxes"][:, :2]).all()
+        assert (found["boxes"] >= 0).all()
+        assert (found["boxes"] <= torch.tensor([WIDTH, HEIGHT] * 2) + 1e-3).all()
+
+
+def test_embeddings_are_unit(network):
+    results, embedded = network.search([image(0)], [BOXES])
+    for rows in (results[0]["embeddings"], embedded[0]):
+        torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
+
+
+def test_a_detection_is_embedded_as_if_its_box_were_given(network):
+    found = network.search([image(0)], none_given(1))[0][0]
+    again = network.search([image(0)], [found["boxes"]])[1][0]
+    torch.testing.assert_close(again, found["embeddings"], atol=1e-4, rtol=0)
+
+
+def test_search_finds_what_detect_finds(network):
+    found, detected = network.search([image(0)], [BOXES])[0][0], network.detect([image(0)])[0]
+    assert torch.equal(found["boxes"], detected["boxes"])
+    assert torch.equal(found["scores"], detected["scores"])
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_boxes_come_back_in_the_images_own_pixels(factor, network):
+    """Pixels repeated a power of two times are scaled down to the very same pixels."""
+    small = image(0)
+    large = small.repeat_interleave(factor, dim=1).repeat_interleave(factor, dim=2)
+    results, own = network.search([small], [BOXES])
+    enlarged, own_enlarged = network.search([large], [BOXES * factor])
+    results[0]["boxes"] = results[0]["boxes"] * factor
+    assert_results_close(results, enlarged, pixels=1e-2)
+    torch.testing.assert_close(own[0], own_enlarged[0], atol=1e-4, rtol=0)
+
+
+def test_an_image_without_detections():
+    options = search_options()
+    strict = options.model_copy(update={"roi": options.roi.model_copy(update={"score_threshold": 0.9999})})
+    network = PersonSearchNetwork(strict).eval()
+    results, embedded = network.search([image(0), image(1)], [BOXES, BOXES[:0]])
+    for found in results:
+        assert (found["boxes"].shape, found["scores"].shape) == ((0, 4), (0,))
+        assert found["embeddings"].shape == (0, EMBEDDING)
+    assert [len(rows) for rows in embedded] == [2, 0]
+    only, _ = network.search([image(0)], none_given(1))
+    assert only[0]["embeddings"].shape == (0, EMBEDDING)
+
+
+@pytest.mark.parametrize(
+    "ids", [[[0, 1], [UNLABELLED]], [[], [0]], [[], []], [[UNLABELLED] * 2, [UNLABELLED]]]
+)
+def test_every_batch_trains_with_finite_losses_and_gradients(ids, training):
+    images = [image(seed) for seed in range(len(ids))]
+    losses, rois, embeddings, people = training.search_losses(images, [target(own) for own in ids])
+    assert set(losses) == LOSSES
+    (sum(losses.values()) + embeddings.sum()).backward()
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in training.parameters())
+    assert embeddings.shape == (len(people), EMBEDDING)
+    assert set(people.tolist()) <= {person for own in ids for person in own}
+    assert len(rois.labels) == len(rois.features) == len(rois.person_ids)
+
+
+def test_a_batch_of_one_image(training):
+    losses, _, _, people = training.search_losses([image()], [target([4, 2])])
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert {4, 2} == set(people.tolist())
+
+
+def test_every_person_is_among_the_rois(training):
+    """Ground truth joins the proposals, so that everybody is learned from at each step."""
+    _, rois, _, people = training.search_losses([image(0), image(1)], [target([3, 5]), target([1])])
+    assert {3, 5, 1} == set(people.tolist())
+    assert torch.equal(people, rois.person_ids[rois.labels == 1])
+
+
+def test_training_leaves_its_arguments_alone(training):
+    images, targets = [image(0, 60, 100)], [target([0, 1])]
+    before = [images[0].clone(), {key: value.clone() for key, value in targets[0].items()}]
+    training.search_losses(images, targets)
+    assert torch.equal(images[0], before[0])
+    assert all(torch.equal(value, before[1][key]) for key, value in targets[0].items())
+
+
+def test_frozen_parts_have_no_gradient():
+    frozen = backbone("frozen_batch").model_copy(update={"frozen_stages": 1})
+    network = PersonSearchNetwork(search_options(backbone=frozen)).train()
+    losses, _, embeddings, _ = network.search_losses([image()], [target([0])])
+    (sum(losses.values()) + embeddings.sum()).backward()
+    assert all(parameter.grad is None for parameter in network.stem[0].parameters())
+    assert network.embedding.weight.grad.abs().sum() > 0
+
+
+def test_a_detector_finds_without_embedding():
+    network = Detector(detector_options()).eval()
+    (found,) = network.detect([image()])
+    assert set(found) == {"boxes", "scores"}
+    assert not any("embedding" in name for name in network.state_dict())
+
+
+def test_boxes_are_computed_in_float32_under_half_precision(training):
+    with torch.autocast("cpu", torch.bfloat16):
+        batch, features = training.eval().scene_features([image()])
+        proposals, _ = training.rpn(batch, features)
+        (found,) = training.detect([image()])
+    assert features["0"].dtype == torch.bfloat16
+    assert proposals[0].dtype == found["boxes"].dtype == torch.float32
+    assert not torch.equal(proposals[0], proposals[0].bfloat16().float())

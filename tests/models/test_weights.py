@@ -1,0 +1,154 @@
+"""Weight files: what is written is what is read, in the same bytes, and nothing else passes."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from pipeline.errors import UserError
+from pipeline.models.detector import Detector
+from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.reid import ReidModel
+from pipeline.models.weights import load_detector, load_reid, load_student, save_weights
+from tests.tiny import detector_options, reid_options, search_options
+
+NETWORKS = {
+    "detector": (Detector, detector_options, load_detector),
+    "reid": (ReidModel, reid_options, load_reid),
+    "person_search": (PersonSearchNetwork, search_options, load_student),
+}
+
+
+def output_of(network, kind):
+    images = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        if kind == "reid":
+            return [*network(images[:, :, :32, :16])]
+        return [value for found in network.detect(list(images)) for value in found.values()]
+
+
+@pytest.fixture(params=NETWORKS)
+def written(request, tmp_path):
+    """Kind, network, path and loader of a written file."""
+    constructor, options, load = NETWORKS[request.param]
+    torch.manual_seed(0)
+    network = constructor(options()).eval()
+    path = tmp_path / "models" / "w.safetensors"
+    save_weights(path, request.param, options(), network.state_dict())
+    return request.param, network, path, load
+
+
+@pytest.fixture
+def student(tmp_path):
+    path = tmp_path / "student.safetensors"
+    save_weights(path, "person_search", search_options(), PersonSearchNetwork(search_options()).state_dict())
+    return path
+
+
+def refused(load, path, says):
+    with pytest.raises(UserError, match=says) as error:
+        load(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_loaded_gives_the_same_output(written, monkeypatch, tmp_path):
+    kind, network, path, load = written
+    monkeypatch.chdir(tmp_path)
+    loaded = load(path)
+    assert not loaded.training
+    assert all(
+        torch.equal(a, b) for a, b in zip(output_of(network, kind), output_of(loaded, kind), strict=True)
+    )
+
+
+def test_the_same_weights_are_the_same_bytes(written):
+    kind, network, path, _ = written
+    again = path.with_name("again.safetensors")
+    state = dict(reversed(network.to(memory_format=torch.channels_last).state_dict().items()))
+    save_weights(again, kind, NETWORKS[kind][1](), state)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_loading_leaves_the_random_numbers_alone(student):
+    before = torch.get_rng_state()
+    load_student(student)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_file_names_its_architecture(student):
+    with safe_open(student, "pt") as file:
+        metadata = json.loads(file.metadata()["person_search"])
+    assert metadata["kind"] == "person_search"
+    assert json.loads(metadata["architecture"])["embedding_dim"] == 16
+
+
+def test_pretrained_weights_are_not_asked_for_again(tmp_path):
+    options = reid_options()
+    pretrained = options.model_copy(
+        update={"backbone": options.backbone.model_copy(update={"weights": "imagenet"})}
+    )
+    save_weights(tmp_path / "w.safetensors", "reid", pretrained, ReidModel(options).state_dict())
+    assert isinstance(load_reid(tmp_path / "w.safetensors"), ReidModel)
+
+
+def test_another_kind(student):
+    refused(load_detector, student, "kind 'person_search', not 'detector'")
+
+
+def test_no_file(tmp_path):
+    refused(load_student, tmp_path / "none.safetensors", "no weight file at")
+
+
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.2, 0.99])
+def test_a_truncated_file(part, student):
+    content = student.read_bytes()
+    student.write_bytes(content[: int(part * len(content))])
+    refused(load_student, student, "not a readable safetensors file")
+
+
+def test_a_foreign_file(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"format": "pt"})
+    refused(load_student, tmp_path / "a.safetensors", "was not written by this program")
+    save_file({"a": torch.zeros(1)}, tmp_path / "b.safetensors")
+    refused(load_student, tmp_path / "b.safetensors", "was not written by this program")
+
+
+@pytest.mark.parametrize("entry", ["3", "[]", '{"format_version": "2"}', "null"])
+def test_metadata_of_another_shape(entry, tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"person_search": entry})
+    refused(load_student, tmp_path / "a.safetensors", "was not written by this program")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "says"),
+    [
+        (None, "does not say its architecture"),
+        ("{", "does not say"),
+        ("[]", "."),
+        ('{"width": 1}', "backbone"),
+    ],
+)
+def test_an_architecture_that_cannot_be_built(architecture, says, tmp_path):
+    entry = {"format_version": "1", "kind": "person_search", "architecture": architecture}
+    save_file(
+        {"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"person_search": json.dumps(entry)}
+    )
+    refused(load_student, tmp_path / "a.safetensors", says)
+
+
+@pytest.mark.parametrize("change", ["missing", "surplus", "shape"])
+def test_tensors_that_are_not_the_architectures(change, student):
+    with safe_open(student, "pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(student)
+    if change == "missing":
+        del tensors["embedding.weight"]
+    elif change == "surplus":
+        tensors["more"] = torch.zeros(1)
+    else:
+        tensors["embedding.weight"] = torch.zeros(2, 2)
+    save_file(tensors, student, metadata=metadata)
+    refused(load_student, student, "tensors are not those of its architecture")

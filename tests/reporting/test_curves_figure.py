@@ -1,0 +1,51 @@
+from io import BytesIO
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from pipeline.reporting.curves_figure import RowCurves, curves_figure
+from pipeline.reporting.style import TEACHER_COLOUR, row_colour
+from tests.reporting.cases import fake_detections, metrics_of, training
+
+LARGEST = 400_000
+CURVE = {"recall": np.linspace(0, 0.9, 20), "precision": np.linspace(1, 0.7, 20)}
+
+
+@pytest.fixture(scope="module")
+def drawn(prepared):
+    split = prepared.split("test")
+    reached = metrics_of(split, fake_detections(split))
+
+    def draw(*rows, curve=CURVE):
+        curves = {row: RowCurves(reached, training(seed), curve) for seed, row in enumerate(rows)}
+        teachers = {"detector": training(7), "re-ID": training(8)}
+        return curves_figure(curves, reached, teachers)
+
+    return draw
+
+
+def has_colour(encoded, colour):
+    pixels = np.asarray(Image.open(BytesIO(encoded)).convert("RGB"))
+    return bool((np.abs(pixels - np.array(to_rgb(colour)) * 255).max(axis=2) < 3).sum() > 200)
+
+
+def test_the_same_curves_are_the_same_small_file(drawn):
+    first = drawn("baseline", "kd_lut")
+    assert first == drawn("baseline", "kd_lut")
+    assert len(first) < LARGEST
+    with Image.open(BytesIO(first)) as image:
+        image.load()
+        assert "Software" not in image.info
+
+
+def test_each_row_has_its_colour(drawn):
+    two, many = drawn("baseline", "kd_lut"), drawn("a", "b", "c", "d", "e")
+    assert [has_colour(two, row_colour(index)) for index in range(4)] == [True, True, False, False]
+    assert all(has_colour(many, row_colour(index)) for index in range(5))
+    assert has_colour(two, TEACHER_COLOUR)
+
+
+def test_a_row_without_detections_is_drawn(drawn):
+    assert drawn("baseline", curve={"recall": np.zeros(0), "precision": np.zeros(0)})

@@ -1,0 +1,97 @@
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.evaluation.detections_file import write_detections
+from pipeline.reporting.columns import read_columns
+from pipeline.reporting.summary import summarise
+from pipeline.training.history import write_history
+from stages.evaluate import main as evaluate_stage
+from stages.report import main as report_stage
+from tests.reporting.cases import fake_detections, metrics_of, training
+
+ROWS = ("baseline", "kd_lut")
+OUTPUTS = ("results/summary.json", "results/figures/search.png", "results/figures/curves.png")
+
+
+@pytest.fixture
+def project(prepared, tmp_path, monkeypatch):
+    """A project's folder in which everything before `evaluate` has run."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(prepared.root, "data/prepared")
+    (tmp_path / "params.yaml").write_text("evaluate: {}\n")
+    split = prepared.split("test")
+    history = [dict(zip(training(), row, strict=True)) for row in zip(*training().values(), strict=True)]
+    for row in ROWS:
+        write_detections(
+            fake_detections(split, right=row == "kd_lut"), tmp_path / f"results/{row}/detections.h5"
+        )
+        write_history(tmp_path / f"results/{row}/training.tsv", history)
+    for name in ("detector", "reid"):
+        write_history(tmp_path / f"results/teachers/{name}_training.tsv", history)
+    reached = metrics_of(split, fake_detections(split))
+    (tmp_path / "results/teachers/metrics.json").write_text(json.dumps(reached))
+    return tmp_path
+
+
+def run(stage, *options):
+    return CliRunner().invoke(stage, options, catch_exceptions=False)
+
+
+def evaluated():
+    for row in ROWS:
+        assert run(evaluate_stage, "--row", row).exit_code == 0
+
+
+def report():
+    return run(report_stage, *(part for row in ROWS for part in ("--row", row)))
+
+
+def test_evaluate_writes_metrics_and_the_curve(project):
+    evaluated()
+    curve = read_columns(project / "results/kd_lut/precision_recall.tsv")
+    metrics = json.loads((project / "results/kd_lut/metrics.json").read_text())
+    assert list(curve) == ["recall", "precision"]
+    assert curve["recall"][-1] == metrics["detection"]["recall"] == 1
+    assert metrics["search"]["top1"] == 1
+
+
+def test_report_puts_all_rows_together_twice_the_same(project):
+    evaluated()
+    result = report()
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 1
+    summary = json.loads((project / "results/summary.json").read_text())
+    metrics = {row: json.loads((project / f"results/{row}/metrics.json").read_text()) for row in ROWS}
+    teachers = json.loads((project / "results/teachers/metrics.json").read_text())
+    assert summary == summarise(metrics, teachers)
+    assert list(summary) == ["teachers", *ROWS]
+    first = [(project / path).read_bytes() for path in OUTPUTS]
+    assert report().exit_code == 0
+    assert [(project / path).read_bytes() for path in OUTPUTS] == first
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "results/kd_lut/metrics.json",
+        "results/kd_lut/detections.h5",
+        "results/kd_lut/training.tsv",
+        "results/kd_lut/precision_recall.tsv",
+        "results/teachers/metrics.json",
+        "results/teachers/reid_training.tsv",
+    ],
+)
+def test_a_damaged_or_missing_input_is_one_line_and_no_output(project, path):
+    evaluated()
+    (project / path).write_text("{")
+    damaged = report()
+    (project / path).unlink()
+    missing = report()
+    for result in (damaged, missing):
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert path in result.stderr
+    assert not [output for output in OUTPUTS if (project / output).exists()]

@@ -1,0 +1,51 @@
+"""What the environment may ask for, and what it may not."""
+
+import pytest
+import torch
+
+from pipeline.errors import UserError
+from pipeline.training.devices import data_workers, make_fabric
+
+
+def test_the_cpu(monkeypatch):
+    monkeypatch.setenv("PERSON_SEARCH_DEVICE", "cpu")
+    assert make_fabric().device == torch.device("cpu")
+
+
+def test_an_unknown_device(monkeypatch):
+    monkeypatch.setenv("PERSON_SEARCH_DEVICE", "abacus")
+    with pytest.raises(UserError, match=r"PERSON_SEARCH_DEVICE=abacus: it must be one of auto, cpu, cuda"):
+        make_fabric()
+
+
+def test_cuda_where_there_is_none(monkeypatch):
+    monkeypatch.setenv("PERSON_SEARCH_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"PyTorch finds no CUDA device here"):
+        make_fabric()
+
+
+def test_more_cuda_devices_than_there_are(monkeypatch):
+    monkeypatch.setenv("PERSON_SEARCH_DEVICE", "cuda")
+    monkeypatch.setenv("PERSON_SEARCH_DEVICES", "3")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match=r"PERSON_SEARCH_DEVICES=3, but there are 2 CUDA devices"):
+        make_fabric()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "", "1.5", "²"])
+def test_a_bad_number_of_devices(value, monkeypatch):
+    monkeypatch.setenv("PERSON_SEARCH_DEVICES", value)
+    with pytest.raises(UserError, match=r"PERSON_SEARCH_DEVICES=.*a whole number from 1"):
+        make_fabric()
+
+
+def test_workers(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert data_workers() == 0
+    monkeypatch.setenv("PERSON_SEARCH_WORKERS", "3")
+    assert data_workers() == 3
+    monkeypatch.setenv("PERSON_SEARCH_WORKERS", "many")
+    with pytest.raises(UserError, match=r"PERSON_SEARCH_WORKERS=many"):
+        data_workers()
