@@ -27,7 +27,7 @@ def results(path: Path, markdown: bool) -> None:
         click.echo(markdown_table(summary), nl=False)
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-    table.add_column("%", no_wrap=True, vertical="bottom")
+    table.add_column("%", vertical="bottom")
     for title in COLUMNS.values():
         table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
     for name, cells in table_rows(summary).items():

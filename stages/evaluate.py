@@ -38,7 +38,8 @@ def main(row: str) -> None:
     write_atomically(out, json.dumps(metrics, indent=2) + "\n")
     search, detection = metrics["search"], metrics["detection"]
     say(
-        f"{out}: search mAP {search['mAP']:.4f}, top-1 {search['top1']:.4f}; COCO AP50 {detection['coco_ap50']:.4f}"
+        f"{out}: search mAP {search['mAP']:.4f}, top-1 {search['top1']:.4f}; "
+        f"COCO AP50 {detection['coco_ap50']:.4f}"
     )
 
 

@@ -16,7 +16,8 @@ from pipeline.errors import UserError
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.reporting.columns import read_columns
 from pipeline.reporting.curves_figure import RowCurves, curves_figure
-from pipeline.reporting.search_figure import Picture, search_figure
+from pipeline.reporting.cut_out import Picture
+from pipeline.reporting.search_figure import search_figure
 from pipeline.reporting.shown_queries import shown_queries
 from pipeline.reporting.summary import summarise
 from stages.running import say, stage

@@ -71,8 +71,9 @@ def _reached(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, A
     names = [_title(row, "\n") for row in rows] + ["both teachers\nin two steps"]
     bars = axes.bar(range(len(values)), np.array(values) * PERCENT, color=colours, width=0.6)
     axes.bar_label(bars, fmt="%.1f", weight="bold", fontsize=11, padding=2)
-    turned = {"rotation": 30, "ha": "right"} if len(names) > MOST_NAMES else {}
-    axes.set_xticks(range(len(values)), names, **turned)
+    axes.set_xticks(range(len(values)), names)
+    if len(names) > MOST_NAMES:
+        axes.tick_params(axis="x", labelrotation=90)
     axes.grid(visible=False, axis="x")
     axes.set(title="Search: people found again", ylabel="search mAP, %", ylim=(0, PERCENT))
 
@@ -140,7 +141,7 @@ def _training(axes: Axes, rows: Mapping[str, RowCurves], loss: str, note: str) -
     axes.set(title=f"Training: the students' {loss} loss", xlabel="step", ylabel=f"{loss} loss")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.legend(loc="upper right", title=note, title_fontproperties={"size": 8})
+    axes.legend(loc="best", title=note, title_fontproperties={"size": 8})
 
 
 def _teacher_training(axes: Axes, teachers: Mapping[str, Columns]) -> None:
@@ -149,7 +150,7 @@ def _teacher_training(axes: Axes, teachers: Mapping[str, Columns]) -> None:
     axes.set(title="Training: the teachers' total loss", xlabel="step", ylabel="total loss")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.legend(loc="upper right")
+    axes.legend(loc="best")
 
 
 def _title(row: str, between: str = ": ") -> str:

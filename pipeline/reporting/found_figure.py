@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from pipeline.data.scene import FloatArray
 from pipeline.finding import Hit, read_picture
-from pipeline.reporting.search_figure import cut_out
+from pipeline.reporting.cut_out import cut_out
 from pipeline.reporting.style import BLUE, GREY, INK, drawing, png
 
 TILE_WIDTH, TILE_HEIGHT = 1.3, 2.0

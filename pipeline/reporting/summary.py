@@ -49,7 +49,7 @@ COLUMNS = {
 """The columns of the table, by the figure that they show."""
 
 TEACHER_ROWS = {
-    "detector teacher": {key: key for key in ("detection_ap", "detection_recall", "coco_ap50", "coco_ap70")},
+    "det. teacher": {key: key for key in ("detection_ap", "detection_recall", "coco_ap50", "coco_ap70")},
     "re-ID teacher": {"ground_truth_boxes_mAP": "reid_ground_truth_boxes_mAP"},
     "both teachers": {"search_mAP": "two_step_mAP", "search_top1": "two_step_top1"},
 }

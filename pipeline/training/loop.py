@@ -77,7 +77,7 @@ def train(
         with fabric.autocast():
             losses = task.losses(fabric.to_device(batch))
         total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-        values = {"total": total.item(), **{name: loss.item() for name, loss in losses.items()}}
+        values = _means_over_devices(fabric, {"total": total, **losses})
         _check_finite(step, values)
         fabric.backward(total)
         if options.clip_norm:
@@ -98,7 +98,17 @@ def train(
         scheduler.step()
         report(step, options.steps, history[-1] if history else {})
     _check_weights(task.network)
+    with torch.no_grad():
+        for buffer in task.network.buffers():  # statistics that each device kept from its share
+            buffer.copy_(fabric.broadcast(buffer))
     return history
+
+
+def _means_over_devices(fabric: Fabric, losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return the losses as numbers, the same on all devices, so that all write and stop alike."""
+    together = torch.stack([loss.detach() for loss in losses.values()])
+    means = fabric.all_reduce(together, reduce_op="mean")
+    return dict(zip(losses, means.tolist(), strict=True))  # type: ignore[union-attr]
 
 
 def _check_finite(step: int, values: Mapping[str, float]) -> None:

@@ -140,7 +140,7 @@ def test_damage_is_one_line_whatever_the_workers(workers, prepared, tmp_path):
     images = ImageShards([tmp_path / "images.h5"])
     scenes = TrainingScenes(prepared.split("train"), images, scene_transform(NOTHING))
     with pytest.raises(UserError) as error:
-        list(scene_loader(scenes, ShuffledBatches(TRAIN_SCENES, 2, 2, 0), workers))
+        list(scene_loader(scenes, ShuffledBatches(TRAIN_SCENES, 2, 1, 0), workers))
     assert str(error.value).startswith(f"{tmp_path / 'images.h5'} is damaged (")
     assert "\n" not in str(error.value)
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
@@ -36,7 +36,6 @@ def metrics(split, detections):
 
 
 @pytest.mark.parametrize("gallery", GALLERIES)
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), tied=st.booleans())
 def test_top_k_is_that_of_the_metrics(gallery, seed, tied):
     split, detections = random_case(seed, tied=tied)
@@ -47,7 +46,6 @@ def test_top_k_is_that_of_the_metrics(gallery, seed, tied):
 
 
 @pytest.mark.parametrize("gallery", GALLERIES)
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), tied=st.booleans())
 def test_results_of_the_queries_add_up_to_the_metrics(gallery, seed, tied):
     split, detections = random_case(seed, tied=tied)
@@ -60,7 +58,6 @@ def test_results_of_the_queries_add_up_to_the_metrics(gallery, seed, tied):
         assert len(ranks) <= result.matches
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_average_precision_follows_from_the_hits(seed):
     split, detections = random_case(seed)
@@ -73,7 +70,6 @@ def test_average_precision_follows_from_the_hits(seed):
         assert result.ap == pytest.approx(wanted)
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), tied=st.booleans())
 def test_hits_are_boxes_of_the_gallery_by_falling_similarity(seed, tied):
     split, detections = random_case(seed, tied=tied)
@@ -93,7 +89,6 @@ def test_hits_are_boxes_of_the_gallery_by_falling_similarity(seed, tied):
         assert len(right) == len(set(right)) and set(right) <= set(holding)
 
 
-@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_the_order_of_images_and_boxes_changes_nothing(seed):
     split, detections = random_case(seed)

@@ -45,14 +45,13 @@ def test_updated_rows_are_unit_and_the_others_stay(ids):
 @given(size=st.integers(0, 5), batches=st.lists(st.integers(0, 12), max_size=5))
 def test_the_queue_holds_the_newest(size, batches):
     loss = OnlineInstanceMatching(torch.zeros(1, DIM, dtype=torch.float64), size, 0.5, 1.0)
-    places, position, seen = [torch.zeros(DIM, dtype=torch.float64)] * size, 0, 0
-    for count in batches:
+    places, position = [torch.zeros(DIM, dtype=torch.float64)] * size, 0
+    for seen, count in enumerate(batches):
         embeddings = unit_rows(count, seed=seen)
         for embedding in embeddings if size else []:
             places[position] = embedding
             position = (position + 1) % size
         loss.update(embeddings, torch.full((count,), UNLABELLED))
-        seen += 1
     assert torch.equal(loss.queue, torch.stack(places) if size else torch.zeros(0, DIM))
     assert int(loss.queue_position) == position
 

@@ -38,9 +38,4 @@ def metrics_of(split, detections):
 def training(seed: int = 0) -> Columns:
     steps = np.arange(1, 11, dtype=float)
     losses = np.random.default_rng(seed).random((2, 10)) + 1
-    return {
-        "step": steps,
-        "learning_rate": steps * 0.1,
-        "total": losses[0] + losses[1],
-        "identity": losses[1],
-    }
+    return {"step": steps, "learning_rate": steps, "total": losses.sum(axis=0), "identity": losses[1]}

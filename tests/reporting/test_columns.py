@@ -21,12 +21,19 @@ def test_a_table_without_rows(tmp_path):
     assert {name: len(column) for name, column in read_columns(path).items()} == {"recall": 0, "precision": 0}
 
 
-@pytest.mark.parametrize("content", ["", "a\tb\n1\n", "a\tb\n1\tx\n", "a\tb\n1\t2\n3\n", "a\tb\n1\t2\t3\n"])
+@pytest.mark.parametrize("content", ["a\tb\n1\n", "a\tb\n1\tx\n", "a\tb\n1\t2\n3\n", "a\tb\n1\t2\t3\n"])
 def test_a_damaged_table_is_named(tmp_path, content):
     path = tmp_path / "t.tsv"
     path.write_text(content)
     with pytest.raises(UserError, match=r"t\.tsv is damaged"):
         read_columns(path)
+
+
+def test_a_needed_column_that_is_missing_is_named(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("step\ttotal\n1\t2\n")
+    with pytest.raises(UserError, match=r"t\.tsv is damaged: no column 'identity'"):
+        read_columns(path, "step", "identity")
 
 
 def test_a_missing_table_is_named(tmp_path):

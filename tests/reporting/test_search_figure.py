@@ -3,15 +3,13 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 from pipeline.reporting import search_figure as module
-from pipeline.reporting.search_figure import PADDING, cut_out, search_figure
+from pipeline.reporting.search_figure import search_figure
 from pipeline.reporting.shown_queries import shown_queries
-from pipeline.reporting.style import BLUE, GREEN, RED
+from pipeline.reporting.style import BLUE, DPI, GREEN, RED
 from tests.reporting.cases import fake_detections
 
 
@@ -37,14 +35,8 @@ def pixels_of(encoded):
 def share(pixels, colour):
     """The share of pixels of a colour, below the legend."""
     wanted = np.array(to_rgb(colour)) * 255
-    below = pixels[int(module.HEADER * 0.9 * module_dpi()) :]
+    below = pixels[int(module.HEADER * 0.9 * DPI) :]
     return float((np.abs(below - wanted).max(axis=2) < 12).mean())
-
-
-def module_dpi():
-    from pipeline.reporting.style import DPI
-
-    return DPI
 
 
 def test_the_same_searches_are_the_same_bytes(drawn):
@@ -88,34 +80,6 @@ def test_a_search_that_finds_no_box_is_drawn(prepared):
         gallery_feats=np.zeros((0, 8), dtype=np.float32),
     )
     queries = shown_queries(split, {"row": empty}, "full", search_threshold=0.5)
-    pixels = pixels_of(
-        search_figure(queries, 3, "full", lambda scene: np.full((96, 128, 3), 128, dtype=np.uint8))
-    )
+    grey = np.full((96, 128, 3), 128, dtype=np.uint8)
+    pixels = pixels_of(search_figure(queries, 3, "full", {query.query.scene: grey for query in queries}.get))
     assert share(pixels, GREEN) == share(pixels, RED) == 0
-
-
-@given(
-    st.tuples(st.integers(0, 90), st.integers(0, 60)),
-    st.tuples(st.integers(2, 150), st.integers(2, 150)),
-    st.floats(1, 3),
-    st.sampled_from([0.5, 0.78, 1.0]),
-)
-def test_a_cut_out_shows_the_box_and_what_is_around_it(corner, size, context, aspect):
-    picture = np.random.default_rng(0).integers(0, 200, (80, 120, 3), dtype=np.uint8)
-    box = np.array([*corner, *(np.array(corner) + size)], dtype=float)
-    cut, inner = cut_out(picture, box, context, aspect)
-    assert abs(cut.shape[1] / cut.shape[0] - aspect) <= 1.5 / cut.shape[0]
-    left, upper, right, lower = inner.astype(int)
-    assert 0 <= left <= right <= cut.shape[1] and 0 <= upper <= lower <= cut.shape[0]
-    inside = np.minimum(box, [120, 80, 120, 80]).astype(int)
-    seen = cut[upper : upper + inside[3] - inside[1], left : left + inside[2] - inside[0]]
-    np.testing.assert_array_equal(seen, picture[inside[1] : inside[3], inside[0] : inside[2]])
-
-
-def test_a_cut_out_stays_inside_the_picture_where_it_can():
-    picture = np.zeros((80, 120, 3), dtype=np.uint8)
-    for box in ([0, 0, 20, 40], [100, 40, 120, 80], [50, 20, 70, 60]):
-        cut, _ = cut_out(picture, np.array(box, dtype=float), 1.5, 0.8)
-        assert (cut == 0).all()
-    cut, _ = cut_out(picture, np.array([0.0, 0.0, 120.0, 80.0]), 1.5, 0.8)
-    assert (cut == PADDING).any()

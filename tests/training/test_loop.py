@@ -8,7 +8,7 @@ from pipeline.errors import UserError
 from pipeline.training.devices import make_fabric
 from pipeline.training.history import write_history
 from pipeline.training.loop import HISTORY_ROWS, train
-from tests.tiny import training_options
+from tests.tiny import silent, training_options
 
 
 class Line(nn.Module):
@@ -40,7 +40,7 @@ class LineTask:
         self.steps_seen += 1
 
 
-def run(task=None, weights=None, batch=None, report=lambda *values: None, **changes):
+def run(task=None, weights=None, batch=None, report=silent, **changes):
     options = training_options(**({"schedule": "step", "warmup_steps": 0} | changes))
     batches = [torch.ones(1, 2, 1, 1) if batch is None else batch] * options.steps
     task = task or LineTask()
@@ -50,7 +50,7 @@ def run(task=None, weights=None, batch=None, report=lambda *values: None, **chan
 @pytest.mark.parametrize("steps", [1, 7, 100, 101, 199])
 def test_history_covers_all_steps_in_few_rows(steps):
     seen = []
-    task, history = run(steps=steps, report=lambda step, total, values: seen.append((step, total)))
+    task, history = run(steps=steps, report=lambda *values: seen.append(values[:2]))
     assert len(history) <= HISTORY_ROWS
     assert history[-1]["step"] == steps == task.steps_seen
     assert seen == [(step, steps) for step in range(1, steps + 1)]
