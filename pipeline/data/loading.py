@@ -1,14 +1,15 @@
 """From shards to training batches: the same batches whatever the number of workers."""
 
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision import tv_tensors
-from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms import v2
 
 from pipeline.data.ground_truth import Target, ground_truth
@@ -37,7 +38,8 @@ Batch = TypeVar("Batch", SceneBatch, CropBatch)
 
 def decode(encoded: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Tensor:
     """Decode JPEG bytes `[n]` to an RGB picture, uint8 `[3, H, W]`."""
-    picture: Tensor = decode_jpeg(torch.from_numpy(encoded), mode=ImageReadMode.RGB)
+    with Image.open(BytesIO(encoded.tobytes())) as image:
+        picture: Tensor = v2.functional.pil_to_tensor(image.convert("RGB"))
     return picture
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,15 @@ def prepare(dataset: DataSet, root: Path, report: Report) -> PreparedDataSet:
         entries = {}
         for name, split in splits.items():
             shards = []
-            for path, images in _image_shards(dataset, split, name, beside):
+            for shard, start in enumerate(range(0, len(split.scenes), SCENES_PER_SHARD)):
+                images = []
+                for index in range(start, min(start + SCENES_PER_SHARD, len(split.scenes))):
+                    images.append(_checked_image(dataset, split, name, index))
+                    done += 1
+                    report(done, total)
+                path = beside / f"{name}-images-{shard:05d}.h5"
                 write_images(path, images)
                 shards.append(_file_entry(path))
-                done += len(images)
-                report(done, total)
             annotations = beside / f"{name}.h5"
             write_annotations(annotations, split)
             entries[name] = {
@@ -144,15 +148,6 @@ def counts(split: Split) -> dict[str, int]:
         "cameras": len(np.unique(split.cameras)),
         "queries": len(split.queries),
     }
-
-
-def _image_shards(
-    dataset: DataSet, split: Split, name: str, folder: Path
-) -> Iterator[tuple[Path, list[bytes]]]:
-    for shard, start in enumerate(range(0, len(split.scenes), SCENES_PER_SHARD)):
-        indices = range(start, min(start + SCENES_PER_SHARD, len(split.scenes)))
-        images = [_checked_image(dataset, split, name, index) for index in indices]
-        yield folder / f"{name}-images-{shard:05d}.h5", images
 
 
 def _checked_image(dataset: DataSet, split: Split, name: str, index: int) -> bytes:
