@@ -11,6 +11,7 @@ from pipeline.data.loading import decode
 from pipeline.data.scene import IntArray, Split
 from pipeline.data.shards import ImageShards
 from pipeline.data.transforms import plain_crop_transform
+from pipeline.errors import UserError
 from pipeline.models.reid import ReidModel
 from pipeline.training.devices import make_fabric
 
@@ -28,7 +29,12 @@ def embed_crops(
 
     Returns:
         Embeddings `[N, D]`, of no particular length, and the person id `[N]` of each.
+
+    Raises:
+        UserError: there is no crop.
     """
+    if not crops.scenes:
+        raise UserError(f"there are no crops to embed: nobody in the {crops.name} split is labelled")
     device = make_fabric().device
     model = model.to(device)
     transform = plain_crop_transform(model.crop_height, model.crop_width)

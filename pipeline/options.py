@@ -9,9 +9,9 @@ from pipeline.errors import UserError
 
 
 class Options(BaseModel):
-    """Options that reject unknown keys and wrong types, and do not change once made."""
+    """Options that reject unknown keys, wrong types and infinities, and do not change once made."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)

@@ -1,6 +1,5 @@
 """Stage `evaluate`: score one student's detections to the data set's protocol."""
 
-import json
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ from pipeline.data.prepared import open_prepared
 from pipeline.evaluation.curve_file import write_precision_recall
 from pipeline.evaluation.detection import detection_curve
 from pipeline.evaluation.detections_file import read_detections
-from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
 from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.options import parse_options
 from stages.parameters import Parameters
@@ -35,7 +34,7 @@ def main(row: str) -> None:
     curve = detection_curve(split.scenes, detected_boxes(split, detections).without_feats(), EVERY_SCORE)
     write_precision_recall(Path(f"results/{row}/precision_recall.tsv"), curve)
     out = Path(f"results/{row}/metrics.json")
-    write_atomically(out, json.dumps(metrics, indent=2) + "\n")
+    write_atomically(out, metrics_text(metrics))
     search, detection = metrics["search"], metrics["detection"]
     say(
         f"{out}: search mAP {search['mAP']:.4f}, top-1 {search['top1']:.4f}; "

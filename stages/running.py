@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -24,15 +24,20 @@ LINES_WITHOUT_TERMINAL = 10
 
 
 class StageCommand(click.Command):
-    """A click command that turns a `UserError` into one line on stderr and exit code 2."""
+    """A click command that turns an error a user can cause into one line on stderr and exit code 2.
+
+    These are `UserError`, and what the system says of files: a full disk, a folder that cannot be written to.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(USER_ERROR_CODE)
+            _fail(str(error))
+        except OSError as error:
+            what = f"{error.filename}: {error.strerror}" if error.filename else " ".join(str(error).split())
+            _fail(f"cannot read or write {what}")
 
 
 class ShownProgress:
@@ -84,6 +89,11 @@ class ShownProgress:
 def stage(function: Callable[..., None]) -> click.Command:
     """Make a function the command of a stage."""
     return click.command(cls=StageCommand)(function)
+
+
+def _fail(line: str) -> NoReturn:
+    click.echo(f"Error: {line}", err=True)
+    sys.exit(USER_ERROR_CODE)
 
 
 def say(text: str) -> None:

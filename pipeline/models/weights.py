@@ -28,7 +28,7 @@ def load_weights(path: Path, kind: Kind) -> nn.Module:
     """Build the network that a weight file describes, with its weights, in evaluation mode, on the CPU.
 
     Raises:
-        UserError: there is no such file, it is damaged, or it holds another kind of network.
+        UserError: there is no such file, it is damaged or not finite, or it holds another kind of network.
     """
     if not path.is_file():
         raise UserError(f"no weight file at {path}; run `dvc repro` or `dvc pull` first")
@@ -60,6 +60,8 @@ def load_weights(path: Path, kind: Kind) -> nn.Module:
         raise UserError(
             f"{path}: its tensors are not those of its architecture; restore it with `dvc checkout`"
         ) from None
+    if not all(tensor.isfinite().all() for tensor in state.values()):
+        raise UserError(f"{path} holds values that are not finite; restore it with `dvc checkout`")
     return network.eval()
 
 

@@ -1,0 +1,100 @@
+"""`person-search tune`: equal budgets, validation identities only, nothing done twice."""
+
+import json
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from commands import tune as command
+from commands.main import main
+from pipeline.data.prepared import prepare
+from pipeline.tuning import Outcome
+from tests.tiny import TinyDataSet, silent
+
+
+class WithValidation(TinyDataSet):
+    """The tiny data set, with its test split under the name of a validation split as well."""
+
+    def splits(self):
+        splits = dict(super().splits())
+        return {"train": splits["train"], "val": splits["test"]}
+
+    def image_bytes(self, split, index):
+        return super().image_bytes("test" if split == "val" else split, index)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    prepare(WithValidation(), tmp_path / "data/prepared", silent)
+    (tmp_path / "tuning").mkdir()
+    network = {"backbone": {"name": "tiny", "normalisation": "batch"}, "short_side": 96, "long_side": 128}
+    training = {"steps": 2, "batch_size": 2, "optimizer": "sgd", "learning_rate": 0.001, "weight_decay": 0.0}
+    parameters = {
+        "train_student": {"seed": 0, "network": network, "training": training | {"schedule": "step"}},
+        "students": {"baseline": {"identity": {"target": "oim", "weight": 1.0}}},
+        "infer": {"batch_size": 4, "context_threshold": 0.5},
+        "evaluate": {},
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters))
+    return tmp_path
+
+
+def tries(project, **rows):
+    (project / "tuning/tries.yaml").write_text(yaml.safe_dump(rows))
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["tune", *arguments])
+
+
+def test_a_try_is_trained_and_scored_once(project, monkeypatch):
+    tries(project, baseline=[{"identity": {"weight": 0.5}}])
+    first = run()
+    assert first.exit_code == 0, first.output
+    kept = (project / "tuning/results/baseline.json").read_text()
+    entry = json.loads(kept)["tries"][0]
+    assert entry["settings"] == {"identity": {"weight": 0.5}}
+    assert entry["inputs"]["options"]["identity"]["weight"] == 0.5
+    assert all(0 <= value <= 1 for value in entry["validation"].values())
+
+    def never(*_arguments):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(command, "try_settings", never)
+    assert run().exit_code == 0
+    assert (project / "tuning/results/baseline.json").read_text() == kept
+
+
+def test_the_best_by_search_is_named(project, monkeypatch):
+    tries(project, baseline=[{"identity": {"weight": weight}} for weight in (0.1, 0.2, 0.3)])
+    reached = iter([0.2, 0.6, 0.4])
+    monkeypatch.setattr(command, "try_settings", lambda *_: Outcome(next(reached), 0.0, 0.0, 0.0))
+    assert 'best of baseline: {"identity": {"weight": 0.2}}' in run().output
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"baseline": [{}], "kd_lut": [{}, {}]}, "different budgets"),
+        ({"baseline": [{"identity": {"wieght": 1.0}}]}, "unknown parameter 'identity.wieght'"),
+        ({"nobody": [{}]}, "section 'students.nobody' is missing"),
+        ({"baseline": {"identity": {}}}, "must hold a list"),
+    ],
+)
+def test_bad_tries_are_one_line(project, rows, message):
+    tries(project, **rows)
+    result = run()
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (project / "tuning/results").exists()
+
+
+def test_without_validation_people_there_is_nothing_to_tune_on(project):
+    prepare(TinyDataSet(), project / "data/prepared", silent)
+    tries(project, baseline=[{}])
+    result = run()
+    assert result.exit_code == 2
+    assert "no validation split" in result.stderr

@@ -1,0 +1,48 @@
+"""The tiny pipeline, run once by DVC from nothing and once without DVC."""
+
+import contextlib
+import shutil
+
+import pytest
+
+from tests.pipeline_runs.in_process import run_stage
+from tests.pipeline_runs.project import Project, new_project
+from tests.pipeline_runs.stage_graph import nodes
+from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """A copy of the project in which `dvc repro` ran once, committed. Not to be changed."""
+    project = new_project(tmp_path_factory.mktemp("finished") / "project", tmp_path_factory.mktemp("home"))
+    project.repro()
+    project.commit()
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    """A copy of the finished project, to be changed."""
+    return finished.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A folder in which all stages but `report` ran in this process, in turn. Not to be changed."""
+    folder = tmp_path_factory.mktemp("made")
+    write_parameters(folder, tiny_parameters())
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setenv("PERSON_SEARCH_DEVICE", "cpu")
+        for name, node in nodes().items():
+            if name != "report":
+                assert run_stage(node.command).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    """The current folder: a copy of what the stages made, to be damaged."""
+    folder = tmp_path / "project"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    return folder

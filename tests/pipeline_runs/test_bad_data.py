@@ -1,0 +1,176 @@
+"""A real data set that is missing, another one, or broken: `prepare` refuses it, and what it had made stays."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data_sets.trees import rewrite, small_cuhk, small_prw
+from tests.pipeline_runs.in_process import refused, run_stage
+from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
+
+FRAME = "c1s1_000004.jpg"
+"""A test frame with one labelled and one unlabelled person."""
+SCENE = "s4.jpg"
+"""Likewise of the CUHK-SYSU tree."""
+
+
+def use(folder, name, root=None):
+    dataset = {"name": name} | ({"root": str(root)} if root else {})
+    write_parameters(folder, tiny_parameters() | {"dataset": dataset})
+
+
+def cut_off(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+
+
+def annotate(root, rows):
+    rewrite(root / "annotations" / f"{FRAME}.mat", box_new=np.array(rows, dtype=np.float64))
+
+
+@pytest.fixture
+def prw(here):
+    """A whole PRW tree that params.yaml names."""
+    use(here, "prw", "raw/prw")
+    return small_prw(here / "raw/prw")
+
+
+@pytest.fixture
+def cuhk(here):
+    """A whole CUHK-SYSU tree that params.yaml names."""
+    use(here, "cuhk_sysu", "raw/cuhk")
+    return small_cuhk(here / "raw/cuhk")
+
+
+@pytest.mark.parametrize("tree", ["prw", "cuhk"])
+def test_a_whole_tree_is_packed(here, tree, request):
+    request.getfixturevalue(tree)
+    assert run_stage("prepare").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["prw", "prw_mini", "cuhk_sysu"])
+def test_no_root(here, name):
+    use(here, name)
+    assert f"data set '{name}' needs a root" in refused(here, "prepare")
+
+
+@pytest.mark.parametrize("name", ["prw", "prw_mini", "cuhk_sysu"])
+def test_root_that_is_not_there(here, name):
+    use(here, name, "raw/nowhere")
+    assert "raw/nowhere" in refused(here, "prepare")
+
+
+@pytest.mark.parametrize("name", ["prw", "cuhk_sysu"])
+def test_root_that_is_a_file(here, name):
+    use(here, name, "params.yaml")
+    assert "params.yaml" in refused(here, "prepare")
+
+
+def test_root_of_another_data_set(here):
+    small_cuhk(here / "raw/cuhk")
+    small_prw(here / "raw/prw")
+    use(here, "prw", "raw/cuhk")
+    assert "cuhk" in refused(here, "prepare").casefold()
+    use(here, "cuhk_sysu", "raw/prw")
+    assert "prw" in refused(here, "prepare").casefold()
+
+
+def test_prw_mini_without_its_queries(here, prw):
+    use(here, "prw_mini", prw)
+    assert "prwmini_query_info.txt is missing" in refused(here, "prepare")
+
+
+@pytest.mark.parametrize(("tree", "picture"), [("prw", f"frames/{FRAME}"), ("cuhk", f"Image/SSM/{SCENE}")])
+class TestPicture:
+    """One picture of a tree is broken: the line names it."""
+
+    @pytest.fixture
+    def path(self, tree, picture, request):
+        return request.getfixturevalue(tree) / picture
+
+    def test_cut_off(self, here, path):
+        cut_off(path)
+        line = refused(here, "prepare")
+        assert path.name in line
+        assert "cut off" in line
+
+    def test_missing(self, here, path):
+        path.unlink()
+        assert f"{path.name} is missing" in refused(here, "prepare")
+
+    def test_empty(self, here, path):
+        path.write_bytes(b"")
+        assert path.name in refused(here, "prepare")
+
+    def test_of_another_format(self, here, path):
+        with Image.open(path) as image:
+            image.save(path, format="PNG")
+        assert path.name in refused(here, "prepare")
+
+    def test_smaller_than_its_annotation_says(self, here, path):
+        with Image.open(path) as image:
+            image.resize((8, 8)).save(path, format="JPEG")
+        line = refused(here, "prepare")
+        assert path.name in line
+        assert "outside" in line
+
+    def test_a_folder_in_its_place(self, here, path):
+        path.unlink()
+        path.mkdir()
+        assert path.name in refused(here, "prepare")
+
+
+def test_box_outside_its_image(here, prw):
+    annotate(prw, [(7, 12, 10, 20, 40), (-2, 500, 10, 20, 40)])
+    line = refused(here, "prepare")
+    assert FRAME in line
+    assert "[500, 10, 520, 50] lies outside its image" in line
+
+
+def test_coordinate_that_is_no_number(here, prw):
+    annotate(prw, [(7, np.nan, 10, 20, 40)])
+    assert FRAME in refused(here, "prepare")
+
+
+def test_annotation_of_another_shape(here, prw):
+    annotate(prw, [(7, 12, 10, 20)])
+    assert "K x 5 numbers expected, found 1 x 4" in refused(here, "prepare")
+
+
+@pytest.mark.parametrize("file", [f"annotations/{FRAME}.mat", "frame_test.mat", "query_info.txt"])
+def test_prw_file_missing_or_damaged(here, prw, file):
+    path = prw / file
+    path.write_bytes(b"\xff\xfe no such format" * 20)
+    assert path.name in refused(here, "prepare")
+    path.unlink()
+    assert path.name in refused(here, "prepare")
+
+
+@pytest.mark.parametrize(
+    "file", ["annotation/Images.mat", "annotation/pool.mat", "annotation/test/train_test/Train.mat"]
+)
+def test_cuhk_file_missing_or_damaged(here, cuhk, file):
+    path = cuhk / file
+    cut_off(path)
+    assert path.name in refused(here, "prepare")
+    path.unlink()
+    assert path.name in refused(here, "prepare")
+
+
+@pytest.mark.parametrize(
+    ("queries", "named"),
+    [
+        ("7 10 10 20 40 c9s9_999999\n", "c9s9_999999.jpg is not among the test frames"),
+        ("7 10 10 twenty 40 c1s1_000003\n", "line 1"),
+        ("7 500 10 20 40 c1s1_000003\n", "has no area inside"),
+        ("", "holds no query"),
+    ],
+)
+def test_query_that_cannot_be(here, prw, queries, named):
+    (prw / "query_info.txt").write_text(queries)
+    assert named in refused(here, "prepare")
+
+
+def test_annotation_that_names_a_missing_picture(here, cuhk):
+    (cuhk / "Image/SSM/s1.jpg").rename(cuhk / "Image/SSM/s11.jpg")
+    assert "s1.jpg is missing" in refused(here, "prepare")
