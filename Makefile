@@ -1,4 +1,4 @@
-.PHONY: repro test lint bench tune clean
+.PHONY: repro test lint bench tune environment clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,6 +26,8 @@ bench: $(READY)  ## speed of evaluation and of training steps
 
 tune: $(READY)  ## try settings of each row on validation identities
 	person-search tune
+
+environment: $(READY)  ## install everything into .venv
 
 clean:  ## remove the environment
 	rm -rf $(VENV)

@@ -20,10 +20,15 @@ settings.load_profile("fast")
 
 @pytest.fixture(autouse=True)
 def _on_the_cpu(monkeypatch):
-    """Whatever the environment asks for, tests run on one CPU without data workers."""
+    """Whatever the environment asks for, tests run on one CPU without data workers.
+
+    A training lets the processor take denormal numbers for zero; hypothesis wants them back.
+    """
     for variable in ("DEVICE", "DEVICES", "WORKERS"):
         monkeypatch.delenv(f"PERSON_SEARCH_{variable}", raising=False)
     monkeypatch.setenv("PERSON_SEARCH_DEVICE", "cpu")
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,8 @@ QUERY_CONTEXT = 2.0
 LARGEST = 398_000
 """Bytes of the PNG: it lies in Git."""
 GALLERIES = {"full": "gallery of all other scenes", "cross_camera": "gallery of all other cameras' scenes"}
-RANKS_SHOWN = 4
+RANKS_WIDTH = 12
+"""Characters that there is room for behind the hits."""
 
 
 def search_figure(queries: Sequence[ShownQuery], total: int, gallery: str, pictures: Pictures) -> bytes:
@@ -155,12 +156,21 @@ def _white_mark(axes: Axes, mark: str, x: float, y: float, size: float) -> None:
 
 
 def _ranks(axes: Axes, answer: Answer, matches: int, x: float, y: float) -> None:
-    shown = ", ".join(map(str, answer.ranks[:RANKS_SHOWN])) or "none"
-    more = " …" if len(answer.ranks) > RANKS_SHOWN else ""
     found = len(answer.ranks)
     axes.text(x + 0.05, y + 0.32, "right at rank", fontsize=8, color=GREY, va="center")
-    axes.text(x + 0.05, y + 0.52, shown + more, fontsize=10, weight="bold", va="center")
+    axes.text(x + 0.05, y + 0.52, _ranks_text(answer.ranks), fontsize=10, weight="bold", va="center")
     axes.text(x + 0.05, y + 0.72, f"{found} of {matches} found", fontsize=8, color=GREY, va="center")
+
+
+def _ranks_text(ranks: Sequence[int]) -> str:
+    """Return the first of the ranks, as many as there is room for."""
+    text = ""
+    for rank in ranks:
+        longer = f"{text}, {rank}" if text else str(rank)
+        if len(longer) > RANKS_WIDTH:
+            return f"{text} …"
+        text = longer
+    return text or "none"
 
 
 def _tile(

@@ -11,6 +11,11 @@ from tests.pipeline_runs.stage_graph import nodes
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
 
 
+def pytest_collection_modifyitems(items):
+    """Put the tests that need `finished` first: then pytest-xdist gives them all to one worker."""
+    items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
     """A copy of the project in which `dvc repro` ran once, committed. Not to be changed."""

@@ -1,4 +1,4 @@
-"""A real data set that is missing, another one, or broken: `prepare` refuses it, and what it had made stays."""
+"""A real data set that is missing, another one, or broken: `prepare` refuses it; what it had made stays."""
 
 import numpy as np
 import pytest

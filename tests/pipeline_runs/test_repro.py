@@ -14,8 +14,6 @@ from tests.pipeline_runs.project import new_project, repro_of
 from tests.pipeline_runs.stage_graph import and_behind, nodes, rows
 from tests.pipeline_runs.tiny_parameters import EMBEDDING
 
-pytestmark = pytest.mark.xdist_group("dvc")
-
 TAUGHT, ROWS = rows("train_student"), rows("infer")
 KD_LUT = {"train_student@kd_lut", "infer@kd_lut", "evaluate@kd_lut", "report"}
 BASELINE = {"infer@baseline", "evaluate@baseline", "report"}

@@ -5,8 +5,6 @@ import yaml
 
 from tests.pipeline_runs.stage_graph import nodes
 
-pytestmark = pytest.mark.xdist_group("dvc")
-
 
 @pytest.fixture(scope="module")
 def remote(finished, tmp_path_factory):
