@@ -24,9 +24,10 @@ def _on_the_cpu(monkeypatch):
 
     A training lets the processor take denormal numbers for zero; hypothesis wants them back.
     """
-    for variable in ("DEVICE", "DEVICES", "WORKERS"):
+    for variable in ("DEVICES", "THREADS"):
         monkeypatch.delenv(f"PERSON_SEARCH_{variable}", raising=False)
     monkeypatch.setenv("PERSON_SEARCH_DEVICE", "cpu")
+    monkeypatch.setenv("PERSON_SEARCH_WORKERS", "0")
     yield
     torch.set_flush_denormal(False)
 

@@ -11,6 +11,7 @@ from pipeline.errors import UserError
 DEVICE_VARIABLE = "PERSON_SEARCH_DEVICE"
 DEVICES_VARIABLE = "PERSON_SEARCH_DEVICES"
 WORKERS_VARIABLE = "PERSON_SEARCH_WORKERS"
+THREADS_VARIABLE = "PERSON_SEARCH_THREADS"
 CHOICES = ("auto", "cpu", "cuda")
 
 
@@ -18,7 +19,8 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
     """Set up the devices that the environment asks for; these never change what a run means.
 
     `PERSON_SEARCH_DEVICE` is `auto` (the default), `cpu` or `cuda`; `PERSON_SEARCH_DEVICES` how many of
-    them train together (default 1).
+    them train together (default 1). On the CPU `PERSON_SEARCH_THREADS` is how many threads a network runs in
+    (default 1: for small networks more are no faster, and much slower beside other load).
 
     Raises:
         UserError: a variable has no usable value, or `cuda` is asked for and absent.
@@ -31,6 +33,8 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     count = _whole_number(DEVICES_VARIABLE, default=1, least=1)
+    if device == "cpu":
+        torch.set_num_threads(_whole_number(THREADS_VARIABLE, default=1, least=1))
     if device == "cuda" and count > torch.cuda.device_count():
         raise UserError(f"{DEVICES_VARIABLE}={count}, but there are {torch.cuda.device_count()} CUDA devices")
     fabric = lightning_fabric.Fabric(
@@ -44,8 +48,8 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
 
 
 def data_workers() -> int:
-    """Return how many processes load data (`PERSON_SEARCH_WORKERS`; default 0 on the CPU, 4 beside a GPU)."""
-    return _whole_number(WORKERS_VARIABLE, default=4 if torch.cuda.is_available() else 0, least=0)
+    """Return how many processes load data (`PERSON_SEARCH_WORKERS`; default 1 on the CPU, 4 beside a GPU)."""
+    return _whole_number(WORKERS_VARIABLE, default=4 if torch.cuda.is_available() else 1, least=0)
 
 
 def seed_everything(seed: int) -> None:
