@@ -12,6 +12,9 @@ COMMANDS = {
     "results": LazyCommand("commands.results:results", "Show the table of results."),
     "score": LazyCommand("commands.score:score", "Score anybody's detections by the field's protocols."),
     "tune": LazyCommand("commands.tune:tune", "Try settings of each row on validation identities."),
+    "validate": LazyCommand(
+        "commands.validate:validate", "Score a trained student on validation identities."
+    ),
 }
 
 

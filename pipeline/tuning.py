@@ -7,9 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from pipeline.data.prepared import PreparedDataSet
+from pipeline.errors import UserError
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference import Report, search_detections
 from pipeline.inference_options import InferenceOptions
+from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.training.loop import Report as TrainingReport
 from pipeline.training.student import StudentOptions, train_student
 
@@ -51,6 +53,23 @@ def try_settings(
         inference_report: progress of the inference.
     """
     network, _ = train_student(data, options, table, training_report)
+    return validation_outcome(network, data, inference, evaluation, inference_report)
+
+
+def validation_outcome(
+    network: PersonSearchNetwork,
+    data: PreparedDataSet,
+    inference: InferenceOptions,
+    evaluation: EvaluationOptions,
+    report: Report,
+) -> Outcome:
+    """Score a trained student on the validation split.
+
+    Raises:
+        UserError: the data set has none.
+    """
+    if not data.has(VALIDATION):
+        raise UserError(f"data set '{data.name}' has no validation split to tune on")
     split = data.split(VALIDATION)
     detections = search_detections(
         network,
@@ -58,7 +77,7 @@ def try_settings(
         data.images(VALIDATION),
         batch_size=inference.batch_size,
         context_threshold=inference.context_threshold,
-        report=inference_report,
+        report=report,
     )
     metrics: Mapping[str, Any] = evaluate(split, detections, evaluation, data.name)
     return Outcome(

@@ -3,14 +3,17 @@
 import json
 
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner
 
 from commands import tune as command
 from commands.main import main
 from pipeline.data.prepared import prepare
+from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.saving import save_weights
 from pipeline.tuning import Outcome
-from tests.tiny import TinyDataSet, silent
+from tests.tiny import TinyDataSet, search_options, silent
 
 
 class WithValidation(TinyDataSet):
@@ -98,3 +101,15 @@ def test_without_validation_people_there_is_nothing_to_tune_on(project):
     result = run()
     assert result.exit_code == 2
     assert "no validation split" in result.stderr
+
+
+def test_a_trained_student_is_scored_as_a_try_is(project):
+    torch.manual_seed(0)
+    options = search_options()
+    weights = project / "student.safetensors"
+    save_weights(weights, "person_search", options, PersonSearchNetwork(options).state_dict())
+    result = CliRunner().invoke(main, ["validate", str(weights)])
+    assert result.exit_code == 0, result.output
+    outcome = json.loads(result.stdout.split(": ", 1)[1])
+    assert outcome.keys() == Outcome(0, 0, 0, 0).as_dict().keys()
+    assert all(0 <= value <= 1 for value in outcome.values())

@@ -1,0 +1,34 @@
+"""`person-search validate`: score a trained student on validation identities."""
+
+import json
+from pathlib import Path
+
+import click
+
+from pipeline.data.prepared import open_prepared
+from pipeline.evaluation.metrics import EvaluationOptions
+from pipeline.inference_options import InferenceOptions
+from pipeline.models.weights import load_student
+from pipeline.options import parse_options
+from pipeline.tuning import validation_outcome
+from stages.parameters import Parameters
+from stages.running import ShownProgress
+
+SECTIONS = ("infer", "evaluate")
+
+
+@click.command()
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data/prepared"), show_default=True)
+def validate(weights: Path, data: Path) -> None:
+    """Score the student in WEIGHTS on validation identities, as `tune` does with each try."""
+    parameters = Parameters(SECTIONS)
+    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
+    evaluation = parse_options(
+        EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate")
+    )
+    with ShownProgress("validate") as progress:
+        outcome = validation_outcome(
+            load_student(weights), open_prepared(data), inference, evaluation, progress
+        )
+    click.echo(f"{weights}: {json.dumps(outcome.as_dict())}")
