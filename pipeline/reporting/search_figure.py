@@ -34,7 +34,7 @@ QUERY_CONTEXT = 2.0
 LARGEST = 398_000
 """Bytes of the PNG: it lies in Git."""
 GALLERIES = {"full": "gallery of all other scenes", "cross_camera": "gallery of all other cameras' scenes"}
-RANKS_WIDTH = 12
+RANKS_LENGTH = 12
 """Characters that there is room for behind the hits."""
 
 
@@ -167,7 +167,7 @@ def _ranks_text(ranks: Sequence[int]) -> str:
     text = ""
     for rank in ranks:
         longer = f"{text}, {rank}" if text else str(rank)
-        if len(longer) > RANKS_WIDTH:
+        if len(longer) > RANKS_LENGTH:
             return f"{text} …"
         text = longer
     return text or "none"
