@@ -32,7 +32,7 @@ WARM_UP = 5
 
 @click.command()
 @click.option("--steps", default=60, show_default=True, help="Counted steps of each student.")
-@click.option("--threads", default=1, show_default=True, help="Threads of the network.")
+@click.option("--threads", default=2, show_default=True, help="Threads of the network.")
 def main(steps: int, threads: int) -> None:
     """Time training steps of the baseline and the distilled student in turn."""
     torch.set_num_threads(threads)
