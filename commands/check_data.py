@@ -9,7 +9,7 @@ from commands.errors import FailedCheckError
 from pipeline.data.checks import Findings, Inspection
 from pipeline.data.image_checks import check_images
 from pipeline.data.inspection import inspect_data_set, split_counts, split_galleries
-from pipeline.data.sources import SOURCES
+from pipeline.data.sets.sources import SOURCES
 from pipeline.errors import UserError
 
 SHOWN = 20

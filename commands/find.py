@@ -12,8 +12,8 @@ from pipeline.atomic import write_atomically
 from pipeline.data.scene import FloatArray
 from pipeline.errors import UserError
 from pipeline.finding import Hit, checked_box, find_person, pictures_in, read_picture
+from pipeline.found_figure import found_figure
 from pipeline.models.weights import load_student
-from pipeline.reporting.found_figure import found_figure
 from stages.running import ShownProgress
 
 FIGURE = "found.png"

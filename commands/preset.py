@@ -9,7 +9,7 @@ import click
 import yaml
 
 from pipeline.atomic import write_atomically
-from pipeline.data.releases import LAYOUTS, require_layout
+from pipeline.data.sets.releases import LAYOUTS, require_layout
 from pipeline.errors import UserError
 from stages.every_section import check_parameters
 from stages.parameters import PARAMETERS

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pipeline.data.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
-from pipeline.data.dataset import DataSet
-from pipeline.data.sources import open_data_set
+from pipeline.data.sets.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
+from pipeline.data.sets.dataset import DataSet
+from pipeline.data.sets.sources import open_data_set
 from pipeline.errors import UserError
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text

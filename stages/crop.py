@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pipeline.data.crops import LabelledCrops
-from pipeline.data.prepared import open_prepared, prepare
+from pipeline.data.packing import prepare
+from pipeline.data.prepared import open_prepared
 from stages.running import ShownProgress, say, stage
 
 PREPARED = Path("data/prepared")

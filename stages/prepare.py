@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.data.dataset import DataSet
-from pipeline.data.prepared import prepare
-from pipeline.data.sources import DataSetName, open_data_set
-from pipeline.data.synthetic import Synthetic, SyntheticOptions
+from pipeline.data.packing import prepare
+from pipeline.data.sets.dataset import DataSet
+from pipeline.data.sets.sources import DataSetName, open_data_set
+from pipeline.data.sets.synthetic import Synthetic, SyntheticOptions
 from pipeline.options import Options, parse_options
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage

@@ -4,7 +4,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from pipeline.data.prepared import PreparedDataSet, prepare
+from pipeline.data.packing import prepare
+from pipeline.data.prepared import PreparedDataSet
 from tests.tiny import TinyDataSet, silent
 
 torch.set_num_threads(1)

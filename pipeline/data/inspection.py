@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.checks import Findings, Inspection, split_problems
-from pipeline.data.cuhk_sysu import CuhkSysu
-from pipeline.data.on_disk import DataSetOnDisk
 from pipeline.data.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, Split
-from pipeline.data.sources import open_data_set
+from pipeline.data.sets.cuhk_sysu import CuhkSysu
+from pipeline.data.sets.on_disk import DataSetOnDisk
+from pipeline.data.sets.sources import open_data_set
 
 
 def inspect_data_set(name: str, root: Path | None) -> Inspection:

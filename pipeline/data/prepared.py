@@ -1,28 +1,18 @@
-"""The one format that everything behind `prepare` reads, whatever the data set."""
+"""The one format that everything behind `prepare` reads, whatever the data set; `packing.py` writes it."""
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipeline.data.checks import require, scene_problems
-from pipeline.data.dataset import DataSet
-from pipeline.data.jpeg import check_jpeg
-from pipeline.data.scene import UNLABELLED, Split
-from pipeline.data.shards import RESTORE, ImageShards, read_annotations, write_annotations, write_images
+from pipeline.data.scene import Split
+from pipeline.data.shards import RESTORE, ImageShards, read_annotations
 from pipeline.errors import UserError
 
 FORMAT_VERSION = 1
-SCENES_PER_SHARD = 1000
 MANIFEST = "manifest.json"
-
-Report = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class PreparedDataSet:
         """Read a split's annotations. Raises `UserError` where there is no such split, or it is damaged."""
         entry = self._of(name)["annotations"]
         path = self.root / entry["file"]
-        if path.is_file() and _file_entry(path) != entry:
+        if path.is_file() and file_entry(path) != entry:
             raise UserError(f"{path} is not the file that {MANIFEST} names; {RESTORE}")
         return read_annotations(path)
 
@@ -64,57 +54,6 @@ class PreparedDataSet:
         return splits[name]
 
 
-def prepare(dataset: DataSet, root: Path, report: Report) -> PreparedDataSet:
-    """Pack a data set into shards, beside first and then in place.
-
-    Args:
-        dataset: where annotations and pictures come from.
-        root: folder to make; one that is there is replaced when all went well.
-        report: progress over all pictures.
-
-    Raises:
-        UserError: an annotation or a picture is bad. Nothing is left behind then.
-    """
-    beside = root.with_name(f".{root.name}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
-        splits = dataset.splits()
-        total = sum(len(split.scenes) for split in splits.values())
-        done = 0
-        entries = {}
-        for name, split in splits.items():
-            shards = []
-            for shard, start in enumerate(range(0, len(split.scenes), SCENES_PER_SHARD)):
-                images = []
-                for index in range(start, min(start + SCENES_PER_SHARD, len(split.scenes))):
-                    images.append(_checked_image(dataset, split, name, index))
-                    done += 1
-                    report(done, total)
-                path = beside / f"{name}-images-{shard:05d}.h5"
-                write_images(path, images)
-                shards.append(_file_entry(path))
-            annotations = beside / f"{name}.h5"
-            write_annotations(annotations, split)
-            entries[name] = {
-                "annotations": _file_entry(annotations),
-                "images": shards,
-                "counts": counts(split),
-            }
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "dataset": dataset.name,
-            "dataset_sha256": _fingerprint(dataset.name, entries),
-            "splits": entries,
-        }
-        (beside / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
-        shutil.rmtree(root, ignore_errors=True)
-        beside.rename(root)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return open_prepared(root)
-
-
 def open_prepared(root: Path) -> PreparedDataSet:
     """Open a prepared data set. Raises `UserError` where there is none, or of another version."""
     path = root / MANIFEST
@@ -123,7 +62,7 @@ def open_prepared(root: Path) -> PreparedDataSet:
     try:
         manifest = json.loads(path.read_text())
         version, name, sha256 = manifest["format_version"], manifest["dataset"], manifest["dataset_sha256"]
-        sound = sha256 == _fingerprint(name, manifest["splits"])
+        sound = sha256 == fingerprint(name, manifest["splits"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path} is damaged; {RESTORE}") from None
     if version != FORMAT_VERSION:
@@ -135,33 +74,13 @@ def open_prepared(root: Path) -> PreparedDataSet:
     return PreparedDataSet(root, name, sha256, manifest)
 
 
-def counts(split: Split) -> dict[str, int]:
-    """Count scenes, boxes, labelled and unlabelled boxes, identities, cameras and queries."""
-    labelled = sum(int((scene.person_ids != UNLABELLED).sum()) for scene in split.scenes)
-    boxes = sum(len(scene.boxes) for scene in split.scenes)
-    return {
-        "scenes": len(split.scenes),
-        "boxes": boxes,
-        "labelled": labelled,
-        "unlabelled": boxes - labelled,
-        "identities": len(split.identities),
-        "cameras": len(np.unique(split.cameras)),
-        "queries": len(split.queries),
-    }
-
-
-def _checked_image(dataset: DataSet, split: Split, name: str, index: int) -> bytes:
-    encoded = dataset.image_bytes(name, index)
-    scene = split.scenes[index]
-    require(scene_problems(scene, len(split.identities), check_jpeg(encoded, scene.name)))
-    return encoded
-
-
-def _file_entry(path: Path) -> dict[str, str]:
+def file_entry(path: Path) -> dict[str, str]:
+    """Return a file's name and SHA-256, as the manifest names it."""
     with path.open("rb") as file:
         return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _fingerprint(name: str, entries: Mapping[str, Any]) -> str:
+def fingerprint(name: str, entries: Mapping[str, Any]) -> str:
+    """Return the data set's `dataset_sha256`: of its name and the splits' entries in the manifest."""
     content = json.dumps([name, entries], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

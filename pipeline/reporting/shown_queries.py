@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.data.scene import Query, Split
 from pipeline.evaluation.detections import Detections
-from pipeline.evaluation.ranking import Hit, ranked_hits
+from pipeline.reporting.ranking import Hit, ranked_hits
 
 NUMBER = 5
 TOP = 6

@@ -59,7 +59,7 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)  # for libraries that use the old generator
     torch.use_deterministic_algorithms(True, warn_only=True)
     # We read no memory before it is written; filling it first costs an eighth of a training step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     # Denormals slow the CPU down by an order of magnitude where activations die out.
     torch.set_flush_denormal(True)

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
-from pipeline.data.sources import open_data_set
+from pipeline.data.sets.sources import open_data_set
 from pipeline.evaluation.detections_file import read_detections, write_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from commands import tune as command
 from commands.main import main
-from pipeline.data.prepared import prepare
+from pipeline.data.packing import prepare
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.saving import save_weights
 from pipeline.tuning import Outcome

@@ -8,7 +8,7 @@ from torch.nn import functional
 from pipeline.data.crops import LabelledCrops
 from pipeline.data.ground_truth import PERSON, ground_truth
 from pipeline.data.loading import TrainingCrops, TrainingScenes, crop_loader, decode, scene_loader
-from pipeline.data.prepared import prepare
+from pipeline.data.packing import prepare
 from pipeline.data.samplers import IdentityBatches, ShuffledBatches
 from pipeline.data.scene import UNLABELLED, Scene
 from pipeline.data.shards import ImageShards

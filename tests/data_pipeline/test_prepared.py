@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from pipeline.data.prepared import counts, open_prepared, prepare
+from pipeline.data.packing import counts, prepare
+from pipeline.data.prepared import open_prepared
 from pipeline.errors import UserError
 from tests.data_pipeline.test_shards import same
 from tests.tiny import IDENTITIES, TEST_SCENES, TRAIN_SCENES, TinyDataSet, silent

@@ -12,9 +12,9 @@ from commands.errors import CommandGroup
 from commands.main import main
 from pipeline.data.checks import scene_problems, split_problems
 from pipeline.data.inspection import split_counts
-from pipeline.data.releases import release_of
 from pipeline.data.scene import Galleries, Query, Scene, Split
-from pipeline.data.sources import open_data_set
+from pipeline.data.sets.releases import release_of
+from pipeline.data.sets.sources import open_data_set
 from pipeline.errors import UserError
 from tests.data_sets.trees import CASES, copy_case, jpeg, rewrite, small_cuhk, small_prw
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from pipeline.data.casting import UNKNOWN, cast_scenes
-from pipeline.data.drawing.appearance import (
+from pipeline.data.scene import UNLABELLED, Split
+from pipeline.data.sets.casting import UNKNOWN, cast_scenes
+from pipeline.data.sets.drawing.appearance import (
     ATTRIBUTES,
     BASE_DISTANCE,
     VOCABULARY,
@@ -19,19 +20,18 @@ from pipeline.data.drawing.appearance import (
     draw_bases,
     draw_family,
 )
-from pipeline.data.drawing.camera import view_of
-from pipeline.data.drawing.figure import Stand, mannequin_parts, person_parts
-from pipeline.data.drawing.painter import Light, paint, silhouette
-from pipeline.data.drawing.palette import COLOURS, MANNEQUIN_COLOURS, kind_and_colour
-from pipeline.data.drawing.pose import draw_pose
-from pipeline.data.drawing.shapes import bounds
-from pipeline.data.drawing.sketch import Sketch
-from pipeline.data.drawing.stage import Stage
-from pipeline.data.drawing.street import PLACES, Place
-from pipeline.data.drawing.things import THINGS
-from pipeline.data.scene import UNLABELLED, Split
-from pipeline.data.synthetic import SPLITS, Synthetic
-from pipeline.data.synthetic_options import SyntheticOptions
+from pipeline.data.sets.drawing.camera import view_of
+from pipeline.data.sets.drawing.figure import Stand, mannequin_parts, person_parts
+from pipeline.data.sets.drawing.painter import Light, paint, silhouette
+from pipeline.data.sets.drawing.palette import COLOURS, MANNEQUIN_COLOURS, kind_and_colour
+from pipeline.data.sets.drawing.pose import draw_pose
+from pipeline.data.sets.drawing.shapes import bounds
+from pipeline.data.sets.drawing.sketch import Sketch
+from pipeline.data.sets.drawing.stage import Stage
+from pipeline.data.sets.drawing.street import PLACES, Place
+from pipeline.data.sets.drawing.things import THINGS
+from pipeline.data.sets.synthetic import SPLITS, Synthetic
+from pipeline.data.sets.synthetic_options import SyntheticOptions
 from pipeline.errors import UserError
 
 SMALL = SyntheticOptions(
@@ -212,7 +212,7 @@ def test_bases_are_far_apart() -> None:
 
 
 def test_more_families_than_there_is_room_for_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.data.drawing.appearance.BASE_DISTANCE", len(ATTRIBUTES))
+    monkeypatch.setattr("pipeline.data.sets.drawing.appearance.BASE_DISTANCE", len(ATTRIBUTES))
     with pytest.raises(UserError, match="cannot tell 9 families apart"):
         draw_bases(np.random.default_rng(0), 9)
 
@@ -389,7 +389,7 @@ def test_too_few_people_to_fill_different_scenes() -> None:
 
 
 def test_people_who_do_not_fit_into_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.data.drawing.plan.SCENE_ATTEMPTS", 3)
+    monkeypatch.setattr("pipeline.data.sets.drawing.plan.SCENE_ATTEMPTS", 3)
     unlabelled = {"train_unlabelled": 28, "validation_unlabelled": 44, "test_unlabelled": 24}
     crowd = _changed(image_width=48, people_per_scene=(12, 12), min_visible=0.95, **unlabelled)
     with pytest.raises(UserError, match="cannot place 12 people in a scene of 48 x 96"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.sources import open_data_set
+from pipeline.data.sets.sources import open_data_set
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.evaluation.ranking import query_result, ranked_hits
 from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.evaluation.search import TOP_K, UNRANKED, search_metrics
+from pipeline.reporting.ranking import query_result, ranked_hits
 from tests.evaluation.cases import permuted, random_case
 
 THRESHOLD = 0.3

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.data.crops import LabelledCrops
-from pipeline.data.prepared import prepare
+from pipeline.data.packing import prepare
 from pipeline.embedding import embed_both_ways, embed_crops
 from pipeline.models.reid import ReidModel
 from tests.tiny import TRAIN_SCENES, reid_options, silent

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from pipeline.data.prepared import prepare
+from pipeline.data.packing import prepare
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
 from tests.pipeline_runs.in_process import refused
 from tests.tiny import TinyDataSet, silent

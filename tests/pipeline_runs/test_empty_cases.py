@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.data.prepared import prepare
+from pipeline.data.packing import prepare
 from pipeline.data.scene import UNLABELLED, Galleries
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.reporting.columns import read_columns

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.evaluation.ranking import ranked_hits
 from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.evaluation.search import search_metrics
+from pipeline.reporting.ranking import ranked_hits
 from pipeline.reporting.shown_queries import evenly_spaced, shown_queries
 from tests.evaluation.cases import random_case
 

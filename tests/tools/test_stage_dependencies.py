@@ -2,7 +2,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from tools.stage_dependencies import declared_params, differences, main, rewritten
+from tools.stage_dependencies import code_dependencies, declared_params, differences, main, rewritten
 
 TEXT = """\
 # the whole pipeline
@@ -60,6 +60,29 @@ def test_rewriting_changes_nothing_else(project):
     assert [line for line in new.splitlines() if line in kept or not line][: len(kept)]
     for line in kept:
         assert line in new.splitlines()
+
+
+def test_a_package_that_is_imported_whole_is_one_dependency(project):
+    package = project / "pipeline" / "shapes"
+    (package / "round").mkdir(parents=True)
+    for file in ("__init__.py", "square.py", "round/__init__.py", "round/circle.py"):
+        (package / file).write_text("")
+    imports = "import pipeline.b\nimport pipeline.shapes.square\n"
+    first = project / "stages" / "first.py"
+    first.write_text(imports)
+    square_alone = [
+        "pipeline/b.py",
+        "pipeline/shapes/__init__.py",
+        "pipeline/shapes/square.py",
+        "stages/first.py",
+    ]
+    assert code_dependencies("first", project) == square_alone
+    first.write_text(imports + "import pipeline.shapes.round.circle\n")
+    assert code_dependencies("first", project) == ["pipeline/b.py", "pipeline/shapes", "stages/first.py"]
+    (package / "new.py").write_text("")
+    listed = code_dependencies("first", project)
+    assert listed == sorted([*square_alone, "pipeline/shapes/round"])
+    assert list(differences(rewritten(TEXT, project), project)) == []
 
 
 def test_a_stage_that_reads_no_params_has_no_list(project):

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from pipeline.data.crops import LabelledCrops
-from pipeline.data.prepared import prepare
+from pipeline.data.packing import prepare
 from pipeline.data.scene import Split
 from pipeline.data.transforms import AugmentationOptions
 from pipeline.errors import UserError

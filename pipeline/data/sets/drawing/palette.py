@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.data.drawing.appearance import Appearance
+from pipeline.data.sets.drawing.appearance import Appearance
 
 Colour = tuple[int, int, int]
 

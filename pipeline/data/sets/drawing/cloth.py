@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipeline.data.drawing.shapes import Cloth, Window
+from pipeline.data.sets.drawing.shapes import Cloth, Window
 
 GRAIN_SIZE = 512
 """Side of the square of noise that all surfaces take pieces of, pixels."""

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.checks import Findings, xywh_to_xyxy
-from pipeline.data.cuhk_boxes import BoxesByImage
-from pipeline.data.cuhk_protocols import Protocol, box_of, read_protocol
-from pipeline.data.matlab import field, load, load_structs, structs, text, texts
-from pipeline.data.on_disk import DataSetOnDisk
-from pipeline.data.releases import release_of, require_layout
 from pipeline.data.scene import FloatArray, Galleries, Query, Scene, Split
+from pipeline.data.sets.cuhk_boxes import BoxesByImage
+from pipeline.data.sets.cuhk_protocols import Protocol, box_of, read_protocol
+from pipeline.data.sets.matlab import field, load, load_structs, structs, text, texts
+from pipeline.data.sets.on_disk import DataSetOnDisk
+from pipeline.data.sets.releases import release_of, require_layout
 from pipeline.errors import UserError
 
 IMAGES = "annotation/Images.mat"

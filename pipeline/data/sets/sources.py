@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from pipeline.data.cuhk_sysu import CuhkSysu
-from pipeline.data.dataset import DataSet
-from pipeline.data.on_disk import DataSetOnDisk
-from pipeline.data.prw import Prw, PrwMini
+from pipeline.data.sets.cuhk_sysu import CuhkSysu
+from pipeline.data.sets.dataset import DataSet
+from pipeline.data.sets.on_disk import DataSetOnDisk
+from pipeline.data.sets.prw import Prw, PrwMini
 from pipeline.errors import UserError
 
 DataSetName = Literal["synthetic", "cuhk_sysu", "prw", "prw_mini"]

@@ -5,19 +5,20 @@ alone, so pictures can be drawn in any order and in any process.
 """
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 
 import numpy as np
 
-from pipeline.data.casting import UNKNOWN, cast_scenes
-from pipeline.data.drawing.appearance import Appearance, draw_bases, draw_family
-from pipeline.data.drawing.camera import View, encode, view_of
-from pipeline.data.drawing.plan import Crowding, ScenePlan, plan_scene
-from pipeline.data.drawing.scene_painter import draw_scene
-from pipeline.data.sampled_galleries import FULL, sample_galleries, scenes_of
+from pipeline.data.processes import in_processes
 from pipeline.data.scene import UNLABELLED, Query, Scene, Split
-from pipeline.data.synthetic_options import SyntheticOptions
+from pipeline.data.sets.casting import UNKNOWN, cast_scenes
+from pipeline.data.sets.drawing.appearance import Appearance, draw_bases, draw_family
+from pipeline.data.sets.drawing.camera import View, encode, view_of
+from pipeline.data.sets.drawing.plan import Crowding, ScenePlan, plan_scene
+from pipeline.data.sets.drawing.scene_painter import draw_scene
+from pipeline.data.sets.sampled_galleries import FULL, sample_galleries, scenes_of
+from pipeline.data.sets.synthetic_options import SyntheticOptions
 from pipeline.errors import UserError
 
 __all__ = ["SPLITS", "Synthetic", "SyntheticOptions"]
@@ -29,7 +30,7 @@ _PEOPLE, _CASTING, _PLAN, _PICTURE, _SEARCH = range(5)
 
 
 class Synthetic:
-    """The synthetic data set, as `pipeline.data.dataset.DataSet` asks for."""
+    """The synthetic data set, as `pipeline.data.sets.dataset.DataSet` asks for."""
 
     name = "synthetic"
 
@@ -156,8 +157,10 @@ class Synthetic:
 
     def _build(self, split: str) -> Split:
         scenes = []
-        for index, cast in enumerate(self._casts[split]):
-            plan = self._plan(split, index)
+        casts = self._casts[split]
+        plans = in_processes(partial(self._plan, split), range(len(casts)))
+        for index, (cast, plan) in enumerate(zip(casts, plans, strict=True)):
+            self._plans[split, index] = plan
             boxes = np.stack([actor.box for actor in plan.people])
             ids = np.array([UNLABELLED if person == UNKNOWN else person for person in cast], dtype=np.int64)
             scenes.append(Scene(f"{split}_{index:06d}.jpg", boxes, ids, self._camera(split, index)))

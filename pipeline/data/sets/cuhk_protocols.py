@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.checks import Findings
-from pipeline.data.galleries import GalleriesBuilder
-from pipeline.data.matlab import field, numbers, structs, text
-from pipeline.data.matlab_stream import stream_structs
 from pipeline.data.scene import FloatArray, Galleries
+from pipeline.data.sets.galleries import GalleriesBuilder
+from pipeline.data.sets.matlab import field, numbers, structs, text
+from pipeline.data.sets.matlab_stream import stream_structs
 from pipeline.errors import UserError
 
 BOX_NUMBERS = 4

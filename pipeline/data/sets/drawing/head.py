@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from pipeline.data.drawing.palette import Palette, kind_and_colour, shaded
-from pipeline.data.drawing.pose import Skeleton
-from pipeline.data.drawing.shapes import Part, Points, capsule, ellipse, lathe
+from pipeline.data.sets.drawing.palette import Palette, kind_and_colour, shaded
+from pipeline.data.sets.drawing.pose import Skeleton
+from pipeline.data.sets.drawing.shapes import Part, Points, capsule, ellipse, lathe
 
 RADIUS_X, RADIUS_Y = 0.055, 0.075
 """Half axes of a head in body heights."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from pipeline.data.drawing.appearance import ATTRIBUTES
+from pipeline.data.sets.drawing.appearance import ATTRIBUTES
 from pipeline.options import Options
 
 # Lists are taken for tuples, since a parameter file has no tuples; their items stay strict.

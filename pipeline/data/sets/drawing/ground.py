@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipeline.data.drawing.camera import View
-from pipeline.data.drawing.palette import Colour, shaded
-from pipeline.data.drawing.sketch import Sketch
+from pipeline.data.sets.drawing.camera import View
+from pipeline.data.sets.drawing.palette import Colour, shaded
+from pipeline.data.sets.drawing.sketch import Sketch
 
 PAVINGS: tuple[Colour, ...] = (
     (158, 154, 148),

@@ -2,9 +2,9 @@
 
 import math
 
-from pipeline.data.drawing.palette import Palette, shaded
-from pipeline.data.drawing.pose import HIP, NECK, Skeleton
-from pipeline.data.drawing.shapes import Cloth, Part, capsule, lathe, rectangle
+from pipeline.data.sets.drawing.palette import Palette, shaded
+from pipeline.data.sets.drawing.pose import HIP, NECK, Skeleton
+from pipeline.data.sets.drawing.shapes import Cloth, Part, capsule, lathe, rectangle
 
 FAR_SHADE = 0.78
 """How dark limbs on the far side of the body are."""

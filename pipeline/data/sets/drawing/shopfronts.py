@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.data.drawing.camera import View
-from pipeline.data.drawing.ground import draw_ground
-from pipeline.data.drawing.palette import Colour, shaded
-from pipeline.data.drawing.sketch import Sketch
+from pipeline.data.sets.drawing.camera import View
+from pipeline.data.sets.drawing.ground import draw_ground
+from pipeline.data.sets.drawing.palette import Colour, shaded
+from pipeline.data.sets.drawing.sketch import Sketch
 
 WALLS: tuple[Colour, ...] = (
     (150, 92, 74),

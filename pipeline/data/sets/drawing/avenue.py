@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from pipeline.data.drawing.camera import PERSON_METRES, View
-from pipeline.data.drawing.ground import ASPHALTS, draw_ground
-from pipeline.data.drawing.palette import Colour, shaded
-from pipeline.data.drawing.shopfronts import GLASS, TRIMS, WALLS
-from pipeline.data.drawing.sketch import Sketch
+from pipeline.data.sets.drawing.camera import PERSON_METRES, View
+from pipeline.data.sets.drawing.ground import ASPHALTS, draw_ground
+from pipeline.data.sets.drawing.palette import Colour, shaded
+from pipeline.data.sets.drawing.shopfronts import GLASS, TRIMS, WALLS
+from pipeline.data.sets.drawing.sketch import Sketch
 
 SKIES: tuple[tuple[Colour, Colour], ...] = (
     ((132, 166, 206), (202, 214, 222)),

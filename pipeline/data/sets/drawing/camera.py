@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from pipeline.data.drawing.cloth import scaled
-from pipeline.data.drawing.painter import Light
+from pipeline.data.sets.drawing.cloth import scaled
+from pipeline.data.sets.drawing.painter import Light
 
 _GOLDEN = 0.618034
 """Multiples of it, modulo 1, spread any number of cameras evenly over a range."""

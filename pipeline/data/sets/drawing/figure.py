@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from pipeline.data.drawing.appearance import Appearance
-from pipeline.data.drawing.bags import bag_parts
-from pipeline.data.drawing.garments import arm_parts, hip_parts, leg_parts, torso_parts
-from pipeline.data.drawing.head import head_parts
-from pipeline.data.drawing.palette import Colour, Palette, mannequin_palette, palette_of, shaded
-from pipeline.data.drawing.pose import Pose, Skeleton
-from pipeline.data.drawing.shapes import Part, ellipse, rectangle
+from pipeline.data.sets.drawing.appearance import Appearance
+from pipeline.data.sets.drawing.bags import bag_parts
+from pipeline.data.sets.drawing.garments import arm_parts, hip_parts, leg_parts, torso_parts
+from pipeline.data.sets.drawing.head import head_parts
+from pipeline.data.sets.drawing.palette import Colour, Palette, mannequin_palette, palette_of, shaded
+from pipeline.data.sets.drawing.pose import Pose, Skeleton
+from pipeline.data.sets.drawing.shapes import Part, ellipse, rectangle
 
 ARM_BEHIND = -0.02
 """Depth of elbow and wrist, in body heights, from which on an arm is drawn behind the trunk."""

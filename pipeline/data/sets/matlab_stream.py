@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from scipy.io import loadmat
 
-from pipeline.data.matlab import MatValue, load, one_line, structs
+from pipeline.data.sets.matlab import MatValue, load, one_line, structs
 from pipeline.errors import UserError
 
 HEADER_BYTES = 128

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.data.drawing.palette import Colour
+from pipeline.data.sets.drawing.palette import Colour
 
 SUPERSAMPLING = 2
 

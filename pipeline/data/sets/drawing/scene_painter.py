@@ -3,10 +3,10 @@
 import numpy as np
 from PIL import Image
 
-from pipeline.data.drawing.camera import View, camera_of, expose
-from pipeline.data.drawing.painter import paint
-from pipeline.data.drawing.plan import ScenePlan
-from pipeline.data.drawing.street import draw_street
+from pipeline.data.sets.drawing.camera import View, camera_of, expose
+from pipeline.data.sets.drawing.painter import paint
+from pipeline.data.sets.drawing.plan import ScenePlan
+from pipeline.data.sets.drawing.street import draw_street
 
 
 def draw_scene(plan: ScenePlan, camera: int, view: View, generator: np.random.Generator) -> Image.Image:

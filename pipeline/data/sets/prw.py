@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.checks import Findings, box_text, clip_boxes, xywh_to_xyxy
-from pipeline.data.galleries import GalleriesBuilder
 from pipeline.data.jpeg import jpeg_size
-from pipeline.data.matlab import load, numbers, texts
-from pipeline.data.on_disk import DataSetOnDisk
-from pipeline.data.prw_files import Annotation, QueryLine, camera_of, read_annotation, read_queries
-from pipeline.data.releases import release_of, require_layout
 from pipeline.data.scene import UNLABELLED, FloatArray, Galleries, Query, Scene, Split
+from pipeline.data.sets.galleries import GalleriesBuilder
+from pipeline.data.sets.matlab import load, numbers, texts
+from pipeline.data.sets.on_disk import DataSetOnDisk
+from pipeline.data.sets.prw_files import Annotation, QueryLine, camera_of, read_annotation, read_queries
+from pipeline.data.sets.releases import release_of, require_layout
 from pipeline.errors import UserError
 
 ID_LISTS = {"train": ("ID_train.mat", ("ID_train",)), "test": ("ID_test.mat", ("ID_test2", "ID_test"))}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.drawing.palette import Colour
+from pipeline.data.sets.drawing.palette import Colour
 
 Points = npt.NDArray[np.float64]
 """`[K, 2]` corners of a polygon, x and y in pixels."""

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from pipeline.data.drawing.cloth import grain_window, pattern_mask, scaled
-from pipeline.data.drawing.palette import Colour
-from pipeline.data.drawing.shapes import Cloth, Part, Points, Window, bounds, stacked
+from pipeline.data.sets.drawing.cloth import grain_window, pattern_mask, scaled
+from pipeline.data.sets.drawing.palette import Colour
+from pipeline.data.sets.drawing.shapes import Cloth, Part, Points, Window, bounds, stacked
 
 SUPERSAMPLING = 2
 """Pixels drawn along each axis for one pixel of the picture."""

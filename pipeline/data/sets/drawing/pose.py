@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.drawing.shapes import Points
+from pipeline.data.sets.drawing.shapes import Points
 
 HIP, SHOULDER, NECK, HEAD = 0.53, 0.815, 0.845, 0.925
 HIP_WIDTH, SHOULDER_WIDTH = 0.05, 0.098

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.drawing.painter import silhouette
-from pipeline.data.drawing.shapes import Part
+from pipeline.data.sets.drawing.painter import silhouette
+from pipeline.data.sets.drawing.shapes import Part
 
 COARSENESS = 3
 """Pixels of the picture a cell of the outlines, along each axis."""

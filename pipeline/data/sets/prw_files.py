@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.data.checks import Findings, xywh_to_xyxy
-from pipeline.data.matlab import load, matrix
 from pipeline.data.scene import FloatArray, IntArray
+from pipeline.data.sets.matlab import load, matrix
 from pipeline.errors import UserError
 
 ANNOTATION_KEYS = ("box_new", "anno_file", "anno_previous")

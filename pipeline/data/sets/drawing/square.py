@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from pipeline.data.drawing.avenue import draw_sky
-from pipeline.data.drawing.camera import View
-from pipeline.data.drawing.ground import LAWNS, draw_ground
-from pipeline.data.drawing.palette import Colour, shaded
-from pipeline.data.drawing.shopfronts import WALLS
-from pipeline.data.drawing.sketch import Sketch
+from pipeline.data.sets.drawing.avenue import draw_sky
+from pipeline.data.sets.drawing.camera import View
+from pipeline.data.sets.drawing.ground import LAWNS, draw_ground
+from pipeline.data.sets.drawing.palette import Colour, shaded
+from pipeline.data.sets.drawing.shopfronts import WALLS
+from pipeline.data.sets.drawing.sketch import Sketch
 
 LEAVES: tuple[Colour, ...] = ((70, 98, 56), (88, 112, 60), (60, 88, 62), (132, 122, 58))
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from pipeline.data.drawing.palette import Palette, kind_and_colour, shaded
-from pipeline.data.drawing.pose import Skeleton
-from pipeline.data.drawing.shapes import Part, Points, capsule, lathe, rectangle
+from pipeline.data.sets.drawing.palette import Palette, kind_and_colour, shaded
+from pipeline.data.sets.drawing.pose import Skeleton
+from pipeline.data.sets.drawing.shapes import Part, Points, capsule, lathe, rectangle
 
 
 def bag_parts(skeleton: Skeleton, palette: Palette, bag: str) -> tuple[list[Part], list[Part]]:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.drawing.appearance import Appearance, draw_appearance
-from pipeline.data.drawing.camera import View
-from pipeline.data.drawing.figure import Stand, mannequin_parts, person_parts
-from pipeline.data.drawing.palette import MANNEQUIN_COLOURS
-from pipeline.data.drawing.pose import draw_mannequin_pose, draw_pose
-from pipeline.data.drawing.shapes import Part, bounds
-from pipeline.data.drawing.stage import Stage
-from pipeline.data.drawing.things import DISTRACTORS, OCCLUDERS, THINGS
+from pipeline.data.sets.drawing.appearance import Appearance, draw_appearance
+from pipeline.data.sets.drawing.camera import View
+from pipeline.data.sets.drawing.figure import Stand, mannequin_parts, person_parts
+from pipeline.data.sets.drawing.palette import MANNEQUIN_COLOURS
+from pipeline.data.sets.drawing.pose import draw_mannequin_pose, draw_pose
+from pipeline.data.sets.drawing.shapes import Part, bounds
+from pipeline.data.sets.drawing.stage import Stage
+from pipeline.data.sets.drawing.things import DISTRACTORS, OCCLUDERS, THINGS
 from pipeline.errors import UserError
 
 FloatArray = npt.NDArray[np.float64]

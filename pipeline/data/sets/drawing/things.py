@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pipeline.data.drawing.palette import Colour, shaded
-from pipeline.data.drawing.shapes import Part, Points, capsule, ellipse, lathe, rectangle
+from pipeline.data.sets.drawing.palette import Colour, shaded
+from pipeline.data.sets.drawing.shapes import Part, Points, capsule, ellipse, lathe, rectangle
 
 _STEEL: Colour = (104, 108, 112)
 _DARK: Colour = (42, 46, 50)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from pipeline.data.drawing.avenue import draw_avenue
-from pipeline.data.drawing.camera import View
-from pipeline.data.drawing.cloth import GRAIN_SIZE, grain_window, scaled
-from pipeline.data.drawing.shopfronts import draw_shopfronts
-from pipeline.data.drawing.sketch import Sketch
-from pipeline.data.drawing.square import draw_square
+from pipeline.data.sets.drawing.avenue import draw_avenue
+from pipeline.data.sets.drawing.camera import View
+from pipeline.data.sets.drawing.cloth import GRAIN_SIZE, grain_window, scaled
+from pipeline.data.sets.drawing.shopfronts import draw_shopfronts
+from pipeline.data.sets.drawing.sketch import Sketch
+from pipeline.data.sets.drawing.square import draw_square
 
 ROUGHNESS = 0.03
 """How uneven walls and ground are, as a fraction of their colour."""
