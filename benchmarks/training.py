@@ -17,6 +17,7 @@ from pipeline.data.loading import SceneBatch
 from pipeline.losses.targets import build_identity_loss
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
+from pipeline.models.taught_student import TaughtStudent
 from pipeline.training.devices import seed_everything
 from pipeline.training.optimisation import build_optimizer
 from pipeline.training.student import StudentOptions, StudentTask
@@ -65,7 +66,12 @@ class _Student:
         network = PersonSearchNetwork(self.options.network).train()
         dim = self.options.network.embedding_dim
         table = functional.normalize(torch.randn(IDENTITIES, dim), dim=1)
-        self.task = StudentTask(network, build_identity_loss(self.options.identity, IDENTITIES, dim, table))
+        self.task = StudentTask(
+            TaughtStudent(network, None),
+            build_identity_loss(self.options.identity, IDENTITIES, dim, table),
+            None,
+            None,
+        )
         self.optimizer = build_optimizer([network], self.options.training)
 
     def modules(self) -> list[torch.nn.Module]:

@@ -8,7 +8,7 @@ from PIL import Image
 from pipeline.errors import UserError
 from pipeline.finding import checked_box, find_person, pictures_in, read_picture
 from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector import RegionProposalOptions, RoiOptions
+from pipeline.models.detector_options import RegionProposalOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 
 SIZE = (96, 64)

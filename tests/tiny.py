@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.data.scene import UNLABELLED, Galleries, Query, Scene, Split
 from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector import DetectorOptions, RegionProposalOptions, RoiOptions
+from pipeline.models.detector_options import DetectorOptions, RegionProposalOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchOptions
 from pipeline.models.reid import ReidOptions
 from pipeline.training.optimisation import TrainingOptions

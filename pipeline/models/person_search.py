@@ -7,7 +7,8 @@ from torch.nn import functional
 from torchvision.models.detection.transform import resize_boxes
 
 from pipeline.data.ground_truth import PERSON, Target
-from pipeline.models.detector import Detector, DetectorOptions, SampledRois
+from pipeline.models.detector import DetectionStep, Detector
+from pipeline.models.detector_options import DetectorOptions
 
 
 class PersonSearchOptions(DetectorOptions):
@@ -29,7 +30,7 @@ class PersonSearchNetwork(Detector):
 
     def search_losses(
         self, images: list[Tensor], targets: list[Target]
-    ) -> tuple[dict[str, Tensor], SampledRois, Tensor, Tensor]:
+    ) -> tuple[dict[str, Tensor], DetectionStep, Tensor, Tensor]:
         """Run one training step's forward pass.
 
         Args:
@@ -37,13 +38,13 @@ class PersonSearchNetwork(Detector):
             targets: ground truth, one an image.
 
         Returns:
-            The four detection losses, the sampled RoIs, and what an identity loss is computed from: the
+            The four detection losses, what they learned from, and what an identity loss is computed from: the
             embeddings `[P, D]` of those RoIs that are people, and their person ids `[P]` (`0 .. I-1` or
             `UNLABELLED`). Every identity loss sees the same RoIs.
         """
-        losses, rois = self.detection_losses(images, targets)
-        people = rois.labels == PERSON
-        return losses, rois, self.embed(rois.features[people]), rois.person_ids[people]
+        losses, step = self.detection_losses(images, targets)
+        people = step.rois.labels == PERSON
+        return losses, step, self.embed(step.rois.features[people]), step.rois.person_ids[people]
 
     @torch.no_grad()
     def search(

@@ -9,7 +9,8 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from pipeline.errors import UserError
-from pipeline.models.detector import Detector, DetectorOptions
+from pipeline.models.detector import Detector
+from pipeline.models.detector_options import DetectorOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 from pipeline.models.reid import ReidModel, ReidOptions
 from pipeline.models.saving import FORMAT_VERSION, METADATA, Kind, save_weights

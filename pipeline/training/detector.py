@@ -11,7 +11,8 @@ from pipeline.data.prepared import PreparedDataSet
 from pipeline.data.samplers import ShuffledBatches
 from pipeline.data.transforms import AugmentationOptions, scene_transform
 from pipeline.errors import UserError
-from pipeline.models.detector import Detector, DetectorOptions
+from pipeline.models.detector import Detector
+from pipeline.models.detector_options import DetectorOptions
 from pipeline.options import Options
 from pipeline.training.devices import data_workers, make_fabric, seed_everything
 from pipeline.training.loop import Report, Row, train
@@ -47,7 +48,7 @@ class DetectorTask:
 
     def losses(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Return the four detection losses of a batch."""
-        losses, _rois = self.network.detection_losses(batch.images, batch.targets)
+        losses, _step = self.network.detection_losses(batch.images, batch.targets)
         return losses
 
     def after_step(self) -> None:

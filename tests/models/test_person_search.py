@@ -151,7 +151,7 @@ def test_an_image_without_detections():
 )
 def test_every_batch_trains_with_finite_losses_and_gradients(ids, training):
     images = [image(seed) for seed in range(len(ids))]
-    losses, rois, embeddings, people = training.search_losses(images, [target(own) for own in ids])
+    losses, (*_, rois), embeddings, people = training.search_losses(images, [target(own) for own in ids])
     assert set(losses) == LOSSES
     (sum(losses.values()) + embeddings.sum()).backward()
     assert all(torch.isfinite(loss) for loss in losses.values())
@@ -169,7 +169,7 @@ def test_a_batch_of_one_image(training):
 
 def test_every_person_is_among_the_rois(training):
     """Ground truth joins the proposals, so that everybody is learned from at each step."""
-    _, rois, _, people = training.search_losses([image(0), image(1)], [target([3, 5]), target([1])])
+    _, (*_, rois), _, people = training.search_losses([image(0), image(1)], [target([3, 5]), target([1])])
     assert {3, 5, 1} == set(people.tolist())
     assert torch.equal(people, rois.person_ids[rois.labels == 1])
 
