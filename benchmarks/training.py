@@ -17,10 +17,10 @@ from pipeline.data.loading import SceneBatch
 from pipeline.losses.targets import build_identity_loss
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
-from pipeline.models.taught_student import TaughtStudent
 from pipeline.training.devices import seed_everything
 from pipeline.training.optimisation import build_optimizer
 from pipeline.training.student import StudentOptions, StudentTask
+from pipeline.training.taught_student import TaughtStudent
 from stages.parameters import Parameters
 from stages.student import student_options
 

@@ -5,23 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 import yaml
 
 from pipeline.atomic import write_atomically
 from pipeline.data.prepared import PreparedDataSet, open_prepared
 from pipeline.errors import UserError
 from pipeline.evaluation.metrics import EvaluationOptions
+from pipeline.hashing import sha256_of
 from pipeline.inference_options import InferenceOptions
 from pipeline.lookup_table import read_lookup_table
 from pipeline.options import merged, parse_options
 from pipeline.training.student import StudentOptions
-from pipeline.tuning import VALIDATION, try_settings
+from pipeline.tuning import VALIDATION, Teachers, try_settings
+from stages.detector_teacher import DETECTOR, teacher_detector
 from stages.parameters import Parameters
 from stages.running import ShownProgress
+from stages.table_teacher import TABLE, teacher_table
 
 PREPARED = Path("data/prepared")
-TABLE = Path("artifacts/id_lut.h5")
 COMMON_SECTIONS = ("train_student", "infer", "evaluate")
 
 
@@ -73,20 +74,20 @@ def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out:
     for number, settings in enumerate(tries, start=1):
         where = f"try {number} of {row}"
         options = parse_options(StudentOptions, merged(common, settings), where)
-        table = read_lookup_table(TABLE) if options.identity.needs_table else None
+        teachers = _teachers(data, options)
         inputs = {
             "dataset_sha256": data.sha256,
-            "teacher_sha256": table.teacher_sha256 if table else None,
+            "teacher_sha256": read_lookup_table(TABLE).teacher_sha256 if teachers.table is not None else None,
+            "detector_teacher_sha256": sha256_of(DETECTOR) if teachers.detector is not None else None,
             "options": options.model_dump(mode="json"),
         }
         entry = next((entry for entry in known if entry["inputs"] == inputs), None)
         if entry is None:
-            rows = torch.from_numpy(table.features) if table else None
             with (
                 ShownProgress(f"{where}: training") as training,
                 ShownProgress(f"{where}: inference") as running,
             ):
-                outcome = try_settings(data, options, rows, inference, evaluation, training, running)
+                outcome = try_settings(data, options, teachers, inference, evaluation, training, running)
             entry = {"settings": settings, "validation": outcome.as_dict(), "inputs": inputs}
         done.append(entry)
         kept = done + [old for old in known if old not in done]
@@ -94,3 +95,11 @@ def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out:
         click.echo(f"{where}: {json.dumps(settings)} -> {json.dumps(entry['validation'])}")
     best = max(done, key=lambda entry: float(entry["validation"]["search_mAP"]))
     click.echo(f"best of {row}: {json.dumps(best['settings'])} -> {json.dumps(best['validation'])}")
+
+
+def _teachers(data: PreparedDataSet, options: StudentOptions) -> Teachers:
+    """Read the teachers that a try needs, and no other."""
+    return Teachers(
+        teacher_table(data, options) if options.identity.needs_table else None,
+        teacher_detector() if options.detector_distillation is not None else None,
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -11,6 +11,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference import Report, search_detections
 from pipeline.inference_options import InferenceOptions
+from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.training.loop import Report as TrainingReport
 from pipeline.training.student import StudentOptions, train_student
@@ -32,10 +33,22 @@ class Outcome:
         return {name: round(value, 6) for name, value in vars(self).items()}
 
 
+class Teachers(NamedTuple):
+    """What teaches a student.
+
+    Attributes:
+        table: `[I, D]` the re-ID teacher's table; None for a student without one.
+        detector: the detector teacher; None for a student without one.
+    """
+
+    table: Tensor | None
+    detector: Detector | None
+
+
 def try_settings(
     data: PreparedDataSet,
     options: StudentOptions,
-    table: Tensor | None,
+    teachers: Teachers,
     inference: InferenceOptions,
     evaluation: EvaluationOptions,
     training_report: TrainingReport,
@@ -46,13 +59,13 @@ def try_settings(
     Args:
         data: needs the splits `train` and `val`; nothing else is looked at.
         options: the settings to try.
-        table: `[I, D]` the teacher's table; None for a student without a teacher.
+        teachers: those that the settings ask for.
         inference: how the student is run.
         evaluation: how its detections are scored.
         training_report: progress of the training.
         inference_report: progress of the inference.
     """
-    network, _ = train_student(data, options, table, training_report)
+    network, _ = train_student(data, options, teachers.table, training_report, teachers.detector)
     return validation_outcome(network, data, inference, evaluation, inference_report)
 
 

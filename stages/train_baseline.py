@@ -1,28 +1,27 @@
-"""Stage `train_baseline`: train the student without a teacher (OIM)."""
+"""Stage `train_baseline`: train a student without a teacher (OIM)."""
+
+import click
 
 from pipeline.data.prepared import open_prepared
-from pipeline.errors import UserError
 from pipeline.training.student import train_student
 from stages.parameters import Parameters
 from stages.running import ShownProgress, stage
-from stages.student import PREPARED, student_options, write_student
+from stages.student import PREPARED, check_stage, student_options, write_student
 
-PARAMS = ("train_student", "students.baseline")
-ROW = "baseline"
+PARAMS = ("train_student", "students.{row}")
+STAGE = "train_baseline"
 
 
 @stage
-def main() -> None:
-    """Train the student without a teacher."""
-    options = student_options(Parameters(PARAMS), "train_student", "students.baseline")
-    if options.identity.needs_table:
-        raise UserError(
-            f"params.yaml: students.baseline: target '{options.identity.target}' needs a teacher; "
-            "give it a row of its own in train_student"
-        )
-    with ShownProgress("train_baseline") as progress:
-        network, history = train_student(open_prepared(PREPARED), options, None, progress)
-    write_student(ROW, network, options, history)
+@click.option("--row", required=True, help="Which entry of `students` in params.yaml to train.")
+def main(row: str) -> None:
+    """Train a student without a teacher."""
+    options = student_options(Parameters(PARAMS, row=row), "train_student", f"students.{row}")
+    check_stage(options, row, STAGE)
+    data = open_prepared(PREPARED)
+    with ShownProgress(f"{STAGE}@{row}") as progress:
+        network, history = train_student(data, options, None, progress)
+    write_student(row, network, options, history)
 
 
 if __name__ == "__main__":

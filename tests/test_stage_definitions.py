@@ -9,12 +9,23 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.options import merged, parse_options
+from pipeline.training.student import StudentOptions
+from stages.student import check_stage
 from tools.import_closure import PACKAGES, import_closure
 from tools.stage_dependencies import DECLARATION, code_dependencies, declared_params, is_code
 
 ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+TABLE, DETECTOR = "artifacts/id_lut.h5", "models/teachers/detector.safetensors"
+TRAINED_BY = {
+    "train_baseline": set(),
+    "train_student": {TABLE},
+    "train_student_by_detector": {DETECTOR},
+    "train_student_by_both": {TABLE, DETECTOR},
+}
+"""The stages that train students, and the teachers that each reads."""
 ITEM_ROW = "${item.row}"
 COMMAND = re.compile(r"python -m stages\.(?P<stage>\w+)(?P<rows>( --row (\$\{item\.row\}|\w+))*)")
 
@@ -113,7 +124,8 @@ def test_stages_are_the_programs_in_the_folder():
 def test_rows_agree():
     students = list(PARAMS["students"])
     assert students[0] == "baseline"
-    assert ["baseline", *rows_of("train_student")] == students
+    trained = [row for stage in TRAINED_BY for row in rows_of(stage)]
+    assert sorted(trained) == sorted(students)
     assert rows_of("infer") == students
     assert rows_of("evaluate") == students
 
@@ -133,7 +145,12 @@ def test_report_reads_the_same_files_of_every_row():
 
 
 def test_outputs_are_of_one_stage_each():
-    paths = [path for stage in STAGES.values() for path in outputs(stage)]
+    paths = [
+        path.replace(ITEM_ROW, row)
+        for stage in STAGES.values()
+        for path in outputs(stage)
+        for row in stage.get("matrix", {"row": [""]})["row"]
+    ]
     assert len(paths) == len(set(paths))
 
 
@@ -155,17 +172,21 @@ def test_data_dependencies_are_made_by_a_stage(name):
     assert set(data) <= made
 
 
-def test_the_baseline_knows_no_teacher():
-    deps = STAGES["train_baseline"]["deps"]
-    assert not [path for path in deps if path.startswith(("models/", "artifacts/"))]
+@pytest.mark.parametrize(("name", "teachers"), TRAINED_BY.items())
+def test_students_know_their_own_teachers_alone(name, teachers):
+    """And the re-ID teacher only as a table."""
+    deps = STAGES[name]["deps"]
+    assert {path for path in deps if path.startswith(("models/", "artifacts/"))} == teachers
     assert "pipeline/models/reid.py" not in deps
+    assert ("pipeline/lookup_table.py" in deps) == (TABLE in teachers)
 
 
-def test_distillation_reads_the_table_and_not_the_teacher():
-    deps = STAGES["train_student"]["deps"]
-    assert "artifacts/id_lut.h5" in deps
-    assert "models/teachers/reid.safetensors" not in deps
-    assert "pipeline/models/reid.py" not in deps
+@pytest.mark.parametrize("row", PARAMS["students"])
+def test_rows_are_trained_where_their_teachers_are(row):
+    common = PARAMS["train_student"]
+    options = parse_options(StudentOptions, merged(common, PARAMS["students"][row]), row)
+    (stage,) = [name for name in TRAINED_BY if row in rows_of(name)]
+    check_stage(options, row, stage)
 
 
 def test_dvc_reads_it():

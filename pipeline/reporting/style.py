@@ -26,8 +26,13 @@ ROW_COLOURS = ("#d95f02", "#1f78b4", "#7570b3", "#1b9e77", "#e7298a", "#66a61e")
 ROW_STYLES = ("--", "-", "-.", ":")
 TEACHER_COLOUR = "#444444"
 
-ROW_TITLES = {"baseline": "no teacher (OIM)", "kd_lut": "teacher's table"}
-"""What the rows are in a word, for those that every run has."""
+ROW_TITLES = {
+    "baseline": "no teacher (OIM)",
+    "kd_detector": "detector teacher",
+    "kd_lut": "re-ID teacher's table",
+    "kd_both": "table and detector",
+}
+"""What the rows of the default run are in a word; another row goes by its name."""
 
 SETTINGS: dict[str, Any] = {
     "font.family": FONT,

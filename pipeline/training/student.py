@@ -21,13 +21,13 @@ from pipeline.losses.targets import IdentityOptions, build_identity_loss
 from pipeline.models.detector import Detector
 from pipeline.models.detector_options import DetectorOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
-from pipeline.models.taught_student import TaughtStep, TaughtStudent
 from pipeline.options import Options
 from pipeline.training.detector import DetectionWeights, scene_batches
 from pipeline.training.devices import make_fabric, seed_everything
 from pipeline.training.gathering import gather_people
 from pipeline.training.loop import Report, Row, train
 from pipeline.training.optimisation import TrainingOptions
+from pipeline.training.taught_student import TaughtStep, TaughtStudent
 
 
 class StudentOptions(Options):

@@ -11,7 +11,8 @@ from pipeline.errors import UserError
 from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
-from pipeline.models.weights import load_detector, load_reid, load_student, save_weights
+from pipeline.models.saving import save_weights
+from pipeline.models.weights import load_detector, load_reid, load_student
 from tests.tiny import detector_options, reid_options, search_options
 
 NETWORKS = {

@@ -41,6 +41,12 @@ def rows(name: str) -> list[str]:
     return listed
 
 
+def training_of(row: str) -> str:
+    """Return the name of the node that trains a row's student."""
+    (name,) = [name for name, node in nodes().items() if f"models/students/{row}.safetensors" in node.makes]
+    return name
+
+
 def and_behind(stages: Iterable[str]) -> set[str]:
     """Return these stages and all that read what they make, directly or not."""
     graph, reached = nodes(), set(stages)

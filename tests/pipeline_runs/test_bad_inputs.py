@@ -19,7 +19,12 @@ from tests.tiny import TinyDataSet, silent
 STUDENT = "train_student --row kd_lut"
 TABLE = "artifacts/id_lut.h5"
 DETECTIONS = "results/kd_lut/detections.h5"
-SEEN_BY_TORCH = ("train_detector", "train_reid", "export_lut", "train_baseline", STUDENT)
+BASELINE, BY_DETECTOR, BY_BOTH = (
+    "train_baseline --row baseline",
+    "train_student_by_detector --row kd_detector",
+    "train_student_by_both --row kd_both",
+)
+SEEN_BY_TORCH = ("train_detector", "train_reid", "export_lut", BASELINE, STUDENT, BY_DETECTOR, BY_BOTH)
 NETWORK_COMMANDS = (*SEEN_BY_TORCH, "infer --row kd_lut", "evaluate_teachers")
 
 READERS = {
@@ -27,8 +32,10 @@ READERS = {
     "train_detector": "data/prepared/train-images-00000.h5",
     "train_reid": "data/crops/train-images-00000.h5",
     "export_lut": "models/teachers/reid.safetensors",
-    "train_baseline": "data/prepared/train.h5",
+    BASELINE: "data/prepared/train.h5",
     STUDENT: TABLE,
+    BY_DETECTOR: "models/teachers/detector.safetensors",
+    BY_BOTH: TABLE,
     "infer --row kd_lut": "models/students/kd_lut.safetensors",
     "evaluate --row kd_lut": DETECTIONS,
     "evaluate_teachers": "models/teachers/detector.safetensors",
@@ -179,7 +186,7 @@ def test_data_of_another_format(here):
 def test_split_that_is_not_the_manifests(here):
     folder = here / "data/prepared"
     (folder / "train.h5").write_bytes((folder / "val.h5").read_bytes())
-    assert "is not the file that manifest.json names" in refused(here, "train_baseline")
+    assert "is not the file that manifest.json names" in refused(here, BASELINE)
 
 
 @pytest.mark.parametrize("command", NETWORK_COMMANDS)

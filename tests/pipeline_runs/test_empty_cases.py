@@ -12,10 +12,11 @@ from pipeline.data.scene import UNLABELLED, Galleries
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.reporting.columns import read_columns
 from tests.pipeline_runs.in_process import refused, run_stage
-from tests.pipeline_runs.stage_graph import nodes, rows
+from tests.pipeline_runs.stage_graph import nodes, rows, training_of
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
 from tests.tiny import EMPTY_SCENE, TRAIN_SCENES, TinyDataSet, silent
 
+BASELINE = "train_baseline --row baseline"
 EVALUATE = [f"evaluate --row {row}" for row in rows("evaluate")]
 
 
@@ -97,7 +98,7 @@ def one_scene_a_step(folder):
 
 
 def train_of(row):
-    return nodes()["train_baseline" if row == "baseline" else f"train_student@{row}"].command
+    return nodes()[training_of(row)].command
 
 
 def test_the_tiny_data_set_runs_through_with_its_empty_scene(here):
@@ -113,7 +114,7 @@ def test_steps_without_anybody_labelled(here, row):
     """Each scene is a step of its own, and only the first three have labelled people."""
     prepare(Changed(train=without_labels(3)), here / "data/prepared", silent)
     one_scene_a_step(here)
-    run_through("crop", "train_reid", "export_lut", train_of(row))
+    run_through("crop", "train_reid", "export_lut", "train_detector", train_of(row))
     history = read_columns(here / f"results/{row}/training.tsv")
     assert len(history["step"]) == TRAIN_SCENES
     assert all(math.isfinite(value) for column in history.values() for value in column)
@@ -124,7 +125,7 @@ def test_nobody_labelled_at_all(here):
     """Only the detectors and the student without a teacher have something to learn."""
     prepare(Changed(train=without_labels(0)), here / "data/prepared", silent)
     one_scene_a_step(here)
-    run_through("crop", "train_detector", "train_baseline", "infer --row baseline", "evaluate --row baseline")
+    run_through("crop", "train_detector", BASELINE, "infer --row baseline", "evaluate --row baseline")
     assert not any(read_columns(here / "results/baseline/training.tsv")["identity"])
     metrics_of(here, "baseline")
     assert "needs two" in refused(here, "train_reid")
@@ -160,7 +161,7 @@ def test_nobody_to_look_for(here, change):
 def test_nobody_to_learn_from(here):
     """No scene of the training split has anybody in it."""
     prepare(Changed(train=without_people), here / "data/prepared", silent)
-    run_through("crop", "train_detector", "train_baseline")
+    run_through("crop", "train_detector", BASELINE)
     assert "needs two" in refused(here, "train_reid")
 
 

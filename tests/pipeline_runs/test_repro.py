@@ -14,8 +14,16 @@ from tests.pipeline_runs.project import new_project, repro_of
 from tests.pipeline_runs.stage_graph import and_behind, nodes, rows
 from tests.pipeline_runs.tiny_parameters import EMBEDDING
 
-TAUGHT, ROWS = rows("train_student"), rows("infer")
+ROWS = rows("infer")
+TAUGHT_BY_TABLE = {
+    f"{stage}@{row}" for stage in ("train_student", "train_student_by_both") for row in rows(stage)
+}
 KD_LUT = {"train_student@kd_lut", "infer@kd_lut", "evaluate@kd_lut", "report"}
+BY_DETECTOR = {
+    *(f"{stage}@{row}" for stage in ("infer", "evaluate") for row in ("kd_detector", "kd_both")),
+    "train_student_by_detector@kd_detector",
+    "train_student_by_both@kd_both",
+}
 BASELINE = {"infer@baseline", "evaluate@baseline", "report"}
 DETECTION_KEYS = {"ap", "recall", "ap_labelled", "recall_labelled", "coco_ap50", "coco_ap70"}
 PROTOCOL_KEYS = {"dataset", "split", "gallery", "detection_threshold", "search_threshold", "counts"}
@@ -109,7 +117,7 @@ def test_a_new_average_of_the_table_leaves_the_baseline_alone(project):
     assert project.repro("export_lut").ran == ["export_lut"]
     assert project.repro("--single-item", "train_student@kd_lut").ran == ["train_student@kd_lut"]
     first = set(project.repro("--dry").ran)
-    waiting = {f"train_student@{row}" for row in TAUGHT} - {"train_student@kd_lut"}
+    waiting = TAUGHT_BY_TABLE - {"train_student@kd_lut"}
     assert waiting | {"infer@kd_lut"} <= first <= and_behind(waiting | {"infer@kd_lut"})
     assert not [name for name in first if "baseline" in name]
     project.set_parameter("export_lut.average", before)
@@ -121,7 +129,12 @@ def test_a_new_average_of_the_table_leaves_the_baseline_alone(project):
     [
         ("dataset.synthetic.seed", 4711, set(nodes())),
         ("students.kd_lut.identity.weight", 0.37, KD_LUT),
-        ("students.baseline.identity.weight", 0.37, {"train_baseline", *BASELINE}),
+        ("students.baseline.identity.weight", 0.37, {"train_baseline@baseline", *BASELINE}),
+        (
+            "train_detector.loss_weights",
+            {"rpn_box": 0.9},
+            {"train_detector", "evaluate_teachers", *BY_DETECTOR, "report"},
+        ),
         (
             "evaluate.search_threshold",
             0.37,

@@ -17,8 +17,8 @@ from pipeline.losses.targets import IdentityOptions
 from pipeline.models.backbones import BackboneOptions
 from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
-from pipeline.models.taught_student import TaughtStudent
 from pipeline.training.student import StudentOptions, train_student
+from pipeline.training.taught_student import TaughtStudent
 from tests.models.test_person_search import image, target
 from tests.tiny import TinyDataSet, detector_options, search_options, silent, training_options
 

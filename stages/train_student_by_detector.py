@@ -1,0 +1,29 @@
+"""Stage `train_student_by_detector`: train one row of students that a detector teaches."""
+
+import click
+
+from pipeline.data.prepared import open_prepared
+from pipeline.training.student import train_student
+from stages.detector_teacher import teacher_detector
+from stages.parameters import Parameters
+from stages.running import ShownProgress, stage
+from stages.student import PREPARED, check_stage, student_options, write_student
+
+PARAMS = ("train_student", "students.{row}")
+STAGE = "train_student_by_detector"
+
+
+@stage
+@click.option("--row", required=True, help="Which entry of `students` in params.yaml to train.")
+def main(row: str) -> None:
+    """Train a student taught by the detector teacher."""
+    options = student_options(Parameters(PARAMS, row=row), "train_student", f"students.{row}")
+    check_stage(options, row, STAGE)
+    data = open_prepared(PREPARED)
+    with ShownProgress(f"{STAGE}@{row}") as progress:
+        network, history = train_student(data, options, None, progress, teacher_detector())
+    write_student(row, network, options, history)
+
+
+if __name__ == "__main__":
+    main()
