@@ -20,9 +20,10 @@ lint: $(READY)  ## style and types
 	ruff format --check
 	mypy
 
-bench: $(READY)  ## speed of evaluation and of training steps
+bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.evaluation
 	python -m benchmarks.training
+	python -m benchmarks.inference
 
 tune: $(READY)  ## try settings of each row on validation identities
 	person-search tune

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipeline.cost import count_parameters, flops_an_image
 from pipeline.data.loading import decode
 from pipeline.data.scene import FloatArray, Split
 from pipeline.data.shards import ImageShards
@@ -72,6 +73,18 @@ def search_detections(
             report(indices[-1] + 1, len(boxes))
 
     return assemble(split, results(), context_threshold)
+
+
+def student_cost(network: PersonSearchNetwork, images: ImageShards, scenes: int) -> dict[str, float]:
+    """Return a student's `parameters`, and the `flops` of finding and embedding everybody in a scene."""
+    device = make_fabric().device
+    network = network.to(device)
+    nothing = torch.zeros(0, 4, device=device)
+
+    def run(index: int) -> None:
+        network.search([picture(images, index, device)], [nothing])
+
+    return {"parameters": count_parameters(network), "flops": flops_an_image(run, scenes)}
 
 
 def given_boxes(split: Split) -> list[FloatArray]:

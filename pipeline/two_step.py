@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from pipeline.cost import count_parameters, flops_an_image
 from pipeline.data.crops import pixels_of
 from pipeline.data.scene import FloatArray, Split
 from pipeline.data.shards import ImageShards
@@ -47,14 +48,38 @@ def two_step_detections(
             scene = picture(images, index, device)
             found = detector.detect([scene])[0]
             scored = to_numpy(torch.cat([found["boxes"], found["scores"][:, None]], dim=1))
-            embedded = to_numpy(_embed_boxes(model, scene, [*scored[:, :4], *given]))
+            embedded = to_numpy(embed_boxes(model, scene, [*scored[:, :4], *given]))
             yield SceneResult(scored, embedded[: len(scored)], embedded[len(scored) :])
             report(index + 1, len(split.scenes))
 
     return assemble(split, results(), context_threshold)
 
 
-def _embed_boxes(model: ReidModel, scene: Tensor, boxes: list[FloatArray]) -> Tensor:
+def two_step_cost(detector: Detector, model: ReidModel, images: ImageShards, scenes: int) -> dict[str, float]:
+    """Return the `parameters` and `flops` a scene of the detector, and those of both (`two_step_...`)."""
+    device = make_fabric().device
+    detector, model = detector.to(device), model.to(device)
+
+    def detect(index: int) -> tuple[Tensor, Tensor]:
+        scene = picture(images, index, device)
+        return scene, detector.detect([scene])[0]["boxes"]
+
+    def both(index: int) -> None:
+        scene, boxes = detect(index)
+        embed_boxes(model, scene, list(to_numpy(boxes)))
+
+    of_detector = count_parameters(detector)
+    of_model = count_parameters(model)
+    return {
+        "detector_parameters": of_detector,
+        "detector_flops": flops_an_image(detect, scenes),
+        "reid_parameters": of_model,
+        "two_step_parameters": of_detector + of_model,
+        "two_step_flops": flops_an_image(both, scenes),
+    }
+
+
+def embed_boxes(model: ReidModel, scene: Tensor, boxes: list[FloatArray]) -> Tensor:
     """Embed crops of a scene `[3, H, W]` at boxes `[4]`: unit rows `[K, D]`."""
     transform = plain_crop_transform(model.crop_height, model.crop_width)
     crops = []

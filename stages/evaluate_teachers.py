@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from pipeline.atomic import write_atomically
+from pipeline.cost import cost_text
 from pipeline.data.prepared import open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
 from pipeline.inference_options import InferenceOptions
 from pipeline.models.weights import load_detector, load_reid
 from pipeline.options import parse_options
-from pipeline.two_step import two_step_detections
+from pipeline.two_step import two_step_cost, two_step_detections
 from stages.parameters import Parameters
 from stages.running import ShownProgress, say, stage
 
@@ -17,6 +18,7 @@ PREPARED = Path("data/prepared")
 DETECTOR = Path("models/teachers/detector.safetensors")
 REID = Path("models/teachers/reid.safetensors")
 METRICS = Path("results/teachers/metrics.json")
+COST = Path("results/teachers/cost.json")
 
 
 @stage
@@ -27,17 +29,20 @@ def main() -> None:
     options = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
     data = open_prepared(PREPARED)
     split = data.split("test")
+    detector, model = load_detector(DETECTOR), load_reid(REID)
     with ShownProgress("evaluate_teachers") as progress:
         detections = two_step_detections(
-            load_detector(DETECTOR),
-            load_reid(REID),
+            detector,
+            model,
             split,
             data.images("test"),
             context_threshold=inference.context_threshold,
             report=progress,
         )
     metrics = evaluate(split, detections, options, data.name)
+    cost = two_step_cost(detector, model, data.images("test"), len(split.scenes))
     write_atomically(METRICS, metrics_text(metrics))
+    write_atomically(COST, cost_text(cost))
     say(
         f"{METRICS}: detector COCO AP50 {metrics['detection']['coco_ap50']:.4f}, "
         f"re-ID on ground-truth boxes mAP {metrics['search_ground_truth_boxes']['mAP']:.4f}, "

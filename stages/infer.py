@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from pipeline.atomic import write_atomically
+from pipeline.cost import cost_text
 from pipeline.data.prepared import open_prepared
 from pipeline.evaluation.detections_file import write_detections
-from pipeline.inference import search_detections
+from pipeline.inference import search_detections, student_cost
 from pipeline.inference_options import InferenceOptions
 from pipeline.models.weights import load_student
 from pipeline.options import parse_options
@@ -34,9 +36,14 @@ def main(row: str) -> None:
             context_threshold=options.context_threshold,
             report=progress,
         )
+    cost = student_cost(network, data.images("test"), len(data.split("test").scenes))
     out = Path(f"results/{row}/detections.h5")
     write_detections(detections, out)
-    say(f"{out}: {len(detections.gallery_dets)} detections in {len(detections.gallery_names)} scenes")
+    write_atomically(Path(f"results/{row}/cost.json"), cost_text(cost))
+    say(
+        f"{out}: {len(detections.gallery_dets)} detections in {len(detections.gallery_names)} scenes, "
+        f"{cost['flops'] / 1e9:.2f} GFLOPs a scene"
+    )
 
 
 if __name__ == "__main__":

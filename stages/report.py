@@ -19,7 +19,7 @@ from pipeline.reporting.curves_figure import RowCurves, curves_figure
 from pipeline.reporting.cut_out import Picture
 from pipeline.reporting.search_figure import search_figure
 from pipeline.reporting.shown_queries import shown_queries
-from pipeline.reporting.summary import summarise
+from pipeline.reporting.summary import COST, summarise
 from stages.running import say, stage
 
 PREPARED = Path("data/prepared")
@@ -34,8 +34,8 @@ CURVES = RESULTS / "figures/curves.png"
 @click.option("--row", "rows", multiple=True, required=True, help="A row of the table; in the table's order.")
 def main(rows: tuple[str, ...]) -> None:
     """Put the rows' results together."""
-    metrics = {row: _read_metrics(RESULTS / row / "metrics.json") for row in rows}
-    teachers = _read_metrics(TEACHERS / "metrics.json")
+    metrics = {row: _read_row(RESULTS / row) for row in rows}
+    teachers = _read_row(TEACHERS)
     summary = summarise(metrics, teachers)
     curves = {row: _read_curves(row, metrics[row]) for row in rows}
     teacher_training = {
@@ -74,16 +74,21 @@ def _read_curves(row: str, metrics: Mapping[str, Any]) -> RowCurves:
     return RowCurves(metrics, training, precision_recall)
 
 
-def _read_metrics(path: Path) -> dict[str, Any]:
+def _read_row(folder: Path) -> dict[str, Any]:
+    """Read what a row reached and what it costs."""
+    return _read_json(folder / "metrics.json") | {COST: _read_json(folder / "cost.json")}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} is missing; run `dvc repro`")
     try:
-        metrics = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except ValueError:
-        metrics = None
-    if not isinstance(metrics, dict):
+        content = None
+    if not isinstance(content, dict):
         raise UserError(f"{path} is damaged; make it again with `dvc repro`")
-    return metrics
+    return content
 
 
 if __name__ == "__main__":

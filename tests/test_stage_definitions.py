@@ -138,7 +138,7 @@ def test_report_reads_the_same_files_of_every_row():
             files.setdefault(row, []).append(file)
     assert list(files) == list(PARAMS["students"])
     for names in files.values():
-        assert {"metrics.json", "detections.h5"} <= set(names)
+        assert {"metrics.json", "cost.json", "detections.h5"} <= set(names)
         assert names == files["baseline"]
     named = re.findall(r"--row (\w+)", STAGES["report"]["cmd"])
     assert not named or named == list(PARAMS["students"])

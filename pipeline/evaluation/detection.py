@@ -21,17 +21,20 @@ ROUNDING = 1e-6
 """More than what rounding an IoU to float32 can add."""
 
 
-def detection_metrics(scenes: Sequence[Scene], found: SceneBoxes, threshold: float) -> dict[str, float]:
+def detection_metrics(
+    scenes: Sequence[Scene], found: SceneBoxes, threshold: float, match_iou: float = MATCH_IOU
+) -> dict[str, float]:
     """Return average precision and recall of detections (SeqNet's counting).
 
-    In each scene a detection and a ground-truth box match when their IoU is at least 0.5 and each is the
-    other's best. Average precision has no interpolation and is multiplied by recall, so it is measured
+    In each scene a detection and a ground-truth box match when their IoU is at least `match_iou` and each is
+    the other's best. Average precision has no interpolation and is multiplied by recall, so it is measured
     against all ground-truth boxes.
 
     Args:
         scenes: `[S]` with their ground truth.
         found: all detections on these scenes.
         threshold: only detections with score >= threshold count; 0 .. 1.
+        match_iou: 0.5 in the papers' tables; 0 .. 1.
 
     Returns:
         Fractions: `ap` and `recall` against all ground truth; `ap_labelled` and `recall_labelled` against
@@ -40,10 +43,10 @@ def detection_metrics(scenes: Sequence[Scene], found: SceneBoxes, threshold: flo
     """
     kept = found.above(threshold)
     boxes, offsets, labelled = ground_truth_table(scenes)
-    truth, rows, iou = overlapping_pairs(boxes, offsets, kept.boxes, kept.offsets, MATCH_IOU - ROUNDING)
-    metrics = _metrics(_matched(truth, rows, iou, len(kept.scores)), kept.scores, len(boxes))
+    truth, rows, iou = overlapping_pairs(boxes, offsets, kept.boxes, kept.offsets, match_iou - ROUNDING)
+    metrics = _metrics(_matched(truth, rows, iou, len(kept.scores), match_iou), kept.scores, len(boxes))
     only = labelled[truth]
-    correct = _matched(truth[only], rows[only], iou[only], len(kept.scores))
+    correct = _matched(truth[only], rows[only], iou[only], len(kept.scores), match_iou)
     with_labelled = np.diff(offsets_of(labelled.astype(np.int64))[offsets]) > 0
     inside = with_labelled[kept.scene_of]
     restricted = _metrics(correct[inside], kept.scores[inside], int(labelled.sum()))
@@ -59,7 +62,7 @@ def detection_curve(scenes: Sequence[Scene], found: SceneBoxes, threshold: float
     kept = found.above(threshold)
     boxes, offsets, _ = ground_truth_table(scenes)
     pairs = overlapping_pairs(boxes, offsets, kept.boxes, kept.offsets, MATCH_IOU - ROUNDING)
-    return precision_recall_curve(_matched(*pairs, len(kept.scores)), kept.scores, len(boxes))
+    return precision_recall_curve(_matched(*pairs, len(kept.scores), MATCH_IOU), kept.scores, len(boxes))
 
 
 def ground_truth_table(scenes: Sequence[Scene]) -> tuple[FloatArray, IntArray, Mask]:
@@ -75,13 +78,13 @@ def _metrics(correct: Mask, scores: Scores, wanted: int) -> dict[str, float]:
     return {"ap": average_precision(correct, scores) * recall, "recall": recall}
 
 
-def _matched(truth: IntArray, rows: IntArray, iou: FloatArray, detections: int) -> Mask:
+def _matched(truth: IntArray, rows: IntArray, iou: FloatArray, detections: int, match_iou: float) -> Mask:
     """Return `[N]` which detections match a ground-truth box, from the pairs that overlap.
 
     Overlaps are compared in float32, and among equal ones the box that stands first wins: SeqNet's.
     """
     overlap = iou.astype(np.float32)
-    enough = overlap >= np.float32(MATCH_IOU)
+    enough = overlap >= np.float32(match_iou)
     truth, rows, overlap = truth[enough], rows[enough], overlap[enough]
     best = _first_best(rows, overlap, truth) & _first_best(truth, overlap, rows)
     correct = np.zeros(detections, dtype=bool)

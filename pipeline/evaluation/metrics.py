@@ -26,6 +26,8 @@ from pipeline.options import Options
 
 CROSS_CAMERA = "cross_camera"
 COCO_IOUS = {"coco_ap50": 0.5, "coco_ap70": 0.7}
+DETECTION_IOUS = {"0.5": 0.5, "0.7": 0.7}
+"""At which IoUs the field's own detection figures stand under `detection_by_iou`; `detection` is at 0.5."""
 SEARCH_KEYS = ("mAP", "top1", "top5", "top10")
 SearchProgress = Callable[[str, int, int], None]
 """Called with what is searched, queries done, and all queries."""
@@ -75,8 +77,9 @@ def evaluate(
         progress: told about each query that is done.
 
     Returns:
-        `search`, `search_by_gallery`, `search_cross_camera` (None without cameras), `detection`, `protocol`,
-        and `search_ground_truth_boxes` (None without features at the ground-truth boxes).
+        `search`, `search_by_gallery`, `search_cross_camera` (None without cameras), `detection`,
+        `detection_by_iou`, `protocol`, and `search_ground_truth_boxes` (None without features at the
+        ground-truth boxes).
 
     Raises:
         UserError: the detections are of other images or queries, a gallery is asked for that the data set
@@ -118,6 +121,7 @@ def evaluate(
         "search_cross_camera": _public(reached[CROSS_CAMERA]) if CROSS_CAMERA in reached else None,
         "search_ground_truth_boxes": upper,
         "detection": _detection(split, found.without_feats(), options.detection_threshold),
+        "detection_by_iou": _detection_by_iou(split, found.without_feats(), options.detection_threshold),
         "protocol": {
             "dataset": dataset,
             "split": split.name,
@@ -145,6 +149,13 @@ def evaluate(
 def _detection(split: Split, found: SceneBoxes, threshold: float) -> dict[str, float]:
     coco = coco_average_precision(split.scenes, found, COCO_IOUS.values())
     return detection_metrics(split.scenes, found, threshold) | dict(zip(COCO_IOUS, coco, strict=True))
+
+
+def _detection_by_iou(split: Split, found: SceneBoxes, threshold: float) -> dict[str, dict[str, float]]:
+    metrics = {
+        name: detection_metrics(split.scenes, found, threshold, iou) for name, iou in DETECTION_IOUS.items()
+    }
+    return {name: {key: reached[key] for key in ("ap", "recall")} for name, reached in metrics.items()}
 
 
 def metrics_text(metrics: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The results of all rows as one flat summary, and as a table to read."""
+"""The results of all rows as one flat summary; `table.py` shows it."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from typing import Any
 from pipeline.errors import UserError
 
 TEACHERS = "teachers"
-MISSING = "-"
+COST = "cost"
+"""Under which name the content of a `cost.json` stands beside that of `metrics.json`."""
 
 ROW_KEYS = {
     "search_mAP": ("search", "mAP"),
@@ -18,42 +19,31 @@ ROW_KEYS = {
     "ground_truth_boxes_mAP": ("search_ground_truth_boxes", "mAP"),
     "detection_ap": ("detection", "ap"),
     "detection_recall": ("detection", "recall"),
+    "detection_ap_70": ("detection_by_iou", "0.7", "ap"),
+    "detection_recall_70": ("detection_by_iou", "0.7", "recall"),
     "coco_ap50": ("detection", "coco_ap50"),
     "coco_ap70": ("detection", "coco_ap70"),
+    "parameters": (COST, "parameters"),
+    "flops": (COST, "flops"),
 }
-"""Where in `metrics.json` each figure of a student stands."""
+"""Where in a student's `metrics.json` or `cost.json` each figure stands."""
 
+DETECTION_KEYS = tuple(key for key, path in ROW_KEYS.items() if path[0].startswith("detection"))
 TEACHER_KEYS = {
-    "detection_ap": ("detection", "ap"),
-    "detection_recall": ("detection", "recall"),
-    "coco_ap50": ("detection", "coco_ap50"),
-    "coco_ap70": ("detection", "coco_ap70"),
+    **{key: ROW_KEYS[key] for key in DETECTION_KEYS},
     "reid_ground_truth_boxes_mAP": ("search_ground_truth_boxes", "mAP"),
     "reid_ground_truth_boxes_top1": ("search_ground_truth_boxes", "top1"),
     "two_step_mAP": ("search", "mAP"),
     "two_step_top1": ("search", "top1"),
+    "two_step_top5": ("search", "top5"),
+    "two_step_top10": ("search", "top10"),
+    "detector_parameters": (COST, "detector_parameters"),
+    "detector_flops": (COST, "detector_flops"),
+    "reid_parameters": (COST, "reid_parameters"),
+    "two_step_parameters": (COST, "two_step_parameters"),
+    "two_step_flops": (COST, "two_step_flops"),
 }
 """The same of the two teachers, scored together as a two-step search."""
-
-COLUMNS = {
-    "search_mAP": "search mAP",
-    "search_top1": "top-1",
-    "search_top5": "top-5",
-    "search_top10": "top-10",
-    "ground_truth_boxes_mAP": "mAP, true boxes",
-    "detection_ap": "det. AP",
-    "detection_recall": "det. recall",
-    "coco_ap50": "COCO AP50",
-    "coco_ap70": "COCO AP70",
-}
-"""The columns of the table, by the figure that they show."""
-
-TEACHER_ROWS = {
-    "det. teacher": {key: key for key in ("detection_ap", "detection_recall", "coco_ap50", "coco_ap70")},
-    "re-ID teacher": {"ground_truth_boxes_mAP": "reid_ground_truth_boxes_mAP"},
-    "both teachers": {"search_mAP": "two_step_mAP", "search_top1": "two_step_top1"},
-}
-"""The teachers' rows: which of their figures stands in which column."""
 
 GAPS = {"search_mAP": "search mAP", "coco_ap50": "COCO AP50"}
 """The figures whose difference between rows is told: people found again, and people found at all."""
@@ -67,11 +57,11 @@ def summarise(
     """Return the figures of all rows, flat, so that `dvc metrics diff` shows them side by side.
 
     Args:
-        rows: what `metrics.json` holds, by row, in the table's order.
-        teachers: what the teachers' `metrics.json` holds.
+        rows: by row, in the table's order, what `metrics.json` holds, and under `cost` what `cost.json` does.
+        teachers: the same of the teachers.
 
     Returns:
-        Fractions under `teachers` and under each row. A figure that was not measured is left out.
+        Fractions and costs under `teachers` and under each row. A figure that was not measured is left out.
 
     Raises:
         UserError: a row is called `teachers`, or lacks a part of the metrics.
@@ -80,31 +70,6 @@ def summarise(
         raise UserError(f"a row cannot be called '{TEACHERS}'; the summary keeps the teachers' figures there")
     summary = {TEACHERS: _figures(teachers, TEACHER_KEYS, TEACHERS)}
     return summary | {name: _figures(metrics, ROW_KEYS, name) for name, metrics in rows.items()}
-
-
-def table_rows(summary: Mapping[str, Figures]) -> dict[str, list[str]]:
-    """Return the cells of each line of the table, in percent with one decimal, teachers first."""
-    teachers = summary.get(TEACHERS, {})
-    table = {
-        title: {column: teachers[key] for column, key in shown.items() if key in teachers}
-        for title, shown in TEACHER_ROWS.items()
-    }
-    lines = {title: dict(figures) for title, figures in table.items() if figures}
-    lines |= {name: dict(figures) for name, figures in summary.items() if name != TEACHERS}
-    return {name: [_percent(figures.get(column)) for column in COLUMNS] for name, figures in lines.items()}
-
-
-def markdown_table(summary: Mapping[str, Figures]) -> str:
-    """Return the table as Markdown, the best student of each column in bold."""
-    best = _best_rows(summary)
-    lines = ["| % | " + " | ".join(COLUMNS.values()) + " |", "|---" + "|---:" * len(COLUMNS) + "|"]
-    for name, cells in table_rows(summary).items():
-        shown = [
-            f"**{cell}**" if name in best[column] else cell
-            for column, cell in zip(COLUMNS, cells, strict=True)
-        ]
-        lines.append(f"| {name} | " + " | ".join(shown) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def gaps(summary: Mapping[str, Figures]) -> list[str]:
@@ -138,13 +103,20 @@ def read_summary(path: Path) -> dict[str, dict[str, float]]:
     return summary
 
 
-def _figures(metrics: Mapping[str, Any], keys: Mapping[str, tuple[str, str]], row: str) -> dict[str, float]:
+def _figures(metrics: Mapping[str, Any], keys: Mapping[str, tuple[str, ...]], row: str) -> dict[str, float]:
     figures = {}
-    for name, (part, key) in keys.items():
-        if part not in metrics or (metrics[part] is not None and key not in metrics[part]):
-            raise UserError(f"the metrics of {row} lack {part}.{key}; run `dvc repro` to make them again")
-        if metrics[part] is not None:
-            figures[name] = float(metrics[part][key])
+    for name, path in keys.items():
+        value: Any = metrics
+        for part in path:
+            if value is None:
+                break
+            if not isinstance(value, Mapping) or part not in value:
+                raise UserError(
+                    f"the metrics of {row} lack {'.'.join(path)}; run `dvc repro` to make them again"
+                )
+            value = value[part]
+        if value is not None:
+            figures[name] = float(value)
     return figures
 
 
@@ -152,18 +124,3 @@ def _is_figures(figures: object) -> bool:
     return isinstance(figures, dict) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in figures.values()
     )
-
-
-def _percent(value: float | None) -> str:
-    return MISSING if value is None else f"{100 * value:.1f}"
-
-
-def _best_rows(summary: Mapping[str, Figures]) -> dict[str, list[str]]:
-    """Return for each column the students that share its highest figure, as the table shows it."""
-    students = [name for name in summary if name != TEACHERS]
-    best = {}
-    for column in COLUMNS:
-        shown = {name: round(summary[name][column], 3) for name in students if column in summary[name]}
-        highest = max(shown.values(), default=None)
-        best[column] = [name for name, value in shown.items() if value == highest and len(shown) > 1]
-    return best

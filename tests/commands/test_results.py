@@ -4,7 +4,9 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
-from pipeline.reporting.summary import COLUMNS, markdown_table, summarise, table_rows
+from pipeline.reporting.speed import Speed, Timing, write_speed
+from pipeline.reporting.summary import summarise
+from pipeline.reporting.table import COLUMNS, PARTS, markdown_table, table_rows
 from tests.reporting.test_summary import metrics
 
 SUMMARY = summarise({"baseline": metrics(0.25), "kd_lut": metrics(1.0)}, metrics(0.875))
@@ -29,10 +31,22 @@ def test_the_table_fits_a_terminal_whole(results):
     assert max(map(len, lines)) <= 80
     assert "…" not in result.stdout
     for name, cells in table_rows(SUMMARY).items():
-        assert [*name.split(), *cells] in [line.split() for line in lines]
-    for word in " ".join(COLUMNS.values()).split():
+        for columns in PARTS.values():
+            assert [*name.split(), *(cells[column] for column in columns)] in [line.split() for line in lines]
+    for word in " ".join(column.title for column in COLUMNS.values()).split():
         assert word in result.stdout
     assert lines[-1] == "kd_lut against baseline: search mAP +75.0, COCO AP50 +75.0 points"
+
+
+def test_measured_milliseconds_are_shown_with_the_machine(results, tmp_path):
+    assert "median of an image" not in results().stdout
+    write_speed(
+        tmp_path / "results/speed.json",
+        Speed(machine="a machine", timings={"kd_lut": Timing(milliseconds=41.6, parameters=1.0)}),
+    )
+    said = results().stdout
+    assert "ms: median of an image, a machine" in said
+    assert ["kd_lut", "0.00", "0.00", "42"] in [line.split() for line in said.splitlines()]
 
 
 def test_markdown(results):

@@ -26,7 +26,7 @@ def by_image(detections, threshold):
     return result
 
 
-def detection(split, detections, threshold, labelled_only):
+def detection(split, detections, threshold, labelled_only, match_iou=0.5):
     found = by_image(detections, threshold)
     correct, scores, wanted = [], [], 0
     for scene in split.scenes:
@@ -40,7 +40,7 @@ def detection(split, detections, threshold, labelled_only):
         )
         for j in range(len(boxes)):
             best = int(np.argmax(table[:, j])) if len(truth) else -1
-            hit = best >= 0 and table[best, j] >= 0.5 and int(np.argmax(table[best])) == j
+            hit = best >= 0 and table[best, j] >= np.float32(match_iou) and int(np.argmax(table[best])) == j
             correct.append(hit)
             scores.append(box_scores[j])
     recall = sum(correct) / wanted if wanted else 0.0

@@ -27,13 +27,13 @@ def one_scene(boxes, ids=None):
     return [Scene("s.jpg", rows, np.array(ids if ids is not None else [0] * len(rows), dtype=np.int64))]
 
 
-@given(SEEDS, st.booleans(), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+@given(SEEDS, st.booleans(), st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.sampled_from([0.5, 0.7]))
 @settings(max_examples=60, deadline=None)
-def test_it_is_the_plain_loops(seed, tied, threshold):
+def test_it_is_the_plain_loops(seed, tied, threshold, match_iou):
     split, detections = random_case(seed, tied=tied)
-    got = detection_metrics(split.scenes, detected_boxes(split, detections), threshold)
-    every = detection(split, detections, threshold, labelled_only=False)
-    labelled = detection(split, detections, threshold, labelled_only=True)
+    got = detection_metrics(split.scenes, detected_boxes(split, detections), threshold, match_iou)
+    every = detection(split, detections, threshold, labelled_only=False, match_iou=match_iou)
+    labelled = detection(split, detections, threshold, labelled_only=True, match_iou=match_iou)
     wanted = every | {f"{key}_labelled": value for key, value in labelled.items()}
     assert got == pytest.approx(wanted, abs=1e-12)
     assert all(0.0 <= value <= 1.0 for value in got.values())

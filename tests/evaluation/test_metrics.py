@@ -28,6 +28,7 @@ def test_it_holds_what_was_agreed():
         "search_cross_camera",
         "search_ground_truth_boxes",
         "detection",
+        "detection_by_iou",
         "protocol",
     }
     for row in (metrics["search"], metrics["search_cross_camera"], metrics["search_ground_truth_boxes"]):
@@ -37,6 +38,13 @@ def test_it_holds_what_was_agreed():
         *("ap", "recall", "ap_labelled", "recall_labelled", "coco_ap50", "coco_ap70")
     ]
     assert json.loads(metrics_text(metrics)) == metrics
+
+
+def test_detection_at_other_overlaps():
+    metrics = of()
+    by_iou = metrics["detection_by_iou"]
+    assert by_iou["0.5"] == {key: metrics["detection"][key] for key in ("ap", "recall")}
+    assert by_iou["0.7"]["recall"] <= by_iou["0.5"]["recall"]
 
 
 def test_the_headline_is_the_default_gallery_or_the_cross_camera_one():

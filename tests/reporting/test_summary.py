@@ -5,23 +5,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.reporting.summary import (
-    COLUMNS,
-    ROW_KEYS,
-    gaps,
-    markdown_table,
-    read_summary,
-    summarise,
-    table_rows,
-)
+from pipeline.reporting.summary import ROW_KEYS, gaps, read_summary, summarise
 
 FRACTIONS = st.floats(0, 1)
+COSTS = (
+    "parameters",
+    "flops",
+    "detector_parameters",
+    "detector_flops",
+    "reid_parameters",
+    "two_step_parameters",
+    "two_step_flops",
+)
 
 
 def metrics(value=0.5, **search):
     ranks = {"mAP": value, "top1": value, "top5": value, "top10": value} | search
     detection = dict.fromkeys(("ap", "recall", "coco_ap50", "coco_ap70"), value)
-    return {"search": ranks, "search_ground_truth_boxes": dict(ranks), "detection": detection}
+    return {
+        "search": ranks,
+        "search_ground_truth_boxes": dict(ranks),
+        "detection": detection,
+        "detection_by_iou": {"0.7": {"ap": value, "recall": value}},
+        "cost": dict.fromkeys(COSTS, value),
+    }
 
 
 SUMMARY = summarise({"baseline": metrics(0.25, top5=0.75), "kd_lut": metrics(0.5)}, metrics(0.875))
@@ -41,49 +48,46 @@ def test_figures_come_from_their_own_place():
     own["search"] = {"mAP": 0.1, "top1": 0.2, "top5": 0.3, "top10": 0.4}
     own["search_ground_truth_boxes"] = {"mAP": 0.5, "top1": 0.6, "top5": 0.7, "top10": 0.8}
     own["detection"] |= {"ap": 0.11, "recall": 0.12, "coco_ap50": 0.13, "coco_ap70": 0.14}
-    summary = summarise({"row": own}, own)
-    assert list(summary["row"].values()) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.11, 0.12, 0.13, 0.14]
-    assert summary["teachers"] == {
+    own["detection_by_iou"] = {"0.7": {"ap": 0.15, "recall": 0.16}}
+    own["cost"] = {name: float(number) for number, name in enumerate(COSTS, start=1)}
+    detection = {
         "detection_ap": 0.11,
         "detection_recall": 0.12,
+        "detection_ap_70": 0.15,
+        "detection_recall_70": 0.16,
         "coco_ap50": 0.13,
         "coco_ap70": 0.14,
+    }
+    summary = summarise({"row": own}, own)
+    assert summary["row"] == {
+        "search_mAP": 0.1,
+        "search_top1": 0.2,
+        "search_top5": 0.3,
+        "search_top10": 0.4,
+        "ground_truth_boxes_mAP": 0.5,
+        **detection,
+        "parameters": 1.0,
+        "flops": 2.0,
+    }
+    assert summary["teachers"] == {
+        **detection,
         "reid_ground_truth_boxes_mAP": 0.5,
         "reid_ground_truth_boxes_top1": 0.6,
         "two_step_mAP": 0.1,
         "two_step_top1": 0.2,
+        "two_step_top5": 0.3,
+        "two_step_top10": 0.4,
+        "detector_parameters": 3.0,
+        "detector_flops": 4.0,
+        "reid_parameters": 5.0,
+        "two_step_parameters": 6.0,
+        "two_step_flops": 7.0,
     }
 
 
 def test_what_was_not_measured_is_left_out():
     summary = summarise({"row": metrics() | {"search_ground_truth_boxes": None}}, metrics())
     assert "ground_truth_boxes_mAP" not in summary["row"]
-    assert table_rows(summary)["row"][list(COLUMNS).index("ground_truth_boxes_mAP")] == "-"
-
-
-def test_table_in_percent_teachers_first():
-    assert table_rows(SUMMARY) == {
-        "det. teacher": ["-", "-", "-", "-", "-", "87.5", "87.5", "87.5", "87.5"],
-        "re-ID teacher": ["-", "-", "-", "-", "87.5", "-", "-", "-", "-"],
-        "both teachers": ["87.5", "87.5", "-", "-", "-", "-", "-", "-", "-"],
-        "baseline": ["25.0", "25.0", "75.0", "25.0", "25.0", "25.0", "25.0", "25.0", "25.0"],
-        "kd_lut": ["50.0"] * 9,
-    }
-
-
-def test_markdown_has_the_same_cells_and_marks_the_best_student():
-    lines = markdown_table(SUMMARY).splitlines()
-    assert lines[0] == "| % | " + " | ".join(COLUMNS.values()) + " |"
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert {len(row) for row in cells} == {1 + len(COLUMNS)}
-    assert {row[0]: [cell.strip("*") for cell in row[1:]] for row in cells[2:]} == table_rows(SUMMARY)
-    assert cells[-1][1:] == ["**50.0**", "**50.0**", "50.0"] + ["**50.0**"] * 6
-    assert cells[-2][3] == "**75.0**"
-    assert "**" not in "".join(lines[:5])
-
-
-def test_a_single_row_is_not_called_the_best():
-    assert "**" not in markdown_table(summarise({"row": metrics()}, metrics()))
 
 
 def test_gaps_are_to_the_first_row():

@@ -11,8 +11,10 @@ from pipeline.training.history import write_history
 from stages.evaluate import main as evaluate_stage
 from stages.report import main as report_stage
 from tests.reporting.cases import fake_detections, metrics_of, training
+from tests.reporting.test_summary import COSTS
 
 ROWS = ("baseline", "kd_lut")
+COST = dict.fromkeys(COSTS, 7.0)
 OUTPUTS = ("results/summary.json", "results/figures/search.png", "results/figures/curves.png")
 
 
@@ -29,10 +31,12 @@ def project(prepared, tmp_path, monkeypatch):
             fake_detections(split, right=row == "kd_lut"), tmp_path / f"results/{row}/detections.h5"
         )
         write_history(tmp_path / f"results/{row}/training.tsv", history)
+        (tmp_path / f"results/{row}/cost.json").write_text(json.dumps(COST))
     for name in ("detector", "reid"):
         write_history(tmp_path / f"results/teachers/{name}_training.tsv", history)
     reached = metrics_of(split, fake_detections(split))
     (tmp_path / "results/teachers/metrics.json").write_text(json.dumps(reached))
+    (tmp_path / "results/teachers/cost.json").write_text(json.dumps(COST))
     return tmp_path
 
 
@@ -64,9 +68,11 @@ def test_report_puts_all_rows_together(project):
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 1
     summary = json.loads((project / "results/summary.json").read_text())
-    metrics = {row: json.loads((project / f"results/{row}/metrics.json").read_text()) for row in ROWS}
-    teachers = json.loads((project / "results/teachers/metrics.json").read_text())
-    assert summary == summarise(metrics, teachers)
+
+    def reached(row):
+        return json.loads((project / f"results/{row}/metrics.json").read_text()) | {"cost": COST}
+
+    assert summary == summarise({row: reached(row) for row in ROWS}, reached("teachers"))
     assert list(summary) == ["teachers", *ROWS]
     for path in OUTPUTS[1:]:
         assert (project / path).read_bytes().startswith(b"\x89PNG")
@@ -83,6 +89,7 @@ def test_no_row_can_be_called_teachers(project):
     "path",
     [
         "results/kd_lut/metrics.json",
+        "results/kd_lut/cost.json",
         "results/kd_lut/detections.h5",
         "results/kd_lut/training.tsv",
         "results/kd_lut/precision_recall.tsv",
