@@ -1,5 +1,8 @@
 """How a stage is run: errors in one line, progress with the time left, one line about what was made."""
 
+import ctypes
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,8 +21,15 @@ from rich.progress import (
 )
 
 from pipeline.errors import UserError
+from pipeline.training.interruption import Interrupted
 
 USER_ERROR_CODE = 2
+SIGNAL_CODE = 128
+"""Plus a signal's number: the exit code of a process that it ended."""
+DVC_VARIABLE = "DVC_STAGE"
+"""DVC sets it for the commands that it runs."""
+PR_SET_PDEATHSIG = 1
+"""From Linux's `sys/prctl.h`."""
 LINES_WITHOUT_TERMINAL = 10
 
 
@@ -31,10 +41,13 @@ class StageCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
+        die_with_dvc()
         try:
             return super().invoke(ctx)
         except UserError as error:
             _fail(str(error))
+        except Interrupted as interruption:
+            _fail(f"{interruption}; run it again to go on from there", SIGNAL_CODE + interruption.signal)
         except OSError as error:
             what = f"{error.filename}: {error.strerror}" if error.filename else " ".join(str(error).split())
             _fail(f"cannot read or write {what}")
@@ -91,9 +104,18 @@ def stage(function: Callable[..., None]) -> click.Command:
     return click.command(cls=StageCommand)(function)
 
 
-def _fail(line: str) -> NoReturn:
+def die_with_dvc() -> None:
+    """Have the system ask this process to stop when DVC, which started it, is gone, even if it was killed.
+
+    Otherwise a training would go on alone, and the next `dvc repro` start another beside it. Only Linux can.
+    """
+    if DVC_VARIABLE in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _fail(line: str, code: int = USER_ERROR_CODE) -> NoReturn:
     click.echo(f"Error: {line}", err=True)
-    sys.exit(USER_ERROR_CODE)
+    sys.exit(code)
 
 
 def say(text: str) -> None:

@@ -6,8 +6,7 @@ from pipeline.errors import UserError
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.saving import save_weights
 from pipeline.options import merged, parse_options
-from pipeline.training.history import write_history
-from pipeline.training.loop import Row
+from pipeline.training.history import Row, write_history
 from pipeline.training.student import StudentOptions
 from stages.parameters import Parameters
 from stages.running import say

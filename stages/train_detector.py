@@ -8,6 +8,7 @@ from pipeline.options import parse_options
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from pipeline.training.history import write_history
 from stages.parameters import Parameters
+from stages.resuming import resuming
 from stages.running import ShownProgress, say, stage
 
 PARAMS = ("train_detector",)
@@ -23,11 +24,17 @@ def main() -> None:
     options = parse_options(
         DetectorTrainingOptions, parameters.section("train_detector"), parameters.where("train_detector")
     )
-    with ShownProgress("train_detector") as progress:
-        network, history = train_detector(open_prepared(PREPARED), options, progress)
-    write_history(CURVES, history)
-    save_weights(WEIGHTS, "detector", options.network, network.state_dict())
-    say(f"{WEIGHTS}: {options.network.backbone.name} detector, loss {history[-1]['total']:.3f} at the end")
+    data = open_prepared(PREPARED)
+    scenes, inputs = len(data.split("train").scenes), {"data": data.sha256}
+    with (
+        resuming("train_detector", options, options.training, scenes, inputs) as checkpoints,
+        ShownProgress("train_detector") as progress,
+    ):
+        network, history = train_detector(data, options, progress, checkpoints)
+        write_history(CURVES, history)
+        save_weights(WEIGHTS, "detector", options.network, network.state_dict())
+    loss = history[-1]["total"]
+    say(f"{WEIGHTS}: {options.network.backbone.name} detector, loss {loss:.3f} at the end")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pipeline.options import parse_options
 from pipeline.training.history import write_history
 from pipeline.training.reid import ReidTrainingOptions, train_reid
 from stages.parameters import Parameters
+from stages.resuming import resuming
 from stages.running import ShownProgress, say, stage
 
 PARAMS = ("train_reid",)
@@ -23,11 +24,17 @@ def main() -> None:
     options = parse_options(
         ReidTrainingOptions, parameters.section("train_reid"), parameters.where("train_reid")
     )
-    with ShownProgress("train_reid") as progress:
-        model, history = train_reid(open_prepared(CROPS), options, progress)
-    write_history(CURVES, history)
-    save_weights(WEIGHTS, "reid", options.network, model.state_dict())
-    say(f"{WEIGHTS}: {options.network.backbone.name} re-ID model, loss {history[-1]['total']:.3f} at the end")
+    crops = open_prepared(CROPS)
+    samples, inputs = len(crops.split("train").scenes), {"crops": crops.sha256}
+    with (
+        resuming("train_reid", options, options.training, samples, inputs) as checkpoints,
+        ShownProgress("train_reid") as progress,
+    ):
+        model, history = train_reid(crops, options, progress, checkpoints)
+        write_history(CURVES, history)
+        save_weights(WEIGHTS, "reid", options.network, model.state_dict())
+    loss = history[-1]["total"]
+    say(f"{WEIGHTS}: {options.network.backbone.name} re-ID model, loss {loss:.3f} at the end")
 
 
 if __name__ == "__main__":

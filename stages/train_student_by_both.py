@@ -3,12 +3,14 @@
 import click
 
 from pipeline.data.prepared import open_prepared
+from pipeline.hashing import sha256_of
 from pipeline.training.student import train_student
-from stages.detector_teacher import teacher_detector
+from stages.detector_teacher import DETECTOR, teacher_detector
 from stages.parameters import Parameters
+from stages.resuming import resuming
 from stages.running import ShownProgress, stage
 from stages.student import PREPARED, check_stage, student_options, write_student
-from stages.table_teacher import teacher_table
+from stages.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "students.{row}")
 STAGE = "train_student_by_both"
@@ -22,9 +24,17 @@ def main(row: str) -> None:
     check_stage(options, row, STAGE)
     data = open_prepared(PREPARED)
     table = teacher_table(data, options)
-    with ShownProgress(f"{STAGE}@{row}") as progress:
-        network, history = train_student(data, options, table, progress, teacher_detector())
-    write_student(row, network, options, history)
+    detector = teacher_detector()
+    inputs = {"data": data.sha256, "table": sha256_of(TABLE), "detector": sha256_of(DETECTOR)}
+    name = f"{STAGE}@{row}"
+    with (
+        resuming(name, options, options.training, len(data.split("train").scenes), inputs) as checkpoints,
+        ShownProgress(name) as progress,
+    ):
+        network, history = train_student(
+            data, options, table, progress, detector_teacher=detector, checkpoints=checkpoints
+        )
+        write_student(row, network, options, history)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import click
 
 from pipeline.data.prepared import open_prepared
+from pipeline.hashing import sha256_of
 from pipeline.training.student import train_student
-from stages.detector_teacher import teacher_detector
+from stages.detector_teacher import DETECTOR, teacher_detector
 from stages.parameters import Parameters
+from stages.resuming import resuming
 from stages.running import ShownProgress, stage
 from stages.student import PREPARED, check_stage, student_options, write_student
 
@@ -20,9 +22,17 @@ def main(row: str) -> None:
     options = student_options(Parameters(PARAMS, row=row), "train_student", f"students.{row}")
     check_stage(options, row, STAGE)
     data = open_prepared(PREPARED)
-    with ShownProgress(f"{STAGE}@{row}") as progress:
-        network, history = train_student(data, options, None, progress, teacher_detector())
-    write_student(row, network, options, history)
+    detector = teacher_detector()
+    inputs = {"data": data.sha256, "detector": sha256_of(DETECTOR)}
+    name = f"{STAGE}@{row}"
+    with (
+        resuming(name, options, options.training, len(data.split("train").scenes), inputs) as checkpoints,
+        ShownProgress(name) as progress,
+    ):
+        network, history = train_student(
+            data, options, None, progress, detector_teacher=detector, checkpoints=checkpoints
+        )
+        write_student(row, network, options, history)
 
 
 if __name__ == "__main__":

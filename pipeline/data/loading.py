@@ -1,8 +1,8 @@
 """From shards to training batches: the same batches whatever the number of workers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -90,12 +90,25 @@ class TrainingCrops(Dataset[tuple[Tensor, int]]):
 
 def scene_loader(dataset: TrainingScenes, batches: Sampler[list[Draw]], workers: int) -> Iterator[SceneBatch]:
     """Yield the scenes that `batches` names."""
-    return _loaded(DataLoader(dataset, batch_sampler=batches, collate_fn=_scene_batch, num_workers=workers))
+    return _loaded(_loader(dataset, batches, _scene_batch, workers))
 
 
 def crop_loader(dataset: TrainingCrops, batches: Sampler[list[Draw]], workers: int) -> Iterator[CropBatch]:
     """Yield the crops that `batches` names."""
-    return _loaded(DataLoader(dataset, batch_sampler=batches, collate_fn=_crop_batch, num_workers=workers))
+    return _loaded(_loader(dataset, batches, _crop_batch, workers))
+
+
+def _loader(
+    dataset: Dataset[Any], batches: Sampler[list[Draw]], collate: Callable[[list[Any]], Batch], workers: int
+) -> DataLoader[Batch]:
+    # A generator of its own: otherwise it draws from the one that samples RoIs, at each start anew.
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        generator=torch.Generator().manual_seed(0),
+    )
 
 
 def _loaded(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -22,21 +22,29 @@ class ShuffledBatches(Sampler[list[Draw]]):
         seed: of the shuffling and of each sample's random changes.
         rank: which share of each batch to yield, `0 .. ranks-1`.
         ranks: into how many shares each batch is cut.
+        done: how many batches to leave out at the start.
     """
 
     def __init__(
-        self, samples: int, batch_size: int, steps: int, seed: int, rank: int = 0, ranks: int = 1
+        self,
+        samples: int,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        done: int = 0,
     ) -> None:
         self.samples, self.batch_size, self.steps, self.seed = samples, batch_size, steps, seed
-        self.rank, self.ranks = rank, ranks
+        self.rank, self.ranks, self.done = rank, ranks, done
 
     def __len__(self) -> int:
-        """Return the number of batches."""
-        return self.steps
+        """Return the number of batches that are left."""
+        return self.steps - self.done
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield batches of (sample, seed of its changes)."""
-        for step in range(self.steps):
+        for step in range(self.done, self.steps):
             positions = range(step * self.batch_size, (step + 1) * self.batch_size)[self.rank :: self.ranks]
             yield [(self._sample_at(position), _draw_seed(self.seed, position)) for position in positions]
 
@@ -58,22 +66,29 @@ class IdentityBatches(Sampler[list[Draw]]):
         crops_per_identity: K.
         steps: number of batches.
         seed: of all that is random here.
+        done: how many batches to leave out at the start.
     """
 
     def __init__(
-        self, person_ids: IntArray, identities_per_batch: int, crops_per_identity: int, steps: int, seed: int
+        self,
+        person_ids: IntArray,
+        identities_per_batch: int,
+        crops_per_identity: int,
+        steps: int,
+        seed: int,
+        done: int = 0,
     ) -> None:
         self.crops_of = [np.flatnonzero(person_ids == person) for person in np.unique(person_ids)]
         self.identities, self.crops = identities_per_batch, crops_per_identity
-        self.steps, self.seed = steps, seed
+        self.steps, self.seed, self.done = steps, seed, done
 
     def __len__(self) -> int:
-        """Return the number of batches."""
-        return self.steps
+        """Return the number of batches that are left."""
+        return self.steps - self.done
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield batches of (crop, seed of its changes), identity by identity."""
-        for step in range(self.steps):
+        for step in range(self.done, self.steps):
             batch: list[Draw] = []
             for turn in range(self.identities):
                 position = step * self.identities + turn

@@ -1,10 +1,10 @@
 """Training of a detector: the four detection losses and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lightning_fabric import Fabric
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.data.loading import SceneBatch, TrainingScenes, scene_loader
 from pipeline.data.prepared import PreparedDataSet
@@ -14,8 +14,10 @@ from pipeline.errors import UserError
 from pipeline.models.detector import Detector
 from pipeline.models.detector_options import DetectorOptions
 from pipeline.options import Options
+from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.devices import data_workers, make_fabric, seed_everything
-from pipeline.training.loop import Report, Row, train
+from pipeline.training.history import Row
+from pipeline.training.loop import Batches, Report, train
 from pipeline.training.optimisation import TrainingOptions
 
 
@@ -42,6 +44,7 @@ class DetectorTask:
     """A detector in training mode."""
 
     forward_method = "detection_losses"
+    stateful: Mapping[str, nn.Module] = {}
 
     def __init__(self, network: Detector) -> None:
         self.network = network
@@ -56,7 +59,10 @@ class DetectorTask:
 
 
 def train_detector(
-    data: PreparedDataSet, options: DetectorTrainingOptions, report: Report
+    data: PreparedDataSet,
+    options: DetectorTrainingOptions,
+    report: Report,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[Detector, list[Row]]:
     """Train a detector on the `train` split; return it and the history of its losses."""
     fabric = make_fabric(options.training.precision)
@@ -65,19 +71,20 @@ def train_detector(
     scenes = TrainingScenes(data.split("train"), data.images("train"), scene_transform(options.augmentation))
     batches = scene_batches(scenes, options.training, options.seed, fabric)
     weights = options.loss_weights.model_dump()
-    history = train(fabric, DetectorTask(network), batches, options.training, weights, report)
+    history = train(fabric, DetectorTask(network), batches, options.training, weights, report, checkpoints)
     return network.eval(), history
 
 
-def scene_batches(
-    scenes: TrainingScenes, training: TrainingOptions, seed: int, fabric: Fabric
-) -> Iterator[SceneBatch]:
-    """Yield this device's share of each training batch. Raises `UserError` where there is nothing to show."""
+def scene_batches(scenes: TrainingScenes, training: TrainingOptions, seed: int, fabric: Fabric) -> Batches:
+    """Return what gives this device's share of each batch. Raises `UserError` where there is none to give."""
     if not len(scenes):
         raise UserError("the training split has no scenes; see `person-search check-data`")
     if training.batch_size < fabric.world_size:
         raise UserError(f"a batch of {training.batch_size} cannot be shared by {fabric.world_size} devices")
-    sampler = ShuffledBatches(
-        len(scenes), training.batch_size, training.steps, seed, fabric.global_rank, fabric.world_size
-    )
-    return scene_loader(scenes, sampler, data_workers())
+
+    def after(done: int) -> Iterator[SceneBatch]:
+        share = fabric.global_rank, fabric.world_size
+        sampler = ShuffledBatches(len(scenes), training.batch_size, training.steps, seed, *share, done)
+        return scene_loader(scenes, sampler, data_workers())
+
+    return after

@@ -1,5 +1,7 @@
 """Training of the re-identification model on crops."""
 
+from collections.abc import Iterator, Mapping
+
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -11,8 +13,10 @@ from pipeline.errors import UserError
 from pipeline.losses.reid import ReidLoss, ReidLossOptions
 from pipeline.models.reid import ReidModel, ReidOptions
 from pipeline.options import Options
+from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.devices import data_workers, make_fabric, seed_everything
-from pipeline.training.loop import Report, Row, train
+from pipeline.training.history import Row
+from pipeline.training.loop import Report, train
 from pipeline.training.optimisation import TrainingOptions
 
 
@@ -34,6 +38,7 @@ class ReidTask:
     """A re-ID model with its loss, whose class rows learn along."""
 
     forward_method = "reid_losses"
+    stateful: Mapping[str, nn.Module] = {}
 
     def __init__(self, model: ReidModel, loss: ReidLoss) -> None:
         self.network = _ReidWithLoss(model, loss)
@@ -61,7 +66,10 @@ class _ReidWithLoss(nn.Module):
 
 
 def train_reid(
-    crops: PreparedDataSet, options: ReidTrainingOptions, report: Report
+    crops: PreparedDataSet,
+    options: ReidTrainingOptions,
+    report: Report,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[ReidModel, list[Row]]:
     """Train a re-ID model on the crops of the `train` split; return it and the history of its losses.
 
@@ -87,11 +95,13 @@ def train_reid(
     network = options.network
     transform = crop_transform(options.augmentation, network.crop_height, network.crop_width)
     dataset = TrainingCrops(split, crops.images("train"), transform)
-    sampler = IdentityBatches(
-        dataset.person_ids, identities, options.crops_per_identity, options.training.steps, options.seed
-    )
+    steps, each = options.training.steps, options.crops_per_identity
+
+    def batches(done: int) -> Iterator[CropBatch]:
+        sampler = IdentityBatches(dataset.person_ids, identities, each, steps, options.seed, done)
+        return crop_loader(dataset, sampler, data_workers())
+
     model = ReidModel(network)
     loss = ReidLoss(options.loss, len(split.identities), network.embedding_dim)
-    batches = crop_loader(dataset, sampler, data_workers())
-    history = train(fabric, ReidTask(model, loss), batches, options.training, {}, report)
+    history = train(fabric, ReidTask(model, loss), batches, options.training, {}, report, checkpoints)
     return model.eval(), history

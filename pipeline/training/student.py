@@ -5,11 +5,12 @@ in `identity_loss` (its network is not here), and through the detector teacher, 
 saw.
 """
 
+from collections.abc import Mapping
 from operator import attrgetter
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.data.loading import SceneBatch, TrainingScenes
 from pipeline.data.prepared import PreparedDataSet
@@ -22,10 +23,12 @@ from pipeline.models.detector import Detector
 from pipeline.models.detector_options import DetectorOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 from pipeline.options import Options
+from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.detector import DetectionWeights, scene_batches
 from pipeline.training.devices import make_fabric, seed_everything
 from pipeline.training.gathering import gather_people
-from pipeline.training.loop import Report, Row, train
+from pipeline.training.history import Row
+from pipeline.training.loop import Report, train
 from pipeline.training.optimisation import TrainingOptions
 from pipeline.training.taught_student import TaughtStep, TaughtStudent
 
@@ -61,6 +64,7 @@ class StudentTask:
     ) -> None:
         self.network = network
         self.identity_loss = identity_loss
+        self.stateful: Mapping[str, nn.Module] = {"identity_loss": identity_loss}
         self.detector_teacher = detector_teacher
         self.distillation = distillation
         self._people: tuple[Tensor, Tensor] | None = None
@@ -91,6 +95,7 @@ def train_student(
     table: Tensor | None,
     report: Report,
     detector_teacher: Detector | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[PersonSearchNetwork, list[Row]]:
     """Train a student on a prepared data set.
 
@@ -100,6 +105,7 @@ def train_student(
         table: `[I, D]` the teacher's table; None for a student without a teacher.
         report: progress.
         detector_teacher: needed where `options.detector_distillation` is there, and only there.
+        checkpoints: where the state is kept, so that an interrupted training can go on; None for nowhere.
 
     Returns:
         The trained network and the history of its losses.
@@ -120,7 +126,7 @@ def train_student(
     task = StudentTask(network, identity_loss, detector_teacher, options.detector_distillation)
     scenes = TrainingScenes(split, data.images("train"), scene_transform(options.augmentation))
     batches = scene_batches(scenes, options.training, options.seed, fabric)
-    history = train(fabric, task, batches, options.training, options.weights(), report)
+    history = train(fabric, task, batches, options.training, options.weights(), report, checkpoints)
     return student.eval(), history
 
 

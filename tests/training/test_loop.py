@@ -1,13 +1,15 @@
 """The loop itself, around a network of one weight."""
 
+import typing
+
 import pytest
 import torch
 from torch import nn
 
 from pipeline.errors import UserError
 from pipeline.training.devices import make_fabric
-from pipeline.training.history import write_history
-from pipeline.training.loop import HISTORY_ROWS, train
+from pipeline.training.history import HISTORY_ROWS, write_history
+from pipeline.training.loop import train
 from tests.tiny import silent, training_options
 
 
@@ -27,6 +29,7 @@ class Line(nn.Module):
 
 class LineTask:
     forward_method = "loss"
+    stateful: typing.ClassVar = {}
 
     def __init__(self):
         torch.manual_seed(0)
@@ -42,9 +45,16 @@ class LineTask:
 
 def run(task=None, weights=None, batch=None, report=silent, **changes):
     options = training_options(**({"schedule": "step", "warmup_steps": 0} | changes))
-    batches = [torch.ones(1, 2, 1, 1) if batch is None else batch] * options.steps
+    same = torch.ones(1, 2, 1, 1) if batch is None else batch
     task = task or LineTask()
-    return task, train(make_fabric(options.precision), task, batches, options, weights or {}, report)
+    return task, train(
+        make_fabric(options.precision),
+        task,
+        lambda done: [same] * (options.steps - done),
+        options,
+        weights or {},
+        report,
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 7, 100, 101, 199])

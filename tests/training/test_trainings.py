@@ -186,7 +186,7 @@ def test_precision_and_layout_change_the_numbers_only(changes, prepared):
     plain = train_student(prepared, student_options(), teacher_table(), silent)[1]
     other = train_student(prepared, student_options(**changes), teacher_table(), silent)[1]
     assert [row.keys() for row in plain] == [row.keys() for row in other]
-    assert other[0]["total"] == pytest.approx(plain[0]["total"], rel=0.05)
+    assert other[0]["total"] == pytest.approx(plain[0]["total"], rel=0.2)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

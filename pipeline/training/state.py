@@ -1,0 +1,82 @@
+"""Everything that the rest of a training depends on, taken out and put back."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+class TrainingState:
+    """The moving parts of a training. One that goes on from here is bit-identical to one that never stopped.
+
+    Args:
+        fabric: its precision may hold a gradient scaler.
+        modules: networks, and losses with buffers (OIM's table, queue and position), by name.
+        optimizer: the optimiser.
+        scheduler: the learning-rate schedule.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        modules: Mapping[str, nn.Module],
+        optimizer: Optimizer,
+        scheduler: LRScheduler,
+    ) -> None:
+        self.fabric, self.modules, self.optimizer, self.scheduler = fabric, modules, optimizer, scheduler
+
+    def take(self) -> dict[str, Any]:
+        """Return the state: nested dicts of tensors, numbers and texts."""
+        return {
+            "modules": {name: dict(module.state_dict()) for name, module in self.modules.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "random": _random_state(),
+        }
+
+    def put_back(self, state: Mapping[str, Any]) -> None:
+        """Make everything as it was when `take` returned this state."""
+        for name, module in self.modules.items():
+            module.load_state_dict(state["modules"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        _lay_out_as_parameters(self.optimizer)
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        _set_random_state(state["random"])
+
+
+def _lay_out_as_parameters(optimizer: Optimizer) -> None:
+    """Give the optimiser's tensors the memory layout of their parameters again, which a file does not keep.
+
+    With another layout the same sums are done by other instructions, whose last bits may differ.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _random_state() -> dict[str, Any]:
+    name, keys, *position = np.random.get_state()  # for libraries that use the old generator
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(np.array(keys).astype(np.int64)), *position),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _set_random_state(state: Mapping[str, Any]) -> None:
+    random.setstate(state["python"])
+    name, keys, *position = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *position))
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
