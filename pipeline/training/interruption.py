@@ -22,7 +22,9 @@ class Interrupted(Exception):  # noqa: N818 (it is no error of the program)
 
 
 class Interruption:
-    """Notes SIGTERM and Ctrl-C while it is entered, as a context manager; a second one takes effect at once.
+    """Notes SIGTERM and Ctrl-C while it is entered, as a context manager; a second Ctrl-C takes effect at once.
+
+    A second SIGTERM does not: where a parent with several threads is killed, Linux sends one for each.
 
     Attributes:
         signal: the one that came; None before.
@@ -48,7 +50,7 @@ class Interruption:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             return  # A process that loads data inherits this; it ends when the training says so, or is gone.
-        if self.signal is not None:
+        if self.signal is not None and number == signal.SIGINT:
             self._restore()
             os.kill(os.getpid(), number)
         self.signal = number

@@ -1,0 +1,117 @@
+"""Which checkpoints a stage takes for its own."""
+
+import multiprocessing
+import time
+
+import pytest
+
+from pipeline.errors import UserError
+from stages import resuming as module
+from stages.resuming import OTHERS_KEPT, fingerprint, resuming
+from tests.training.test_trainings import student_options
+
+INPUTS = {"data": "aa", "table": "bb"}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def enter(inputs=None, options=None, stage="train_student@kd_lut", samples=12):
+    chosen = options or student_options()
+    return resuming(stage, chosen, chosen.training, samples, inputs or INPUTS)
+
+
+def leave_a_state(**changes):
+    """Be killed after a checkpoint."""
+    with pytest.raises(KeyboardInterrupt), enter(**changes) as checkpoints:
+        checkpoints.write(5, {"inputs": changes.get("inputs", INPUTS)})
+        raise KeyboardInterrupt
+
+
+def test_a_state_is_found_again_and_gone_when_all_is_written(capsys, tmp_path):
+    leave_a_state()
+    with enter() as checkpoints:
+        assert checkpoints.newest() == (5, {"inputs": INPUTS})
+        assert "train_student@kd_lut: going on after step 5" in capsys.readouterr().err
+    with enter() as checkpoints:
+        assert checkpoints.newest() is None
+    assert not [path for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputs": INPUTS | {"data": "cc"}},
+        {"inputs": INPUTS | {"table": "cc"}},
+        {"options": student_options(seed=1)},
+        {"options": student_options(steps=99)},
+        {"options": student_options("oim")},
+        {"stage": "train_student@other"},
+    ],
+)
+def test_a_state_of_something_else_is_not_taken(changes):
+    leave_a_state()
+    with enter(**changes) as checkpoints:
+        assert checkpoints.newest() is None
+    with enter() as checkpoints:
+        assert checkpoints.newest().step == 5
+
+
+def test_a_state_of_other_code_or_another_library_is_not_taken(monkeypatch, tmp_path):
+    before = fingerprint("stage", student_options(), INPUTS)
+    assert fingerprint("stage", student_options(), INPUTS) == before
+    monkeypatch.setattr(module.torchvision, "__version__", "0.0")
+    other_library = fingerprint("stage", student_options(), INPUTS)
+    (tmp_path / "changed.py").write_text("")
+    monkeypatch.setattr(module.pipeline, "__path__", [str(tmp_path)])
+    assert len({before, other_library, fingerprint("stage", student_options(), INPUTS)}) == 3
+
+
+def test_old_states_of_other_inputs_do_not_pile_up(tmp_path):
+    for number in range(OTHERS_KEPT + 3):
+        leave_a_state(inputs={"data": str(number)})
+        time.sleep(0.01)
+    stage = tmp_path / "checkpoints/train_student@kd_lut"
+    assert len(list(stage.iterdir())) == OTHERS_KEPT + 1
+    with enter(inputs={"data": str(OTHERS_KEPT + 2)}) as checkpoints:
+        assert checkpoints.newest().step == 5
+
+
+def _train(entered, leave):
+    with enter():
+        entered.set()
+        leave.wait(20)
+
+
+def test_one_trainer_a_stage_and_the_lock_of_a_dead_one_is_free():
+    context = multiprocessing.get_context("fork")
+    entered, leave = context.Event(), context.Event()
+    other = context.Process(target=_train, args=(entered, leave))
+    other.start()
+    assert entered.wait(20)
+    try:
+        with pytest.raises(UserError, match=r"another process is training train_student@kd_lut"), enter():
+            pass
+        with enter(stage="train_student@kd_both"):
+            pass
+    finally:
+        other.kill()
+        other.join()
+    with enter():
+        pass
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "often"])
+def test_a_wrong_interval_is_named(monkeypatch, value):
+    monkeypatch.setenv("PERSON_SEARCH_CHECKPOINT_STEPS", value)
+    with pytest.raises(UserError, match="PERSON_SEARCH_CHECKPOINT_STEPS"), enter():
+        pass
+
+
+def test_the_folder_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("PERSON_SEARCH_CHECKPOINT_DIR", str(tmp_path / "scratch"))
+    leave_a_state()
+    assert list((tmp_path / "scratch").rglob("step-*.safetensors"))
+    assert not (tmp_path / "checkpoints").exists()

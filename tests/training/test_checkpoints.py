@@ -1,0 +1,107 @@
+"""States kept without pickle, checked when read."""
+
+import random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.training.checkpoints import KEPT, Checkpoints
+from pipeline.training.tree import flatten, unflatten
+
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+    st.lists(st.floats(width=32), max_size=3).map(torch.tensor),
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda below: st.one_of(
+        st.lists(below, max_size=3),
+        st.lists(below, max_size=3).map(tuple),
+        st.dictionaries(st.one_of(st.text(), st.integers()), below, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+
+def same(first, second):
+    if isinstance(first, torch.Tensor):
+        return first.dtype == second.dtype and torch.equal(first.nan_to_num(7), second.nan_to_num(7))
+    if isinstance(first, dict):
+        return list(first) == list(second) and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second)) and type(first) is type(second)
+    return type(first) is type(second) and first == second
+
+
+@given(TREES)
+def test_a_tree_is_put_together_as_it_was(tree):
+    assert same(tree, unflatten(*flatten(tree)))
+
+
+@pytest.mark.parametrize("tree", [{"a": {1, 2}}, {(1, 2): 3}, {True: 1}, b"bytes"])
+def test_what_cannot_be_kept_is_named(tree):
+    with pytest.raises(TypeError, match="cannot keep a"):
+        flatten(tree)
+
+
+@given(TREES)
+@settings(max_examples=30)
+def test_a_state_is_read_as_written(tmp_path_factory, tree):
+    checkpoints = Checkpoints(tmp_path_factory.mktemp("kept"), every=10, epoch=7)
+    checkpoints.write(3, {"tree": tree})
+    step, state = checkpoints.newest()
+    assert step == 3
+    assert same(state, {"tree": tree})
+
+
+def test_due_at_intervals_and_epochs(tmp_path):
+    checkpoints = Checkpoints(tmp_path, every=10, epoch=7)
+    assert [step for step in range(1, 31) if checkpoints.due(step)] == [7, 10, 14, 20, 21, 28, 30]
+
+
+def test_the_newest_and_the_one_before_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "kept", every=1, epoch=1)
+    assert checkpoints.newest() is None
+    for step in (1, 2, 3):
+        checkpoints.write(step, {"step": step})
+    assert len(list((tmp_path / "kept").iterdir())) == KEPT
+    assert checkpoints.newest() == (3, {"step": 3})
+    assert checkpoints.newest(2) == (2, {"step": 2})
+    assert checkpoints.newest(1) is None
+    checkpoints.remove()
+    assert not (tmp_path / "kept").exists()
+    checkpoints.remove()
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=50, deadline=None)
+def test_any_flipped_bit_falls_back_to_the_checkpoint_before(tmp_path_factory, seed):
+    checkpoints = Checkpoints(tmp_path_factory.mktemp("kept"), every=1, epoch=1)
+    for step in (1, 2):
+        checkpoints.write(step, {"weights": torch.full((5,), float(step)), "text": "a state"})
+    newest = max(checkpoints.folder.iterdir())
+    content = bytearray(newest.read_bytes())
+    where = random.Random(seed).randrange(8 * len(content))
+    content[where // 8] ^= 1 << where % 8
+    newest.write_bytes(content)
+    with pytest.warns(UserWarning, match="is damaged; going back"):
+        step, state = checkpoints.newest()
+    assert step == 1
+    assert torch.equal(state["weights"], torch.ones(5))
+
+
+def test_a_cut_file_and_what_is_no_checkpoint_are_passed_over(tmp_path):
+    checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
+    checkpoints.write(1, {"a": 1})
+    (only,) = tmp_path.iterdir()
+    only.write_bytes(only.read_bytes()[:10])
+    (tmp_path / "notes.safetensors").write_text("")
+    (tmp_path / f".{only.name}.1.tmp").write_text("half")
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert checkpoints.newest() is None
