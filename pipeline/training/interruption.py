@@ -22,7 +22,7 @@ class Interrupted(Exception):  # noqa: N818 (it is no error of the program)
 
 
 class Interruption:
-    """Notes SIGTERM and Ctrl-C while it is entered, as a context manager; a second Ctrl-C takes effect at once.
+    """Notes SIGTERM and Ctrl-C while it is entered, as a context manager; a second Ctrl-C acts at once.
 
     A second SIGTERM does not: where a parent with several threads is killed, Linux sends one for each.
 
