@@ -1,24 +1,20 @@
-"""Stage `report`: one summary of all rows of the results table, and two pictures."""
+"""Stage `report`: one summary of all rows of the results table, two pictures, and a page with everything."""
 
 import json
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from PIL import Image
 
 from pipeline.atomic import write_atomically
-from pipeline.data.prepared import PreparedDataSet, open_prepared
+from pipeline.data.prepared import open_prepared
 from pipeline.errors import UserError
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.reporting.columns import read_columns
 from pipeline.reporting.curves_figure import RowCurves, curves_figure
-from pipeline.reporting.cut_out import Picture
-from pipeline.reporting.search_figure import search_figure
-from pipeline.reporting.shown_queries import shown_queries
+from pipeline.reporting.page import Section, page
+from pipeline.reporting.searches import SPACED, Searches
 from pipeline.reporting.summary import COST, summarise
 from stages.running import say, stage
 
@@ -28,6 +24,7 @@ TEACHERS = RESULTS / "teachers"
 SUMMARY = RESULTS / "summary.json"
 SEARCH = RESULTS / "figures/search.png"
 CURVES = RESULTS / "figures/curves.png"
+PAGE = RESULTS / "report.html"
 
 
 @stage
@@ -42,30 +39,22 @@ def main(rows: tuple[str, ...]) -> None:
         "detector": read_columns(TEACHERS / "detector_training.tsv", "step", "total"),
         "re-ID": read_columns(TEACHERS / "reid_training.tsv", "step", "total"),
     }
-    searched = _draw_search(open_prepared(PREPARED), metrics)
+    data = open_prepared(PREPARED)
+    detections = {row: read_detections(RESULTS / row / "detections.h5") for row in rows}
+    searches = Searches(data, metrics, detections)
+    searched = searches.draw(searches.spaced, SPACED)
     drawn = curves_figure(curves, teachers, teacher_training)
+    sections = [
+        Section("curves", "Curves", "What was reached on the test scenes, and how training went.", [drawn]),
+        *searches.sections(),
+    ]
+    text = page(f"data set {data.name}", summary, metrics[rows[0]]["protocol"], sections)
     write_atomically(SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_atomically(SEARCH, searched)
     write_atomically(CURVES, drawn)
+    write_atomically(PAGE, text)
     reached = ", ".join(f"{row} {summary[row]['search_mAP']:.4f}" for row in rows)
-    say(f"{SUMMARY}: search mAP {reached}; pictures {SEARCH}, {CURVES}")
-
-
-def _draw_search(data: PreparedDataSet, metrics: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """Draw searches in the gallery and at the threshold of the first row's metrics."""
-    protocol = next(iter(metrics.values()))["protocol"]
-    split, images = data.split(protocol["split"]), data.images(protocol["split"])
-    detections = {row: read_detections(RESULTS / row / "detections.h5") for row in metrics}
-    gallery, threshold = protocol["gallery"], protocol["search_threshold"]
-    queries = shown_queries(split, detections, gallery, search_threshold=threshold)
-    if not queries:
-        raise UserError(f"the data set's {split.name} split has no queries to draw")
-
-    def picture(scene: int) -> Picture:
-        with Image.open(BytesIO(images[scene].tobytes())) as image:
-            return np.asarray(image.convert("RGB"))
-
-    return search_figure(queries, len(split.queries), gallery, picture)
+    say(f"{PAGE}: search mAP {reached}; also {SUMMARY}, {SEARCH}, {CURVES}")
 
 
 def _read_curves(row: str, metrics: Mapping[str, Any]) -> RowCurves:

@@ -76,6 +76,23 @@ def search_metrics(
         For each gallery `mAP`, `top1`, `top5`, `top10`, means over all queries in 0 .. 1 (a query without a
         match counts 0), and `queries_without_match`, a number.
     """
+    results = search_queries(
+        split, galleries, found, detections, duplicates=duplicates, cbgm=cbgm, progress=progress
+    )
+    return {name: _means(reached) for name, reached in results.items()}
+
+
+def search_queries(
+    split: Split,
+    galleries: Mapping[str, Galleries],
+    found: SceneBoxes,
+    detections: Detections,
+    *,
+    duplicates: Duplicates = "once",
+    cbgm: CbgmOptions | None = None,
+    progress: Progress | None = None,
+) -> dict[str, list[QueryResult]]:
+    """Return what each query reached in each gallery; arguments and counting as in `search_metrics`."""
     cameras = split.cameras
     scene_of = found.scene_of
     context = offsets_of(detections.query_counts) if detections.query_counts is not None else None
@@ -94,7 +111,7 @@ def search_metrics(
             )
         if progress is not None:
             progress(index + 1, len(split.queries))
-    return {name: _means(reached) for name, reached in results.items()}
+    return results
 
 
 def search_one(

@@ -13,7 +13,7 @@ from pipeline.evaluation.search import (
     QueryResult,
     boxes_on_person,
     person_in,
-    search_one,
+    search_queries,
     similarities,
 )
 
@@ -79,25 +79,29 @@ def ranked_hits(
     ]
 
 
-def query_result(
-    split: Split, detections: Detections, query: int, gallery: str, *, search_threshold: float
-) -> QueryResult:
-    """Return one query's average precision, rank and number of matches; arguments as in `ranked_hits`."""
-    found, similarity, scenes = _searched(split, detections, query, gallery, search_threshold)
-    listed = split.galleries[gallery].of_query(query, split.queries[query].scene, split.cameras)
-    times = np.bincount(listed.scenes, minlength=len(split.scenes))
-    return search_one(similarity, listed, found, times=times, scene_of=scenes, duplicates="once")
+def query_results(
+    split: Split, detections: Detections, gallery: str, *, search_threshold: float
+) -> list[QueryResult]:
+    """Return each query's average precision, rank and number of matches; arguments as in `ranked_hits`."""
+    found = _checked(split, detections, gallery).above(search_threshold)
+    return search_queries(split, {gallery: split.galleries[gallery]}, found, detections)[gallery]
 
 
 def _searched(
     split: Split, detections: Detections, query: int, gallery: str, threshold: float
 ) -> tuple[SceneBoxes, Array, IntArray]:
     """Return all boxes above the threshold, `[N]` their similarity to the query, and `[N]` their scenes."""
+    boxes = _checked(split, detections, gallery)
+    if not 0 <= query < len(split.queries):
+        raise UserError(f"no query {query}; the data set has {len(split.queries)}, counted from 0")
+    found = boxes.above(threshold)
+    similarity = next(similarities(detections.query_feats[query : query + 1], found.feats))
+    return found, similarity, found.scene_of
+
+
+def _checked(split: Split, detections: Detections, gallery: str) -> SceneBoxes:
+    """Return all boxes, where the detections are of these queries and there is such a gallery."""
     check_queries(split, detections)
     if gallery not in split.galleries:
         raise UserError(f"no gallery '{gallery}'; the data set has {', '.join(split.galleries)}")
-    if not 0 <= query < len(split.queries):
-        raise UserError(f"no query {query}; the data set has {len(split.queries)}, counted from 0")
-    found = detected_boxes(split, detections).above(threshold)
-    similarity = next(similarities(detections.query_feats[query : query + 1], found.feats))
-    return found, similarity, found.scene_of
+    return detected_boxes(split, detections)

@@ -1,6 +1,6 @@
 """The picture of searches: a person asked for, and the most similar boxes of each row of the table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from pipeline.data.scene import FloatArray
 from pipeline.reporting.cut_out import Picture, cut_out
 from pipeline.reporting.shown_queries import Answer, ShownQuery
-from pipeline.reporting.style import BLUE, FAINT, GREEN, GREY, INK, RED, ROW_TITLES, drawing, png, row_colour
+from pipeline.reporting.style import BLUE, FAINT, GREEN, GREY, INK, RED, ROW_TITLES, drawing, png
 
 Pictures = Callable[[int], Picture]
 """Gives the picture of a scene, `[H, W, 3]`."""
@@ -38,7 +38,15 @@ RANKS_LENGTH = 12
 """Characters that there is room for behind the hits."""
 
 
-def search_figure(queries: Sequence[ShownQuery], total: int, gallery: str, pictures: Pictures) -> bytes:
+def search_figure(
+    queries: Sequence[ShownQuery],
+    total: int,
+    gallery: str,
+    pictures: Pictures,
+    *,
+    choice: str,
+    colours: Mapping[str, str],
+) -> bytes:
     """Draw for each query the person asked for, and below one another what each row finds. Returns a PNG.
 
     Args:
@@ -46,6 +54,8 @@ def search_figure(queries: Sequence[ShownQuery], total: int, gallery: str, pictu
         total: the queries that there are to choose from.
         gallery: name of the gallery that was searched.
         pictures: the scenes' pictures.
+        choice: how the queries were chosen, in words.
+        colours: by row.
     """
     rows = list(queries[0].answers)
     top = max(1, *(len(answer.hits) for query in queries for answer in query.answers.values()))
@@ -58,7 +68,7 @@ def search_figure(queries: Sequence[ShownQuery], total: int, gallery: str, pictu
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
-        _header(axes, queries, total, gallery, top)
+        _header(axes, queries, total, gallery, top, choice)
         for place, shown in enumerate(queries):
             upper = HEADER + place * block
             if place:
@@ -66,13 +76,15 @@ def search_figure(queries: Sequence[ShownQuery], total: int, gallery: str, pictu
             _query(axes, shown, upper, len(rows), pictures(shown.query.scene))
             for line, (row, answer) in enumerate(shown.answers.items()):
                 y = upper + line * LINE_HEIGHT
-                _row_name(axes, row, line, y)
+                _row_name(axes, row, colours[row], y)
                 _hits(axes, answer, hits_at, y, pictures)
                 _ranks(axes, answer, shown.matches, hits_at + top * (TILE_WIDTH + TILE_GAP), y)
         return png(figure, largest=LARGEST)
 
 
-def _header(axes: Axes, queries: Sequence[ShownQuery], total: int, gallery: str, top: int) -> None:
+def _header(
+    axes: Axes, queries: Sequence[ShownQuery], total: int, gallery: str, top: int, choice: str
+) -> None:
     axes.text(
         MARGIN, 0.2, "Who is found when this person is looked for?", fontsize=15, weight="bold", va="center"
     )
@@ -93,8 +105,8 @@ def _header(axes: Axes, queries: Sequence[ShownQuery], total: int, gallery: str,
     axes.text(
         MARGIN,
         0.8,
-        f"Below each box: its similarity. Queries {numbers} of 0 … {total - 1}, evenly spaced, not picked by "
-        f"result; each in its {searched}.",
+        f"Below each box: its similarity. Queries {numbers} of 0 … {total - 1}, {choice}; "
+        f"each in its {searched}.",
         fontsize=8,
         color=GREY,
         va="center",
@@ -115,9 +127,9 @@ def _query(axes: Axes, shown: ShownQuery, y: float, lines: int, picture: Picture
     )
 
 
-def _row_name(axes: Axes, row: str, line: int, y: float) -> None:
+def _row_name(axes: Axes, row: str, colour: str, y: float) -> None:
     x = MARGIN + QUERY_WIDTH + 0.15
-    axes.text(x, y + 0.42, row, fontsize=11, weight="bold", color=row_colour(line), va="center")
+    axes.text(x, y + 0.42, row, fontsize=11, weight="bold", color=colour, va="center")
     axes.text(x, y + 0.63, ROW_TITLES.get(row, ""), fontsize=8, color=GREY, va="center")
 
 

@@ -1,6 +1,6 @@
 """Which searches the picture shows, and what each row of the table answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,27 +49,50 @@ def evenly_spaced(total: int, number: int = NUMBER) -> list[int]:
     return [(2 * part + 1) * total // (2 * number) for part in range(number)]
 
 
+def at_random(total: int, number: int = NUMBER, seed: int = 0) -> list[int]:
+    """Return `number` of 0 .. total - 1, the same for the same seed, in ascending order."""
+    drawn = np.random.default_rng(seed).choice(total, min(number, total), replace=False)
+    return sorted(int(index) for index in drawn)
+
+
+def most_gained(
+    before: Sequence[float], after: Sequence[float], number: int = NUMBER
+) -> tuple[list[int], list[int]]:
+    """Return the queries that gained most from one row to another, and those that lost most, the most first.
+
+    Args:
+        before: `[Q]` average precision of each query in one row.
+        after: the same in another.
+        number: how many of each, at most; where the gain is equal, the first queries.
+    """
+    gains = np.array(after) - np.array(before)
+    rising = np.argsort(gains, kind="stable")
+    return [int(index) for index in np.argsort(-gains, kind="stable")[:number]], [
+        int(index) for index in rising[:number]
+    ]
+
+
 def shown_queries(
     split: Split,
     rows: Mapping[str, Detections],
     gallery: str,
     *,
     search_threshold: float,
-    number: int = NUMBER,
+    chosen: Sequence[int],
     top: int = TOP,
 ) -> list[ShownQuery]:
-    """Search for evenly spaced queries.
+    """Search for some queries.
 
     Args:
         split: scenes, queries and galleries.
         rows: the detections of each row of the table, in its order.
         gallery: name of the gallery to search.
         search_threshold: boxes with score >= this are searched.
-        number: how many queries, at most.
+        chosen: positions in the split's queries.
         top: how many hits each, at most.
     """
     shown = []
-    for index in evenly_spaced(len(split.queries), number):
+    for index in chosen:
         query = split.queries[index]
         listed = split.galleries[gallery].of_query(index, query.scene, split.cameras)
         answers = {}

@@ -100,7 +100,7 @@ def table_rows(
 
 def markdown_table(summary: Mapping[str, Figures], milliseconds: Mapping[str, float] | None = None) -> str:
     """Return the table as Markdown, the best student of each column of percentages in bold."""
-    best = _best_rows(summary)
+    best = best_rows(summary)
     titles = [column.title for column in COLUMNS.values()]
     lines = ["| | " + " | ".join(titles) + " |", "|---" + "|---:" * len(COLUMNS) + "|"]
     for name, cells in table_rows(summary, milliseconds).items():
@@ -126,7 +126,7 @@ def _cell(column: str, figures: Figures) -> str:
     return f"{figures[column] / unit.divisor:.{unit.decimals}f}"
 
 
-def _best_rows(summary: Mapping[str, Figures]) -> dict[str, list[str]]:
+def best_rows(summary: Mapping[str, Figures]) -> dict[str, list[str]]:
     """Return for each column the students that share its best figure, as the table shows it."""
     students = [name for name in summary if name != TEACHERS]
     best: dict[str, list[str]] = {}

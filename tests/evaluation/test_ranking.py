@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.errors import UserError
 from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.evaluation.search import TOP_K, UNRANKED, search_metrics
-from pipeline.reporting.ranking import query_result, ranked_hits
+from pipeline.reporting.ranking import query_results, ranked_hits
 from tests.evaluation.cases import permuted, random_case
 
 THRESHOLD = 0.3
@@ -24,10 +24,7 @@ def rankings(split, detections, gallery, top=None):
 
 
 def results(split, detections, gallery):
-    return [
-        query_result(split, detections, query, gallery, search_threshold=THRESHOLD)
-        for query in range(len(split.queries))
-    ]
+    return query_results(split, detections, gallery, search_threshold=THRESHOLD)
 
 
 def metrics(split, detections):

@@ -20,9 +20,14 @@ def drawn(prepared):
 
     def draw(*rows, number=1):
         detections = {row: fake_detections(split, right=row == "right") for row in rows}
-        queries = shown_queries(split, detections, "full", search_threshold=0.5, number=number, top=2)
+        queries = shown_queries(split, detections, "full", search_threshold=0.5, chosen=range(number), top=2)
         return search_figure(
-            queries, len(split.queries), "full", lambda scene: pixels_of(images[scene].tobytes())
+            queries,
+            len(split.queries),
+            "full",
+            lambda scene: pixels_of(images[scene].tobytes()),
+            choice="the first",
+            colours=dict.fromkeys(rows, "#7570b3"),
         )
 
     return draw

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.evaluation.search import search_metrics
 from pipeline.reporting.ranking import ranked_hits
-from pipeline.reporting.shown_queries import evenly_spaced, shown_queries
+from pipeline.reporting.shown_queries import at_random, evenly_spaced, most_gained, shown_queries
 from tests.evaluation.cases import random_case
 
 
@@ -27,14 +27,30 @@ def test_the_choice_for_300_queries():
     assert evenly_spaced(300, 5) == [30, 90, 150, 210, 270]
 
 
+@given(st.integers(0, 300), st.integers(1, 12), st.integers(0, 99))
+def test_a_random_choice_is_of_different_queries_and_the_same_again(total, number, seed):
+    chosen = at_random(total, number, seed)
+    assert chosen == sorted(set(chosen)) == at_random(total, number, seed)
+    assert len(chosen) == min(total, number)
+    assert all(0 <= index < total for index in chosen)
+
+
+def test_the_most_gained_and_the_most_lost():
+    gained, lost = most_gained([0.5, 0.5, 0.5, 0.5], [0.5, 1.0, 0.0, 0.7], number=2)
+    assert (gained, lost) == ([1, 3], [2, 0])
+    assert most_gained([], []) == ([], [])
+    assert most_gained([0.1] * 9, [0.1] * 9, number=3) == ([0, 1, 2], [0, 1, 2])
+
+
 @given(st.integers(0, 10**6))
 def test_answers_are_the_rankings(seed):
     split, detections = random_case(seed)
     other = random_case(seed, tied=True)[1]
+    everybody = list(range(len(split.queries)))
     shown = shown_queries(
-        split, {"a": detections, "b": other}, "full", search_threshold=0.3, number=len(split.queries), top=2
+        split, {"a": detections, "b": other}, "full", search_threshold=0.3, chosen=everybody, top=2
     )
-    assert [query.number for query in shown] == list(range(len(split.queries)))
+    assert [query.number for query in shown] == everybody
     for query in shown:
         assert list(query.answers) == ["a", "b"]
         everything = ranked_hits(split, detections, query.number, "full", search_threshold=0.3)

@@ -15,7 +15,12 @@ from tests.reporting.test_summary import COSTS
 
 ROWS = ("baseline", "kd_lut")
 COST = dict.fromkeys(COSTS, 7.0)
-OUTPUTS = ("results/summary.json", "results/figures/search.png", "results/figures/curves.png")
+OUTPUTS = (
+    "results/summary.json",
+    "results/figures/search.png",
+    "results/figures/curves.png",
+    "results/report.html",
+)
 
 
 @pytest.fixture
@@ -74,8 +79,17 @@ def test_report_puts_all_rows_together(project):
 
     assert summary == summarise({row: reached(row) for row in ROWS}, reached("teachers"))
     assert list(summary) == ["teachers", *ROWS]
-    for path in OUTPUTS[1:]:
+    for path in OUTPUTS[1:3]:
         assert (project / path).read_bytes().startswith(b"\x89PNG")
+    page = (project / "results/report.html").read_text()
+    assert page.count("<img") == 4
+    assert "from baseline to kd_lut" in page
+
+
+def test_a_single_row_has_no_best_and_no_worst(project):
+    evaluated()
+    assert run(report_stage, "--row", "kd_lut").exit_code == 0
+    assert (project / "results/report.html").read_text().count("<img") == 2
 
 
 def test_no_row_can_be_called_teachers(project):
