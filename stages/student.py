@@ -1,15 +1,22 @@
 """What the stages that train students share: a row's options, which teachers it needs, and its outputs."""
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import click
+
+from pipeline.data.prepared import PreparedDataSet
 from pipeline.errors import UserError
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.saving import save_weights
 from pipeline.options import merged, parse_options
+from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.history import Row, write_history
 from pipeline.training.student import StudentOptions
 from stages.parameters import Parameters
-from stages.running import say
+from stages.resuming import resuming
+from stages.running import ShownProgress, say
 
 PREPARED = Path("data/prepared")
 
@@ -25,13 +32,23 @@ A stage for each, so that a row depends on the teachers that it has and on no ot
 """
 
 
-def student_options(parameters: Parameters, common: str, row: str) -> StudentOptions:
-    """Return a row's options: the common section, and what the row states over it."""
-    return parse_options(
-        StudentOptions,
-        merged(parameters.section(common), parameters.section(row)),
-        parameters.where(f"{common} with {row}"),
-    )
+def row_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that all stages have that train students."""
+    for option in (
+        click.option("--seed", type=click.IntRange(min=0), help="In place of the row's, to repeat a row."),
+        click.option("--name", help="What the outputs are called; by default as the row."),
+        click.option("--row", required=True, help="Which entry of `students` in params.yaml to train."),
+    ):
+        function = option(function)
+    return function
+
+
+def student_options(parameters: Parameters, common: str, row: str, seed: int | None = None) -> StudentOptions:
+    """Return a row's options: the common section, what the row states over it, and a seed over both."""
+    values = merged(parameters.section(common), parameters.section(row))
+    if seed is not None:
+        values = merged(values, {"seed": seed})
+    return parse_options(StudentOptions, values, parameters.where(f"{common} with {row}"))
 
 
 def check_stage(options: StudentOptions, row: str, stage: str) -> None:
@@ -47,12 +64,32 @@ def check_stage(options: StudentOptions, row: str, stage: str) -> None:
         )
 
 
+@contextmanager
+def student_training(
+    name: str, options: StudentOptions, data: PreparedDataSet, inputs: Mapping[str, str]
+) -> Iterator[tuple[ShownProgress, Checkpoints]]:
+    """Give a training its progress and its checkpoints, which go when the block is done; see `resuming`.
+
+    Args:
+        name: of the stage, with the row.
+        options: the row's.
+        data: what it is trained on.
+        inputs: the SHA-256 of the teachers, by name.
+    """
+    scenes = len(data.split("train").scenes)
+    with (
+        resuming(name, options, options.training, scenes, {"data": data.sha256, **inputs}) as checkpoints,
+        ShownProgress(name) as progress,
+    ):
+        yield progress, checkpoints
+
+
 def write_student(
-    row: str, network: PersonSearchNetwork, options: StudentOptions, history: list[Row]
+    name: str, network: PersonSearchNetwork, options: StudentOptions, history: list[Row]
 ) -> None:
     """Write a student's curves and weights."""
-    weights = Path(f"models/students/{row}.safetensors")
-    write_history(Path(f"results/{row}/training.tsv"), history)
+    weights = Path(f"models/students/{name}.safetensors")
+    write_history(Path(f"results/{name}/training.tsv"), history)
     save_weights(weights, "person_search", options.network, network.state_dict())
     detector = ", taught by a detector" if options.detector_distillation else ""
     say(

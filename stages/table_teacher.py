@@ -12,13 +12,13 @@ from pipeline.training.student import StudentOptions
 TABLE = Path("artifacts/id_lut.h5")
 
 
-def teacher_table(data: PreparedDataSet, options: StudentOptions) -> Tensor:
-    """Return the table's rows `[I, D]`.
+def teacher_table(data: PreparedDataSet, options: StudentOptions, path: Path = TABLE) -> Tensor:
+    """Return a table's rows `[I, D]`.
 
     Raises:
         UserError: there is none, it is damaged, or it does not fit the data or the student.
     """
-    table = read_lookup_table(TABLE)
+    table = read_lookup_table(path)
     identities = data.manifest["splits"]["train"]["counts"]["identities"]
-    check_fits(table, TABLE, data.name, data.sha256, identities, options.network.embedding_dim)
+    check_fits(table, path, data.name, data.sha256, identities, options.network.embedding_dim)
     return torch.from_numpy(table.features)

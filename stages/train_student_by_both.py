@@ -1,5 +1,7 @@
 """Stage `train_student_by_both`: train one row of students that both teachers teach."""
 
+from pathlib import Path
+
 import click
 
 from pipeline.data.prepared import open_prepared
@@ -7,9 +9,15 @@ from pipeline.hashing import sha256_of
 from pipeline.training.student import train_student
 from stages.detector_teacher import DETECTOR, teacher_detector
 from stages.parameters import Parameters
-from stages.resuming import resuming
-from stages.running import ShownProgress, stage
-from stages.student import PREPARED, check_stage, student_options, write_student
+from stages.running import stage
+from stages.student import (
+    PREPARED,
+    check_stage,
+    row_options,
+    student_options,
+    student_training,
+    write_student,
+)
 from stages.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "students.{row}")
@@ -17,24 +25,24 @@ STAGE = "train_student_by_both"
 
 
 @stage
-@click.option("--row", required=True, help="Which entry of `students` in params.yaml to train.")
-def main(row: str) -> None:
+@row_options
+@click.option(
+    "--table", "path", type=click.Path(path_type=Path), default=TABLE, show_default=True, help="What teaches."
+)
+def main(row: str, name: str | None, seed: int | None, path: Path) -> None:
     """Train a student against the table, taught by the detector teacher as well."""
-    options = student_options(Parameters(PARAMS, row=row), "train_student", f"students.{row}")
+    options = student_options(Parameters(PARAMS, row=row), "train_student", f"students.{row}", seed)
     check_stage(options, row, STAGE)
     data = open_prepared(PREPARED)
-    table = teacher_table(data, options)
+    table = teacher_table(data, options, path)
     detector = teacher_detector()
-    inputs = {"data": data.sha256, "table": sha256_of(TABLE), "detector": sha256_of(DETECTOR)}
-    name = f"{STAGE}@{row}"
-    with (
-        resuming(name, options, options.training, len(data.split("train").scenes), inputs) as checkpoints,
-        ShownProgress(name) as progress,
-    ):
+    inputs = {"table": sha256_of(path), "detector": sha256_of(DETECTOR)}
+    called = name or row
+    with student_training(f"{STAGE}@{called}", options, data, inputs) as (progress, checkpoints):
         network, history = train_student(
             data, options, table, progress, detector_teacher=detector, checkpoints=checkpoints
         )
-        write_student(row, network, options, history)
+        write_student(called, network, options, history)
 
 
 if __name__ == "__main__":

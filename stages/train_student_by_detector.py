@@ -1,38 +1,39 @@
 """Stage `train_student_by_detector`: train one row of students that a detector teaches."""
 
-import click
-
 from pipeline.data.prepared import open_prepared
 from pipeline.hashing import sha256_of
 from pipeline.training.student import train_student
 from stages.detector_teacher import DETECTOR, teacher_detector
 from stages.parameters import Parameters
-from stages.resuming import resuming
-from stages.running import ShownProgress, stage
-from stages.student import PREPARED, check_stage, student_options, write_student
+from stages.running import stage
+from stages.student import (
+    PREPARED,
+    check_stage,
+    row_options,
+    student_options,
+    student_training,
+    write_student,
+)
 
 PARAMS = ("train_student", "students.{row}")
 STAGE = "train_student_by_detector"
 
 
 @stage
-@click.option("--row", required=True, help="Which entry of `students` in params.yaml to train.")
-def main(row: str) -> None:
+@row_options
+def main(row: str, name: str | None, seed: int | None) -> None:
     """Train a student taught by the detector teacher."""
-    options = student_options(Parameters(PARAMS, row=row), "train_student", f"students.{row}")
+    options = student_options(Parameters(PARAMS, row=row), "train_student", f"students.{row}", seed)
     check_stage(options, row, STAGE)
     data = open_prepared(PREPARED)
     detector = teacher_detector()
-    inputs = {"data": data.sha256, "detector": sha256_of(DETECTOR)}
-    name = f"{STAGE}@{row}"
-    with (
-        resuming(name, options, options.training, len(data.split("train").scenes), inputs) as checkpoints,
-        ShownProgress(name) as progress,
-    ):
+    inputs = {"detector": sha256_of(DETECTOR)}
+    called = name or row
+    with student_training(f"{STAGE}@{called}", options, data, inputs) as (progress, checkpoints):
         network, history = train_student(
             data, options, None, progress, detector_teacher=detector, checkpoints=checkpoints
         )
-        write_student(row, network, options, history)
+        write_student(called, network, options, history)
 
 
 if __name__ == "__main__":
