@@ -53,6 +53,18 @@ class Project:
         assert result.returncode == exit_code, result.stdout
         return result.stdout
 
+    def start(self, *command: str, **variables: str) -> "subprocess.Popen[str]":
+        """Start a command there, in a process group of its own, and do not wait for it."""
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env={**self._environment(), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def repro(self, *options: str) -> Repro:
         """Run `dvc repro`."""
         return repro_of(self.run("dvc", "repro", *options))

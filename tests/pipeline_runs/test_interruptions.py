@@ -1,0 +1,89 @@
+"""A training that is killed: nobody trains on, nothing is half written, and it ends as if nothing had been."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+STAGE = "train_baseline@baseline"
+WEIGHTS = "models/students/baseline.safetensors"
+CURVES = "results/baseline/training.tsv"
+STEPS = 40
+OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "4"}
+PATIENCE = 90.0
+
+
+@pytest.fixture(scope="module")
+def longer(finished, tmp_path_factory):
+    """A copy of the project whose students train longer; not to be changed. And what its baseline becomes."""
+    project = finished.copy(tmp_path_factory.mktemp("longer") / "project")
+    project.set_parameter("train_student.training.steps", STEPS)
+    whole = project.copy(tmp_path_factory.mktemp("whole") / "project")
+    whole.repro("--single-item", STAGE)
+    return project, outputs_of(whole)
+
+
+def outputs_of(project):
+    return [(project.root / path).read_bytes() for path in (WEIGHTS, CURVES)]
+
+
+def trainers(project):
+    """Return the processes that train in a project, those that load data included."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command, place = (folder / "cmdline").read_bytes(), os.readlink(folder / "cwd")
+        except OSError:
+            continue
+        if b"stages.train_baseline" in command and Path(place) == project.root:
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+def wait_for(what):
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("killed", ["trainer", "dvc", "ctrl-c", "dvc is asked to stop"])
+def test_a_killed_training_goes_on_where_it_was(killed, longer, tmp_path):
+    before, wanted = longer
+    project = before.copy(tmp_path / "project")
+    dvc = project.start("dvc", "repro", "--single-item", STAGE, **OFTEN)
+    wait_for(lambda: list((project.root / "checkpoints").rglob("step-*.safetensors")))
+    if killed == "trainer":
+        os.kill(trainers(project)[0], signal.SIGKILL)
+    elif killed == "ctrl-c":
+        os.killpg(dvc.pid, signal.SIGINT)
+    else:
+        dvc.send_signal(signal.SIGKILL if killed == "dvc" else signal.SIGTERM)
+    said, _ = dvc.communicate(timeout=PATIENCE)
+    assert dvc.returncode != 0
+    assert "Traceback" not in said
+    wait_for(lambda: not trainers(project))
+    assert not [path for path in (WEIGHTS, CURVES) if (project.root / path).exists()]
+    again = project.start("dvc", "repro", "--single-item", STAGE)
+    said, _ = again.communicate(timeout=PATIENCE)
+    assert again.returncode == 0, said
+    assert f"{STAGE}: going on after step" in said
+    assert outputs_of(project) == wanted
+    assert not list((project.root / "checkpoints").rglob("*.*"))
+
+
+def test_a_changed_setting_starts_from_nothing(longer, tmp_path):
+    before, wanted = longer
+    project = before.copy(tmp_path / "project")
+    dvc = project.start("dvc", "repro", "--single-item", STAGE, **OFTEN)
+    wait_for(lambda: list((project.root / "checkpoints").rglob("step-*.safetensors")))
+    os.kill(trainers(project)[0], signal.SIGKILL)
+    dvc.communicate(timeout=PATIENCE)
+    project.set_parameter("students.baseline.identity.weight", 0.37)
+    again = project.start("dvc", "repro", "--single-item", STAGE)
+    said, _ = again.communicate(timeout=PATIENCE)
+    assert again.returncode == 0, said
+    assert "going on" not in said
+    assert outputs_of(project) != wanted
