@@ -1,4 +1,4 @@
-"""A training that is killed: nobody trains on, nothing is half written, and it ends as if nothing had been."""
+"""A training that is killed: nobody trains on, nothing is half written, and it ends as if nothing was."""
 
 import os
 import signal
@@ -34,10 +34,10 @@ def trainers(project):
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command, place = (folder / "cmdline").read_bytes(), os.readlink(folder / "cwd")
+            command, place = (folder / "cmdline").read_bytes(), (folder / "cwd").readlink()
         except OSError:
             continue
-        if b"stages.train_baseline" in command and Path(place) == project.root:
+        if b"stages.train_baseline" in command and place == project.root:
             found.append(int(folder.name))
     return sorted(found)
 
