@@ -32,6 +32,9 @@ def one_line_errors() -> Iterator[None]:
         yield
     except UserError as error:
         raise CommandError(_joined(str(error))) from None
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise CommandError(_joined(f"cannot read or write {what}")) from None
     except ValidationError as error:
         first, *others = error.errors()
         key = ".".join(str(part) for part in first["loc"])

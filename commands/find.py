@@ -59,22 +59,38 @@ def find(
     """
     picture = read_picture(query)
     box = checked_box(_parsed(box_text), (picture.shape[1], picture.shape[0]), query)
-    if out is not None and out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: give a folder")
+    if out is not None:
+        _make_folder(out)
     pictures = pictures_in(gallery, query)
     network = load_student(weights)
     with ShownProgress("find") as progress:
-        hits = find_person(network, query, box, pictures, score_threshold=score_threshold, report=progress)
+        hits = find_person(
+            network,
+            query,
+            box,
+            pictures,
+            score_threshold=score_threshold,
+            report=progress,
+            passed_over=lambda why: click.echo(f"warning: {why}; left out", err=True),
+        )
     shown = hits[:top]
     if out is not None:
         write_atomically(out / FIGURE, found_figure(query, box, shown))
     if as_json:
         click.echo(json.dumps(_as_values(query, box, len(pictures), len(hits), shown), indent=2))
         return
-    click.echo(f"{len(hits)} people in {len(pictures)} pictures; the most similar to {query} {_text(box)}:")
+    counts = f"{_counted(len(hits), 'person', 'people')} in {_counted(len(pictures), 'picture', 'pictures')}"
+    click.echo(f"{counts}; the most similar to {query} {_text(box)}:")
     _print(shown)
     if out is not None:
         click.echo(f"picture: {out / FIGURE}")
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder for the picture, before a long search and not after."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file: give a folder")
+    out.mkdir(parents=True, exist_ok=True)
 
 
 def _parsed(text: str) -> FloatArray:
@@ -94,6 +110,10 @@ def _print(hits: Sequence[Hit]) -> None:
     click.echo("rank  similarity  score  box and picture")
     for rank, hit in enumerate(hits, start=1):
         click.echo(f"{rank:>4}  {hit.similarity:>10.3f}  {hit.score:>5.2f}  {_text(hit.box)}  {hit.path}")
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _text(box: FloatArray) -> str:

@@ -12,17 +12,18 @@ from rich.table import Table
 
 from pipeline.data.sets.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
 from pipeline.data.sets.dataset import DataSet
-from pipeline.data.sets.sources import open_data_set
+from pipeline.data.sets.sources import SOURCES, open_data_set
 from pipeline.errors import UserError
+from pipeline.evaluation.detection_doubts import doubts
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
 from pipeline.options import parse_options
 
-DATA_SETS = ("cuhk_sysu", "prw", "prw_mini")
-
 
 @click.command()
-@click.option("--dataset", type=click.Choice(DATA_SETS), required=True, help="Whose protocol to score by.")
+@click.option(
+    "--dataset", type=click.Choice(list(SOURCES)), required=True, help="Whose protocol to score by."
+)
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="The data set's folder.")
 @click.option(
     "--detections",
@@ -54,13 +55,29 @@ def score(
 ) -> None:
     """Score detections of a person-search model, from this program or any other.
 
-    Detections are an .npz of plain arrays or an .h5 with the same names: gallery_names, gallery_counts,
-    gallery_dets, gallery_feats, query_names, query_pids, query_feats; for --cbgm also query_counts,
-    query_dets, query_ctx_feats.
+    Detections are an .npz of plain arrays or an .h5 with the same names. G test images, in any order:
+
+    \b
+      gallery_names   [G]     file names as in the data set
+      gallery_counts  [G]     how many detections each has; their sum is N
+      gallery_dets    [N, 5]  x1 y1 x2 y2 in pixels of the stored image, and a score of 0 to 1
+      gallery_feats   [N, D]  unit rows: their dot products are the similarities
+
+    Q queries, in the order of the data set's own list:
+
+    \b
+      query_names     [Q]     the image that shows the person
+      query_pids      [Q]     whole numbers, the same for the same person
+      query_feats     [Q, D]  of the person's box
+
+    For --cbgm also the people in the queries' images: query_counts [Q], query_dets [M, 5],
+    query_ctx_feats [M, D].
     """
     options = parse_options(EvaluationOptions, {**protocol, "gallery_sizes": sizes or None}, "score")
     detections = read_detections(dump)
     split = _data_set(dataset, root, sizes).splits()["test"]
+    for doubt in doubts(split, detections):
+        click.echo(f"warning: {dump}: {doubt}", err=True)
     with _progress() as told:
         metrics = evaluate(split, detections, options, dataset, told)
     missing = metrics["protocol"]["counts"]["scenes_without_entry"]

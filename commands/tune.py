@@ -51,15 +51,35 @@ def tune(tries: Path, results: Path, rows: tuple[str, ...]) -> None:
 def _read_tries(path: Path) -> dict[str, list[dict[str, Any]]]:
     if not path.is_file():
         raise UserError(f"no {path}; it lists for each row the settings to try")
-    wanted = yaml.safe_load(path.read_text())
-    if not isinstance(wanted, dict) or not all(isinstance(tries, list) for tries in wanted.values()):
-        raise UserError(f"{path} must hold a list of settings for each row")
+    try:
+        wanted = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {error}") from None
+    if not isinstance(wanted, dict) or not wanted or not all(_are_tries(tries) for tries in wanted.values()):
+        raise UserError(f"{path} must hold a list of settings for each row, with at least one each")
     budgets = {row: len(tries) for row, tries in wanted.items()}
     if len(set(budgets.values())) > 1:
         raise UserError(
             f"{path}: rows have different budgets ({budgets}); a fair comparison needs equal ones"
         )
     return wanted
+
+
+def _are_tries(tries: Any) -> bool:
+    return isinstance(tries, list) and bool(tries) and all(isinstance(settings, dict) for settings in tries)
+
+
+def _read_results(path: Path) -> list[dict[str, Any]]:
+    """Return the tries that were run before; none where there is no file."""
+    if not path.is_file():
+        return []
+    try:
+        tries = json.loads(path.read_text())["tries"]
+        if all({"settings", "validation", "inputs"} <= set(entry) for entry in tries):
+            return list(tries)
+    except (ValueError, TypeError, LookupError):
+        pass
+    raise UserError(f"{path} is damaged; restore it with git, or remove it to run its tries again")
 
 
 def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out: Path) -> None:
@@ -69,7 +89,7 @@ def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out:
         EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate")
     )
     common = merged(parameters.section("train_student"), parameters.section(f"students.{row}"))
-    known = json.loads(out.read_text())["tries"] if out.is_file() else []
+    known = _read_results(out)
     done = []
     for number, settings in enumerate(tries, start=1):
         where = f"try {number} of {row}"

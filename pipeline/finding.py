@@ -52,6 +52,7 @@ def find_person(
     *,
     score_threshold: float,
     report: Report,
+    passed_over: Callable[[str], None],
 ) -> list[Hit]:
     """Rank everybody who is detected in the gallery by similarity to one person.
 
@@ -62,18 +63,24 @@ def find_person(
         gallery: pictures to look in.
         score_threshold: detections below this score are left out.
         report: progress over the gallery.
+        passed_over: called with what is wrong with a picture of the gallery that cannot be read.
 
     Returns:
         All hits, by falling similarity; equal ones in the order of the gallery.
 
     Raises:
-        UserError: a picture cannot be read, or the box has no area within its picture.
+        UserError: the query cannot be read, or the box has no area within it.
     """
     network = network.to(make_fabric().device)
     wanted = _embed(network, query, box)
     hits = []
     for done, path in enumerate(gallery, start=1):
-        found = network.search([_as_tensor(read_picture(path), network)], [_no_boxes(network)])[0][0]
+        try:
+            picture = read_picture(path)
+        except UserError as error:
+            passed_over(str(error))
+            continue
+        found = network.search([_as_tensor(picture, network)], [_no_boxes(network)])[0][0]
         similarities = (found["embeddings"] @ wanted).cpu()
         rows = zip(found["boxes"].cpu(), found["scores"].cpu(), similarities, strict=True)
         hits += [
@@ -97,23 +104,24 @@ def read_picture(path: Path) -> Picture:
 def pictures_in(places: Sequence[Path], query: Path) -> list[Path]:
     """Return the pictures to look in: files as given, folders with all below them in order of their names.
 
-    The query's own picture is left out, since the person is surely there. All headers are read, so that a
-    file that is no picture is found before a long search and not after.
+    The query's own picture is left out, since the person is surely there; one that is named twice is there
+    once. A file that is given is looked into, so that one that is no picture shows before a long search.
 
     Raises:
         UserError: a place is missing or no picture, a folder holds none, or nothing but the query is there.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for place in places:
         if not place.exists():
             raise UserError(f"{place} does not exist")
-        paths = _pictures_below(place) if place.is_dir() else [place]
-        found.update(dict.fromkeys(path for path in paths if not _same_file(path, query)))
+        if not place.is_dir():
+            _check_header(place)
+        for path in _pictures_below(place) if place.is_dir() else [place]:
+            if not _same_file(path, query):
+                found.setdefault(path.resolve(), path)
     if not found:
         raise UserError("there is nothing to look in but the query's own picture; give further pictures")
-    for path in found:
-        _check_header(path)
-    return list(found)
+    return list(found.values())
 
 
 def checked_box(box: FloatArray, size: tuple[int, int], path: Path) -> FloatArray:

@@ -27,13 +27,14 @@ def parse_options(model: type[AnyOptions], values: Mapping[str, Any], where: str
 
     Raises:
         UserError: a key is unknown or missing, or a value is of the wrong type or out of range. The line
-            names the first such key and counts the others.
+            names one such key, an unknown one first, and counts the others.
     """
     try:
         return model.model_validate(values)
     except ValidationError as error:
         problems = error.errors()
-        first = problems[0]
+        # A misspelt key is unknown and missing at once; that it is unknown says more.
+        first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             text = f"unknown parameter '{key}'; known here: {', '.join(_known_keys(model, first['loc']))}"

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.data.packing import prepare
 from pipeline.data.sets.dataset import DataSet
-from pipeline.data.sets.sources import DataSetName, open_data_set
+from pipeline.data.sets.sources import SOURCES, open_data_set
 from pipeline.data.sets.synthetic import Synthetic, SyntheticOptions
 from pipeline.options import Options, parse_options
 from stages.parameters import Parameters
@@ -20,14 +20,21 @@ class DataSetOptions(Options):
     """Which data set.
 
     Attributes:
-        name: see `person-search check-data --help`.
+        name: `synthetic`, or one of `pipeline/data/sets/sources.py`.
         root: folder that a real data set was unpacked to, from the project's root; not for `synthetic`.
         synthetic: what is drawn where the name is `synthetic`.
     """
 
-    name: DataSetName
+    name: str
     root: str | None = None
     synthetic: SyntheticOptions = Field(default_factory=SyntheticOptions)
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in (Synthetic.name, *SOURCES):
+            raise ValueError(f"it must be one of {', '.join((Synthetic.name, *SOURCES))}")
+        return name
 
 
 @stage
@@ -42,7 +49,7 @@ def main() -> None:
 
 
 def _open(options: DataSetOptions) -> DataSet:
-    if options.name == "synthetic":
+    if options.name == Synthetic.name:
         return Synthetic(options.synthetic)
     return open_data_set(options.name, Path(options.root) if options.root else None)
 

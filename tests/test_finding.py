@@ -50,8 +50,16 @@ def scenes(tmp_path):
     return write_picture(tmp_path / "query.png"), folder
 
 
-def find(network, query, gallery, threshold=0.0, box=BOX):
-    return find_person(network, query, box, gallery, score_threshold=threshold, report=lambda *_: None)
+def find(network, query, gallery, threshold=0.0, box=BOX, warnings=None):
+    return find_person(
+        network,
+        query,
+        box,
+        gallery,
+        score_threshold=threshold,
+        report=lambda *_: None,
+        passed_over=(warnings if warnings is not None else []).append,
+    )
 
 
 def test_ranks_what_the_network_finds_by_similarity(network, scenes):
@@ -144,13 +152,18 @@ def test_unusable_places(scenes, tmp_path):
         pictures_in([folder / "notes.txt"], query)
 
 
-def test_a_picture_cut_off_is_named(network, scenes, tmp_path):
-    query, _ = scenes
+def test_a_picture_cut_off_is_named_and_left_out(network, scenes, tmp_path):
+    query, folder = scenes
     whole = write_picture(tmp_path / "whole.jpg", 7).read_bytes()
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(whole[: len(whole) // 2])
+    others, warnings = pictures_in([folder], query), []
+    found = find(network, query, [cut, *others], warnings=warnings)
+    assert [hit.similarity for hit in found] == [hit.similarity for hit in find(network, query, others)]
+    (warning,) = warnings
+    assert "cut.jpg is no picture" in warning
     with pytest.raises(UserError, match=r"cut\.jpg is no picture"):
-        find(network, query, [cut])
+        find(network, cut, others)
     with pytest.raises(UserError, match="does not exist"):
         read_picture(tmp_path / "none.jpg")
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from pipeline.errors import UserError
-from pipeline.models.saving import FORMAT_VERSION, METADATA, Kind
+from pipeline.models.saving import FORMAT_VERSION, METADATA, Kind, digest_of
 from pipeline.options import Options, parse_options
 
 OptionsClass = TypeVar("OptionsClass", bound=Options)
@@ -67,6 +67,10 @@ def load_network(
         raise UserError(
             f"{path}: its tensors are not those of its architecture; restore it with `dvc checkout`"
         ) from None
+    if metadata.get("sha256") != digest_of(metadata["architecture"], state):
+        raise UserError(
+            f"{path} is damaged: its content is not what was written; restore it with `dvc checkout`"
+        )
     if not all(tensor.isfinite().all() for tensor in state.values()):
         raise UserError(f"{path} holds values that are not finite; restore it with `dvc checkout`")
     return network.eval()

@@ -84,6 +84,9 @@ def test_the_best_by_search_is_named(project, monkeypatch):
         ({"baseline": [{"identity": {"wieght": 1.0}}]}, "unknown parameter 'identity.wieght'"),
         ({"nobody": [{}]}, "section 'students.nobody' is missing"),
         ({"baseline": {"identity": {}}}, "must hold a list"),
+        ({"baseline": []}, "at least one each"),
+        ({"baseline": [5]}, "must hold a list"),
+        ({}, "must hold a list"),
     ],
 )
 def test_bad_tries_are_one_line(project, rows, message):
@@ -93,6 +96,27 @@ def test_bad_tries_are_one_line(project, rows, message):
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not (project / "tuning/results").exists()
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00"])
+def test_tries_that_are_no_yaml_are_one_line(project, content):
+    (project / "tuning/tries.yaml").write_bytes(content)
+    result = run()
+    assert result.exit_code == 2
+    assert "is no valid YAML" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["{", '{"tries": [{}]}', "[]", '{"tries": 5}'])
+def test_damaged_results_are_named_and_kept(project, content):
+    tries(project, baseline=[{}])
+    path = project / "tuning/results/baseline.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    result = run()
+    assert result.exit_code == 2
+    assert "baseline.json is damaged; restore it with git" in result.stderr
+    assert path.read_text() == content
 
 
 def test_without_validation_people_there_is_nothing_to_tune_on(project):

@@ -2,22 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 from pipeline.data.sets.cuhk_sysu import CuhkSysu
 from pipeline.data.sets.dataset import DataSet
-from pipeline.data.sets.on_disk import DataSetOnDisk
 from pipeline.data.sets.prw import Prw, PrwMini
 from pipeline.errors import UserError
-
-DataSetName = Literal["synthetic", "cuhk_sysu", "prw", "prw_mini"]
-"""`synthetic` is drawn by the project and needs no root; see `synthetic.py`."""
 
 Builder = Callable[[Path | None], DataSet]
 """Makes a data set from the folder that it was unpacked to, if it needs one."""
 
 
-def _on_disk(kind: Callable[[Path], DataSetOnDisk], name: str) -> Builder:
+def _on_disk(kind: Callable[[Path], DataSet], name: str) -> Builder:
     def build(root: Path | None) -> DataSet:
         if root is None:
             raise UserError(f"data set '{name}' needs a root: the folder that it was unpacked to")

@@ -1,0 +1,32 @@
+"""What looks wrong in somebody's detections, though it can be scored."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.data.scene import Split
+from pipeline.evaluation.detections import Detections
+
+
+def doubts(split: Split, detections: Detections) -> Iterator[str]:
+    """Yield a line for each thing that a user should know before believing the figures.
+
+    Args:
+        split: the scenes and queries.
+        detections: what a model says about them; of the split's queries, in its order.
+    """
+    boxes, scores = detections.gallery_dets[:, :4], detections.gallery_dets[:, 4]
+    turned = int((boxes[:, 2:] < boxes[:, :2]).any(axis=1).sum())
+    if turned:
+        yield f"{turned} of {len(boxes)} boxes have x2 < x1 or y2 < y1; they must be x1 y1 x2 y2"
+    beyond = int(((scores < 0) | (scores > 1)).sum())
+    if beyond:
+        yield f"{beyond} of {len(scores)} scores are not in 0 .. 1, in which the thresholds are"
+    people = np.array([query.person_id for query in split.queries])
+    if len(people) == len(detections.query_pids):
+        pairs = len(np.unique(np.column_stack([people, detections.query_pids]), axis=0)) if len(people) else 0
+        if not pairs == len(np.unique(people)) == len(np.unique(detections.query_pids)):
+            yield (
+                "query_pids are the same, or differ, where the data set's people do not; "
+                "the queries must stand in its order"
+            )
