@@ -21,12 +21,12 @@ settings.load_profile("fast")
 
 @pytest.fixture(autouse=True)
 def _on_the_cpu(monkeypatch):
-    """Whatever the environment asks for, tests run on one CPU without data workers.
+    """Whatever the environment asks for, tests run on one CPU, in one thread, without data workers.
 
     A training lets the processor take denormal numbers for zero; hypothesis wants them back.
     """
-    for variable in ("DEVICES", "THREADS"):
-        monkeypatch.delenv(f"PERSON_SEARCH_{variable}", raising=False)
+    monkeypatch.delenv("PERSON_SEARCH_DEVICES", raising=False)
+    monkeypatch.setenv("PERSON_SEARCH_THREADS", "1")
     monkeypatch.setenv("PERSON_SEARCH_DEVICE", "cpu")
     monkeypatch.setenv("PERSON_SEARCH_WORKERS", "0")
     yield

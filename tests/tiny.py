@@ -113,7 +113,10 @@ def training_options(**changes) -> TrainingOptions:
         "warmup_steps": 2,
         "clip_norm": 10.0,
     }
-    return TrainingOptions(**(settings | changes))
+    settings |= changes
+    if "warmup_steps" not in changes:
+        settings["warmup_steps"] = min(settings["warmup_steps"], settings["steps"])
+    return TrainingOptions(**settings)
 
 
 def _detector() -> dict:

@@ -38,6 +38,7 @@ def made(tmp_path_factory):
     write_parameters(folder, tiny_parameters())
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setenv("PERSON_SEARCH_DEVICE", "cpu")
+        patch.setenv("PERSON_SEARCH_THREADS", "1")
         patch.setenv("PERSON_SEARCH_WORKERS", "0")
         for name, node in nodes().items():
             if name != "report":

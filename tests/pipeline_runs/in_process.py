@@ -20,7 +20,7 @@ def refused(folder: Path, command: str) -> str:
     """Run a stage in the current folder that must refuse its input.
 
     It says so in one line, progress aside, exits with code 2, and leaves every file of the folder as it was:
-    an old output is still there, and nothing new is.
+    an old output is still there, and nothing new is, but for the checkpoints that a training goes on from.
 
     Returns:
         The one line.
@@ -37,9 +37,9 @@ def refused(folder: Path, command: str) -> str:
 
 
 def contents(folder: Path) -> Mapping[str, bytes]:
-    """Return every file below a folder, hidden ones included."""
+    """Return every file below a folder, hidden ones included, but checkpoints."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.relative_to(folder).parts[0] != "checkpoints"
     }

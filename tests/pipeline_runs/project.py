@@ -124,6 +124,7 @@ class Project:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             "PERSON_SEARCH_DEVICE": "cpu",
+            "PERSON_SEARCH_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         }
 

@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from pipeline.data.packing import prepare
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
+from pipeline.models.saving import METADATA, digest_of
 from tests.pipeline_runs.in_process import refused
 from tests.tiny import TinyDataSet, silent
 
@@ -173,7 +174,9 @@ def test_weights_that_are_not_finite(here, command, path):
         metadata, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     last = next(name for name in state if name.endswith("bbox_pred.bias"))
     state[last][-1] = torch.nan
-    (here / path).write_bytes(save(state, metadata))
+    written = json.loads(metadata[METADATA])
+    written["sha256"] = digest_of(written["architecture"], state)
+    (here / path).write_bytes(save(state, {METADATA: json.dumps(written)}))
     assert f"{path} holds values that are not finite" in refused(here, command)
 
 
@@ -234,7 +237,7 @@ def test_unknown_row(here, command):
     ],
 )
 def test_output_that_cannot_be_written(here, command, folder):
-    """Where the folder of the output should be, there is a file."""
+    """Where the folder of the output should be, there is a file. A training is kept: it goes on when there is room."""
     shutil.move(here / folder, here / "elsewhere")
     (here / folder).write_text("no folder")
     assert folder in refused(here, command)

@@ -84,7 +84,9 @@ def test_a_search_that_finds_no_box_is_drawn(prepared):
         gallery_dets=np.zeros((0, 5), dtype=np.float32),
         gallery_feats=np.zeros((0, 8), dtype=np.float32),
     )
-    queries = shown_queries(split, {"row": empty}, "full", search_threshold=0.5)
+    chosen = range(len(split.queries))
+    queries = shown_queries(split, {"row": empty}, "full", search_threshold=0.5, chosen=chosen)
     grey = np.full((96, 128, 3), 128, dtype=np.uint8)
-    pixels = pixels_of(search_figure(queries, 3, "full", {query.query.scene: grey for query in queries}.get))
+    drawing = search_figure(queries, 3, "full", lambda _scene: grey, choice="all", colours={"row": "#7570b3"})
+    pixels = pixels_of(drawing)
     assert share(pixels, GREEN) == share(pixels, RED) == 0

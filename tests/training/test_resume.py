@@ -29,7 +29,7 @@ KINDS = ("detector", "reid", "oim", "lut_ema", "by_detector", "channels_last", "
 
 @pytest.fixture(scope="module")
 def crops(prepared, tmp_path_factory):
-    return prepare(LabelledCrops(prepared), tmp_path_factory.mktemp("crops"), silent)
+    return prepare(LabelledCrops(prepared, "train"), tmp_path_factory.mktemp("c") / "crops", silent)
 
 
 @pytest.fixture
