@@ -13,7 +13,7 @@ repro: $(READY)  ## run what is not up to date of the pipeline, and show what wa
 	person-search results
 
 test: $(READY)  ## run all tests
-	pytest -n 2
+	pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## style and types
 	ruff check

@@ -1,9 +1,19 @@
 """The error a user can cause: one line that says what is wrong, where, and what to do."""
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Bad input, from a user's point of view: commands print it in one line and exit with code 2.
 
     The message names the thing that is wrong, where it is, and what to do about it. It is never used for
     a fault of the program itself.
+
+    Args:
+        message: the line.
+        details: what the line sums up, if it sums something up; printed before it, a line each.
     """
+
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)

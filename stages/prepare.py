@@ -1,6 +1,8 @@
 """Stage `prepare`: pack the data set into shards that everything else reads."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -22,11 +24,14 @@ class DataSetOptions(Options):
     Attributes:
         name: `synthetic`, or one of `pipeline/data/sets/sources.py`.
         root: folder that a real data set was unpacked to, from the project's root; not for `synthetic`.
+        on_broken_image: `stop` with a list of all broken pictures, or `skip`: train without them. A broken
+            picture of a test split always stops.
         synthetic: what is drawn where the name is `synthetic`.
     """
 
     name: str
     root: str | None = None
+    on_broken_image: Literal["stop", "skip"] = "stop"
     synthetic: SyntheticOptions = Field(default_factory=SyntheticOptions)
 
     @field_validator("name")
@@ -43,9 +48,15 @@ def main() -> None:
     parameters = Parameters(PARAMS)
     options = parse_options(DataSetOptions, parameters.section("dataset"), parameters.where("dataset"))
     with ShownProgress("prepare") as progress:
-        data = prepare(_open(options), PREPARED, progress)
-    splits = (f"{name} {split['counts']['scenes']} scenes" for name, split in data.manifest["splits"].items())
-    say(f"{PREPARED}: data set '{data.name}', {', '.join(splits)}")
+        skip = options.on_broken_image == "skip"
+        data = prepare(_open(options), PREPARED, progress, skip_broken=skip)
+    say(f"{PREPARED}: data set '{data.name}', {', '.join(map(_described, data.manifest['splits'].items()))}")
+
+
+def _described(entry: tuple[str, Mapping[str, Any]]) -> str:
+    name, split = entry
+    left_out = f" ({len(split['left_out'])} broken ones left out)" if "left_out" in split else ""
+    return f"{name} {split['counts']['scenes']} scenes{left_out}"
 
 
 def _open(options: DataSetOptions) -> DataSet:

@@ -45,11 +45,13 @@ class StageCommand(click.Command):
         try:
             return super().invoke(ctx)
         except UserError as error:
+            for detail in error.details:
+                click.echo(f"  {detail}", err=True)
             _fail(str(error))
         except Interrupted as interruption:
             _fail(f"{interruption}; run it again to go on from there", SIGNAL_CODE + interruption.signal)
         except OSError as error:
-            what = f"{error.filename}: {error.strerror}" if error.filename else " ".join(str(error).split())
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             _fail(f"cannot read or write {what}")
 
 
@@ -114,7 +116,7 @@ def die_with_dvc() -> None:
 
 
 def _fail(line: str, code: int = USER_ERROR_CODE) -> NoReturn:
-    click.echo(f"Error: {line}", err=True)
+    click.echo(f"Error: {' '.join(line.split())}", err=True)
     sys.exit(code)
 
 

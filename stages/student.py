@@ -12,6 +12,7 @@ from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.saving import save_weights
 from pipeline.options import merged, parse_options
 from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.environment import write_environment
 from pipeline.training.history import Row, write_history
 from pipeline.training.student import StudentOptions
 from stages.parameters import Parameters
@@ -87,9 +88,10 @@ def student_training(
 def write_student(
     name: str, network: PersonSearchNetwork, options: StudentOptions, history: list[Row]
 ) -> None:
-    """Write a student's curves and weights."""
+    """Write a student's curves, what it was trained on, and its weights."""
     weights = Path(f"models/students/{name}.safetensors")
     write_history(Path(f"results/{name}/training.tsv"), history)
+    write_environment(Path(f"results/{name}/environment.json"), network)
     save_weights(weights, "person_search", options.network, network.state_dict())
     detector = ", taught by a detector" if options.detector_distillation else ""
     say(

@@ -6,6 +6,7 @@ from pipeline.data.prepared import open_prepared
 from pipeline.models.saving import save_weights
 from pipeline.options import parse_options
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
+from pipeline.training.environment import write_environment
 from pipeline.training.history import write_history
 from stages.parameters import Parameters
 from stages.resuming import resuming
@@ -15,6 +16,7 @@ PARAMS = ("train_detector",)
 PREPARED = Path("data/prepared")
 WEIGHTS = Path("models/teachers/detector.safetensors")
 CURVES = Path("results/teachers/detector_training.tsv")
+ENVIRONMENT = Path("results/teachers/detector_environment.json")
 
 
 @stage
@@ -32,6 +34,7 @@ def main() -> None:
     ):
         network, history = train_detector(data, options, progress, checkpoints)
         write_history(CURVES, history)
+        write_environment(ENVIRONMENT, network)
         save_weights(WEIGHTS, "detector", options.network, network.state_dict())
     loss = history[-1]["total"]
     say(f"{WEIGHTS}: {options.network.backbone.name} detector, loss {loss:.3f} at the end")

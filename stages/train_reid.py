@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline.data.prepared import open_prepared
 from pipeline.models.saving import save_weights
 from pipeline.options import parse_options
+from pipeline.training.environment import write_environment
 from pipeline.training.history import write_history
 from pipeline.training.reid import ReidTrainingOptions, train_reid
 from stages.parameters import Parameters
@@ -15,6 +16,7 @@ PARAMS = ("train_reid",)
 CROPS = Path("data/crops")
 WEIGHTS = Path("models/teachers/reid.safetensors")
 CURVES = Path("results/teachers/reid_training.tsv")
+ENVIRONMENT = Path("results/teachers/reid_environment.json")
 
 
 @stage
@@ -32,6 +34,7 @@ def main() -> None:
     ):
         model, history = train_reid(crops, options, progress, checkpoints)
         write_history(CURVES, history)
+        write_environment(ENVIRONMENT, model)
         save_weights(WEIGHTS, "reid", options.network, model.state_dict())
     loss = history[-1]["total"]
     say(f"{WEIGHTS}: {options.network.backbone.name} re-ID model, loss {loss:.3f} at the end")

@@ -2,13 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.data.checks import require, scene_problems
+from pipeline.data.checks import scene_problems
 from pipeline.data.jpeg import check_jpeg
 from pipeline.data.prepared import (
     FORMAT_VERSION,
@@ -22,23 +25,54 @@ from pipeline.data.processes import in_processes
 from pipeline.data.scene import UNLABELLED, Split
 from pipeline.data.sets.dataset import DataSet
 from pipeline.data.shards import write_annotations, write_images
+from pipeline.errors import UserError
 
 SCENES_PER_SHARD = 1000
+TRAINING = "train"
 
 Report = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
 
 
-def prepare(dataset: DataSet, root: Path, report: Report) -> PreparedDataSet:
+class _Picture(NamedTuple):
+    """A picture that was read: its bytes, or what is wrong with it or with its boxes."""
+
+    encoded: bytes
+    problems: Sequence[str] = ()
+    broken: bool = False
+
+
+@dataclass
+class _Problems:
+    """What is wrong, a line each, and how many of the lines `skip_broken` would spare."""
+
+    lines: list[str] = field(default_factory=list)
+    skippable: int = 0
+
+    def refuse(self) -> None:
+        """Raise `UserError` where there is anything: one problem as it is, more of them listed as well."""
+        if not self.lines:
+            return
+        more = len(self.lines) - 1
+        listed = f" (and {more:,} more, all listed above)" if more else ""
+        hint = "; or set `dataset.on_broken_image: skip`, to train without broken pictures"
+        raise UserError(
+            f"{self.lines[0]}{listed}{hint if self.skippable else ''}", self.lines if more else ()
+        )
+
+
+def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool = False) -> PreparedDataSet:
     """Pack a data set into shards, beside first and then in place.
 
     Args:
         dataset: where annotations and pictures come from.
         root: folder to make; one that is there is replaced when all went well.
         report: progress over all pictures.
+        skip_broken: leave out training scenes whose picture is broken, and name them in the manifest. Scenes
+            of other splits are never left out: a score would be of another test set.
 
     Raises:
-        UserError: an annotation or a picture is bad. Nothing is left behind then.
+        UserError: annotations or pictures are bad, all of them in its details. Nothing is left behind then.
     """
     beside = root.with_name(f".{root.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
@@ -46,27 +80,20 @@ def prepare(dataset: DataSet, root: Path, report: Report) -> PreparedDataSet:
     try:
         splits = dataset.splits()
         total = sum(len(split.scenes) for split in splits.values())
-        done = 0
+        finished = count(1)
+        problems = _Problems()
         entries = {}
         for name, split in splits.items():
-            shards = []
-            for shard, start in enumerate(range(0, len(split.scenes), SCENES_PER_SHARD)):
-                indices = range(start, min(start + SCENES_PER_SHARD, len(split.scenes)))
-                images = []
-                for image in in_processes(partial(_checked_image, dataset, split, name), indices):
-                    images.append(image)
-                    done += 1
-                    report(done, total)
-                path = beside / f"{name}-images-{shard:05d}.h5"
-                write_images(path, images)
-                shards.append(file_entry(path))
-            annotations = beside / f"{name}.h5"
-            write_annotations(annotations, split)
-            entries[name] = {
-                "annotations": file_entry(annotations),
-                "images": shards,
-                "counts": counts(split),
-            }
+            entries[name] = _pack(
+                dataset,
+                name,
+                split,
+                beside,
+                report=lambda: report(next(finished), total),
+                problems=problems,
+                skip_broken=skip_broken and name == TRAINING,
+            )
+        problems.refuse()
         manifest = {
             "format_version": FORMAT_VERSION,
             "dataset": dataset.name,
@@ -79,6 +106,57 @@ def prepare(dataset: DataSet, root: Path, report: Report) -> PreparedDataSet:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return open_prepared(root)
+
+
+def _pack(
+    dataset: DataSet,
+    name: str,
+    split: Split,
+    folder: Path,
+    *,
+    report: Callable[[], None],
+    problems: _Problems,
+    skip_broken: bool,
+) -> dict[str, Any]:
+    """Write one split's files, add what is wrong to `problems`, and return its entry in the manifest."""
+    shards: list[dict[str, str]] = []
+    left_out: list[int] = []
+    for start in range(0, len(split.scenes), SCENES_PER_SHARD):
+        indices = range(start, min(start + SCENES_PER_SHARD, len(split.scenes)))
+        images = []
+        for index, picture in zip(
+            indices, in_processes(partial(_checked, dataset, split, name), indices), strict=True
+        ):
+            report()
+            if skip_broken and picture.broken:
+                left_out.append(index)
+            elif picture.problems:
+                problems.lines += picture.problems
+                problems.skippable += picture.broken and name == TRAINING
+            else:
+                images.append(picture.encoded)
+        if images:
+            path = folder / f"{name}-images-{len(shards):05d}.h5"
+            write_images(path, images)
+            shards.append(file_entry(path))
+    names = [split.scenes[index].name for index in left_out]
+    split = without_scenes(split, left_out) if left_out else split
+    annotations = folder / f"{name}.h5"
+    write_annotations(annotations, split)
+    entry = {"annotations": file_entry(annotations), "images": shards, "counts": counts(split)}
+    return entry | ({"left_out": names} if names else {})
+
+
+def without_scenes(split: Split, left_out: Sequence[int]) -> Split:
+    """Return a split that nobody searches without some scenes, and without people who were in no other."""
+    gone = set(left_out)
+    kept = [scene for index, scene in enumerate(split.scenes) if index not in gone]
+    ids = np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in kept)])
+    seen = np.unique(ids[ids != UNLABELLED])
+    numbering = np.full(len(split.identities) + 1, UNLABELLED)
+    numbering[seen] = np.arange(len(seen))  # the last place is what `UNLABELLED`, -1, finds
+    scenes = tuple(replace(scene, person_ids=numbering[scene.person_ids]) for scene in kept)
+    return Split(split.name, scenes, tuple(split.identities[person] for person in seen))
 
 
 def counts(split: Split) -> dict[str, int]:
@@ -96,8 +174,11 @@ def counts(split: Split) -> dict[str, int]:
     }
 
 
-def _checked_image(dataset: DataSet, split: Split, name: str, index: int) -> bytes:
-    encoded = dataset.image_bytes(name, index)
+def _checked(dataset: DataSet, split: Split, name: str, index: int) -> _Picture:
     scene = split.scenes[index]
-    require(scene_problems(scene, len(split.identities), check_jpeg(encoded, scene.name)))
-    return encoded
+    try:
+        encoded = dataset.image_bytes(name, index)
+        size = check_jpeg(encoded, scene.name)
+    except UserError as error:
+        return _Picture(b"", (str(error),), broken=True)
+    return _Picture(encoded, scene_problems(scene, len(split.identities), size))

@@ -21,8 +21,10 @@ from pipeline.reporting.style import (
 SIZE = (13.5, 8.0)
 """Width and height in inches."""
 PERCENT = 100.0
-MOST_NAMES = 4
-"""As many names as stand beside one another below the bars."""
+MOST_TITLES = 4
+"""So many bars have their row's title below; more have its name."""
+SLANT = 20
+"""In degrees."""
 TEACHER_STYLE = (0, (1, 1))
 
 
@@ -68,12 +70,13 @@ def _reached(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, A
     """Draw the headline: search mAP of each row, and of the teachers as a two-step search."""
     values = [row.metrics["search"]["mAP"] for row in rows.values()] + [teachers["search"]["mAP"]]
     colours = [row_colour(index) for index in range(len(rows))] + [TEACHER_COLOUR]
-    names = [_title(row, "\n") for row in rows] + ["both teachers\nin two steps"]
+    few = len(rows) < MOST_TITLES
+    names = [_title(row, "\n") if few else row for row in rows] + ["both teachers\nin two steps"]
     bars = axes.bar(range(len(values)), np.array(values) * PERCENT, color=colours, width=0.6)
     axes.bar_label(bars, fmt="%.1f", weight="bold", fontsize=11, padding=2)
     axes.set_xticks(range(len(values)), names)
-    if len(names) > MOST_NAMES:
-        axes.tick_params(axis="x", labelrotation=90)
+    if not few:
+        axes.tick_params(axis="x", labelsize=8, labelrotation=SLANT)
     axes.grid(visible=False, axis="x")
     axes.set(title="Search: people found again", ylabel="search mAP, %", ylim=(0, PERCENT))
 
@@ -85,7 +88,7 @@ def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[s
         axes.plot(
             sizes,
             _over_sizes(by_size, sizes),
-            label=_title(row),
+            label=row,
             marker="o",
             color=row_colour(index),
             linestyle=row_style(index),
@@ -93,7 +96,7 @@ def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[s
     axes.plot(
         sizes,
         _over_sizes(teachers["search_by_gallery"], sizes),
-        label="both teachers, in two steps",
+        label="both teachers in two steps",
         marker="o",
         color=TEACHER_COLOUR,
         linestyle=TEACHER_STYLE,
@@ -104,7 +107,7 @@ def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[s
         ylabel="search mAP, %",
         ylim=(0, PERCENT),
     )
-    axes.legend(loc="best")
+    axes.legend(loc="lower left", ncols=2)
 
 
 def _precision_recall(axes: Axes, rows: Mapping[str, RowCurves]) -> None:

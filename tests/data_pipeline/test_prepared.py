@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 
+import numpy as np
 import pytest
 
 from pipeline.data.packing import counts, prepare
@@ -105,8 +106,9 @@ def test_bad_pictures_and_boxes_are_refused(tmp_path):
         def image_bytes(self, split, index):
             return super().image_bytes(split, index)[:400]
 
-    with pytest.raises(UserError, match=r"train0.jpg"):
+    with pytest.raises(UserError, match=r"^train0.jpg.*all listed above") as caught:
         prepare(Cut(), tmp_path / "prepared", silent)
+    assert len(caught.value.details) == TRAIN_SCENES + TEST_SCENES
 
 
 def test_an_unknown_split(prepared):
@@ -160,3 +162,68 @@ def test_no_flipped_byte_goes_unnoticed(name, prepared, tmp_path):
             continue
         assert read.keys() == good.keys()
         assert all(same(read[k][0], good[k][0]) and read[k][1] == good[k][1] for k in good)
+
+
+class Broken(TinyDataSet):
+    """Some of its pictures are broken: `broken` names split and position of each."""
+
+    broken = (("train", 0), ("train", 2))
+
+    def image_bytes(self, split, index):
+        whole = super().image_bytes(split, index)
+        return whole[:400] if (split, index) in self.broken else whole
+
+
+def test_all_broken_pictures_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"^train0.jpg.*\(and 1 more.*on_broken_image: skip") as caught:
+        prepare(Broken(), tmp_path / "prepared", silent)
+    assert [detail.split()[0] for detail in caught.value.details] == ["train0.jpg", "train2.jpg"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_pictures_are_left_out_where_that_is_asked_for(prepared, tmp_path):
+    data = prepare(Broken(), tmp_path / "prepared", silent, skip_broken=True)
+    whole, split = prepared.split("train"), data.split("train")
+    kept = [index for index in range(len(whole.scenes)) if index not in (0, 2)]
+    assert data.manifest["splits"]["train"]["left_out"] == ["train0.jpg", "train2.jpg"]
+    assert data.manifest["splits"]["train"]["counts"]["scenes"] == len(kept)
+    assert [scene.name for scene in split.scenes] == [whole.scenes[index].name for index in kept]
+    pictures, all_pictures = data.images("train"), prepared.images("train")
+    for position, index in enumerate(kept):
+        assert np.array_equal(pictures[position], all_pictures[index])
+        assert people(split, position) == people(whole, index)
+    assert same(data.split("test"), prepared.split("test"))
+    assert data.sha256 != prepared.sha256
+
+
+def people(split, index):
+    """The data set's own ids of a scene's people, with their boxes."""
+    scene = split.scenes[index]
+    ids = [split.identities[person] if person >= 0 else None for person in scene.person_ids]
+    return list(zip(ids, scene.boxes.tolist(), strict=True))
+
+
+def test_people_who_are_in_broken_pictures_only_are_left_out_too(tmp_path):
+    class AlmostAll(Broken):
+        broken = tuple(("train", index) for index in range(1, TRAIN_SCENES))
+
+    data = prepare(AlmostAll(), tmp_path / "prepared", silent, skip_broken=True)
+    split = data.split("train")
+    ids = split.scenes[0].person_ids
+    assert len(split.scenes) == 1
+    assert len(split.identities) == len(set(ids[ids >= 0])) < len(TinyDataSet().splits()["train"].identities)
+
+
+def test_a_broken_test_picture_always_stops(tmp_path):
+    class BrokenTest(Broken):
+        broken = (("train", 0), ("test", 1))
+
+    with pytest.raises(UserError, match=r"^test1.jpg") as caught:
+        prepare(BrokenTest(), tmp_path / "prepared", silent, skip_broken=True)
+    assert "skip" not in str(caught.value)
+
+
+def test_nothing_broken_is_nothing_skipped(prepared, tmp_path):
+    assert (
+        prepare(TinyDataSet(), tmp_path / "prepared", silent, skip_broken=True).manifest == prepared.manifest
+    )

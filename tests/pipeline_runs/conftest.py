@@ -4,6 +4,7 @@ import contextlib
 import shutil
 
 import pytest
+from filelock import FileLock
 
 from tests.pipeline_runs.in_process import run_stage
 from tests.pipeline_runs.project import Project, new_project
@@ -12,16 +13,26 @@ from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameter
 
 
 def pytest_collection_modifyitems(items):
-    """Put the tests that need `finished` first: then pytest-xdist gives them all to one worker."""
+    """Put the tests that need `finished` first: one worker makes it while others run the rest."""
     items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Project:
-    """A copy of the project in which `dvc repro` ran once, committed. Not to be changed."""
-    project = new_project(tmp_path_factory.mktemp("finished") / "project", tmp_path_factory.mktemp("home"))
-    project.repro()
-    project.commit()
+def finished(tmp_path_factory, worker_id) -> Project:
+    """A copy of the project in which `dvc repro` ran once, committed. Not to be changed.
+
+    All workers of pytest-xdist share it: the first one to ask makes it, the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    project, done = Project(shared / "finished" / "project", shared / "finished" / "home"), shared / "done"
+    with FileLock(shared / "finished.lock"):
+        if not done.exists():
+            project.home.mkdir(parents=True)
+            new_project(project.root, project.home).repro()
+            project.commit()
+            done.touch()
     return project
 
 

@@ -19,8 +19,9 @@ def run_stage(command: str) -> Result:
 def refused(folder: Path, command: str) -> str:
     """Run a stage in the current folder that must refuse its input.
 
-    It says so in one line, progress aside, exits with code 2, and leaves every file of the folder as it was:
-    an old output is still there, and nothing new is, but for the checkpoints that a training goes on from.
+    It says so in one line, behind a list of all faults where there are several, progress aside. It exits with
+    code 2 and leaves every file of the folder as it was: an old output is still there, and nothing new is, but
+    for the checkpoints that a training goes on from.
 
     Returns:
         The one line.
@@ -28,6 +29,10 @@ def refused(folder: Path, command: str) -> str:
     before = contents(folder)
     result = run_stage(command)
     lines = [line for line in result.stderr.splitlines() if not PROGRESS.fullmatch(line)]
+    if len(lines) > 1:
+        assert all(line.startswith("  ") for line in lines[:-1]), result.stderr
+        assert "listed above" in lines[-1]
+        del lines[:-1]
     assert result.exit_code == 2, result.output
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("Error: ")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.data.sets.prw import Prw
 from tests.data_sets.trees import rewrite, small_cuhk, small_prw
 from tests.pipeline_runs.in_process import refused, run_stage
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
@@ -14,8 +15,8 @@ SCENE = "s4.jpg"
 """Likewise of the CUHK-SYSU tree."""
 
 
-def use(folder, name, root=None):
-    dataset = {"name": name} | ({"root": str(root)} if root else {})
+def use(folder, name, root=None, **options):
+    dataset = {"name": name} | ({"root": str(root)} if root else {}) | options
     write_parameters(folder, tiny_parameters() | {"dataset": dataset})
 
 
@@ -174,3 +175,27 @@ def test_query_that_cannot_be(here, prw, queries, named):
 def test_annotation_that_names_a_missing_picture(here, cuhk):
     (cuhk / "Image/SSM/s1.jpg").rename(cuhk / "Image/SSM/s11.jpg")
     assert "s1.jpg is missing" in refused(here, "prepare")
+
+
+def test_all_broken_pictures_are_listed(here, prw):
+    broken = sorted((prw / "frames").iterdir())[:3]
+    for path in broken:
+        cut_off(path)
+    result = run_stage("prepare")
+    assert result.exit_code == 2
+    for path in broken:
+        assert (
+            f"  {path.relative_to(here)} is no JPEG image, damaged or cut off: copy it again\n"
+            in result.stderr
+        )
+    assert "(and 2 more, all listed above)" in result.stderr
+
+
+def test_training_goes_without_broken_pictures_where_that_is_asked_for(here, prw):
+    use(here, "prw", "raw/prw", on_broken_image="skip")
+    names = [scene.name for scene in Prw(prw).splits()["train"].scenes]
+    cut_off(prw / "frames" / names[0])
+    (prw / "frames" / names[1]).unlink()
+    result = run_stage("prepare")
+    assert result.exit_code == 0, result.stderr
+    assert f"train {len(names) - 2} scenes (2 broken ones left out)" in result.stdout

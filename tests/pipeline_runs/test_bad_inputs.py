@@ -237,7 +237,7 @@ def test_unknown_row(here, command):
     ],
 )
 def test_output_that_cannot_be_written(here, command, folder):
-    """Where the folder of the output should be, there is a file. A training is kept: it goes on when there is room."""
+    """Where the folder of the output should be, there is a file."""
     shutil.move(here / folder, here / "elsewhere")
     (here / folder).write_text("no folder")
     assert folder in refused(here, command)

@@ -101,7 +101,7 @@ class Prw(DataSetOnDisk):
         findings.note_count(len(stems) - len(names), f"empty or repeated names in {listing.name} left out")
         annotations, sizes, cut = [], [], 0
         for name in names:
-            size = self._size(name, findings)
+            size = self._size(name)
             annotation = read_annotation(self.root / "annotations" / f"{name}.mat", findings)
             inside = clip_boxes(annotation.boxes, size)
             seen = (inside[:, 2:] > inside[:, :2]).all(axis=1)
@@ -113,15 +113,14 @@ class Prw(DataSetOnDisk):
         findings.note_count(cut, f"boxes of {listing.name} reach over their image's edge and were cut")
         return _Frames(names, annotations, sizes)
 
-    def _size(self, name: str, findings: Findings) -> tuple[float, float]:
-        """Return a frame's width and height; unbounded where the picture is not there."""
-        path = self.images / name
-        if not path.exists():
-            return UNBOUNDED
+    def _size(self, name: str) -> tuple[float, float]:
+        """Return a frame's width and height; unbounded where the picture is missing or broken.
+
+        That it is, is found where pictures are read.
+        """
         try:
-            return jpeg_size(path)
-        except UserError as error:
-            findings.problems.append(str(error))
+            return jpeg_size(self.images / name)
+        except UserError:
             return UNBOUNDED
 
     def _compare_ids(self, split: str, found: set[int], findings: Findings) -> None:
