@@ -1,14 +1,16 @@
-"""Keep dvc.yaml true to the code: each stage lists the modules that it imports and the params that it reads.
+"""Keep both dvc.yaml true to the code: a stage lists the modules it imports and the params it reads.
 
 DVC reruns a stage when something that it lists changed; what is missing there leads to stale results, what is
 too much to needless trainings.
 
     python -m tools.stage_dependencies --check      name what differs; exit code 1 if something does
-    python -m tools.stage_dependencies --write      put it right in dvc.yaml
+    python -m tools.stage_dependencies --write      put it right in both dvc.yaml
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,10 @@ import yaml
 from pipeline.atomic import write_atomically
 from tools.import_closure import PACKAGES, import_closure
 
-DVC_FILE = Path("dvc.yaml")
+DVC_FILES = (Path("dvc.yaml"), Path("ablation/dvc.yaml"))
 STAGES = "stages"
+PROGRAM = re.compile(r"python -m stages\.(\w+)")
+ROW = re.compile(r"--row (\S+)")
 DECLARATION = "PARAMS"
 """The tuple in a stage's module that names the sections of params.yaml that it reads."""
 INDENT = 2
@@ -27,23 +31,67 @@ INDENT = 2
 
 @click.command()
 @click.option("--check", "mode", flag_value="check", help="Name what differs; exit code 1 if something does.")
-@click.option("--write", "mode", flag_value="write", help="Put dvc.yaml right.")
+@click.option("--write", "mode", flag_value="write", help="Put each dvc.yaml right.")
 def main(mode: str | None) -> None:
-    """Compare dvc.yaml with the code of its stages."""
+    """Compare each dvc.yaml with the code of its stages."""
     if mode is None:
         raise click.UsageError("say --check or --write")
-    root = Path()
-    text = (root / DVC_FILE).read_text()
-    found = list(differences(text, root))
-    for line in found:
-        click.echo(line)
-    if mode == "write" and found:
-        write_atomically(root / DVC_FILE, rewritten(text, root))
-        click.echo(f"{DVC_FILE}: rewritten")
-    elif found:
+    right = [_put_right(path, Path(), write=mode == "write") for path in DVC_FILES]
+    if not all(right):
         raise SystemExit(1)
-    else:
-        click.echo(f"{DVC_FILE}: every stage lists what it imports and reads")
+
+
+def _put_right(path: Path, root: Path, *, write: bool) -> bool:
+    """Say what differs in one file, put it right if asked to, and return whether it is right now."""
+    text = (root / path).read_text()
+    found = list(differences(text, root, path.parent))
+    for line in found:
+        click.echo(f"{path}: {line}")
+    if not found:
+        click.echo(f"{path}: every stage lists what it imports and reads")
+    elif write:
+        write_atomically(root / path, rewritten(text, root, path.parent))
+        click.echo(f"{path}: rewritten")
+    return write or not found
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A stage as a dvc.yaml defines it, inside `foreach` or not.
+
+    Attributes:
+        name: in the dvc.yaml.
+        program: the module of `stages` that it runs; empty where it runs something else.
+        row: what stands for the row in its command; empty where it has none.
+        above: from its working folder up to the project's root: empty, or `../` and more of them.
+        listed: everything that it states.
+    """
+
+    name: str
+    program: str
+    row: str
+    above: str
+    listed: Mapping[str, Any]
+
+    def code(self, root: Path) -> list[str]:
+        """Return what its `deps` must list of the code, sorted."""
+        return [self.above + path for path in code_dependencies(self.program, root)]
+
+    def params(self, root: Path) -> list[str]:
+        """Return what its `params` must list."""
+        return [name.replace("{row}", self.row) for name in declared_params(self.program, root)]
+
+    def is_code(self, dependency: Any) -> bool:
+        """Tell whether a dependency is a file or a folder of our own packages."""
+        return isinstance(dependency, str) and is_code(dependency.removeprefix(self.above))
+
+
+def definition(name: str, stated: Mapping[str, Any], folder: Path) -> Definition:
+    """Return a stage's definition; `folder` is where its dvc.yaml is, from the project's root."""
+    listed = stated.get("do", stated)
+    program, row = PROGRAM.match(listed["cmd"]), ROW.search(listed["cmd"])
+    depth = len((folder / listed.get("wdir", "")).parts)
+    return Definition(name, program[1] if program else "", row[1] if row else "", "../" * depth, listed)
 
 
 def code_dependencies(stage: str, root: Path) -> list[str]:
@@ -69,11 +117,11 @@ def _modules(folder: str, root: Path) -> set[str]:
 
 
 def declared_params(stage: str, root: Path) -> list[str]:
-    """Return the sections that a stage's module declares, as dvc.yaml spells them; none where it does not."""
+    """Return the sections that a stage's module declares, with `{row}`; none where it does not."""
     tree = ast.parse(_file(stage, root).read_text())
     for node in tree.body:
         if isinstance(node, ast.Assign) and DECLARATION in [getattr(t, "id", "") for t in node.targets]:
-            return [name.replace("{", "${item.") for name in ast.literal_eval(node.value)]
+            return list(ast.literal_eval(node.value))
     return []
 
 
@@ -82,20 +130,20 @@ def is_code(dependency: Any) -> bool:
     return isinstance(dependency, str) and dependency.split("/")[0] in PACKAGES
 
 
-def differences(text: str, root: Path) -> Iterator[str]:
-    """Yield one line for each stage and thing that dvc.yaml and the code do not agree on."""
-    stages: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)[STAGES]
-    for name, stage in stages.items():
-        if not _file(name, root).is_file():
-            yield f"{name}: there is no {_file(name, Path())}"
+def differences(text: str, root: Path, folder: Path = Path()) -> Iterator[str]:
+    """Yield one line for each stage and thing that a dvc.yaml in a folder and the code do not agree on."""
+    for name, stated in yaml.safe_load(text)[STAGES].items():
+        stage = definition(name, stated, folder)
+        if not _file(stage.program, root).is_file():
+            yield f"{name}: there is no {_file(stage.program or name, Path())}"
             continue
-        listed = [dependency for dependency in stage.get("deps", []) if is_code(dependency)]
-        yield from _difference(f"{name}: deps", listed, code_dependencies(name, root))
-        yield from _difference(f"{name}: params", stage.get("params", []), declared_params(name, root))
+        listed = [path for path in stage.listed.get("deps", []) if stage.is_code(path)]
+        yield from _difference(f"{name}: deps", listed, stage.code(root))
+        yield from _difference(f"{name}: params", stage.listed.get("params", []), stage.params(root))
 
 
-def _file(stage: str, root: Path) -> Path:
-    return root / STAGES / f"{stage}.py"
+def _file(program: str, root: Path) -> Path:
+    return root / STAGES / f"{program}.py"
 
 
 def _difference(what: str, listed: list[str], wanted: list[str]) -> Iterator[str]:
@@ -108,24 +156,28 @@ def _difference(what: str, listed: list[str], wanted: list[str]) -> Iterator[str
         yield f"{what} are in another order"
 
 
-def rewritten(text: str, root: Path) -> str:
-    """Return dvc.yaml's text with every stage's code and params as they should be; other lines stay.
+def rewritten(text: str, root: Path, folder: Path = Path()) -> str:
+    """Return a dvc.yaml's text with every stage's code and params as they should be; other lines stay.
 
     Data dependencies keep their order and comments; the code follows them, sorted.
     """
     lines = text.splitlines()
     document: Any = yaml.compose(text)
+    stated = yaml.safe_load(text)[STAGES]
     stages = next(value for key, value in document.value if key.value == STAGES)
-    for name_node, stage in reversed(stages.value):
-        name = name_node.value
-        if not _file(name, root).is_file():
+    for name_node, node in reversed(stages.value):
+        stage = definition(name_node.value, stated[name_node.value], folder)
+        if not _file(stage.program, root).is_file():
             continue
-        column = name_node.start_mark.column + INDENT
-        code = [f"{' ' * (column + INDENT)}- {path}" for path in code_dependencies(name, root)]
-        params = [f"{' ' * (column + INDENT)}- {section}" for section in declared_params(name, root)]
+        inner = next((value for key, value in node.value if key.value == "do"), node)
+        column = inner.start_mark.column
+        code, params = (
+            [f"{' ' * (column + INDENT)}- {item}" for item in items]
+            for items in (stage.code(root), stage.params(root))
+        )
         # From the bottom up, so that the lines above keep their numbers.
         edits = sorted(
-            [_edit(stage, "deps", code, lines, keep_data=True), _edit(stage, "params", params, lines)],
+            [_edit(inner, "deps", code, lines, stage.is_code), _edit(inner, "params", params, lines)],
             key=lambda edit: (-edit[0], edit[2] == "deps"),
         )
         for start, end, key, new in edits:
@@ -134,15 +186,20 @@ def rewritten(text: str, root: Path) -> str:
 
 
 def _edit(
-    stage: yaml.MappingNode, key: str, new: list[str], lines: list[str], *, keep_data: bool = False
+    stage: yaml.MappingNode,
+    key: str,
+    new: list[str],
+    lines: list[str],
+    replaced: Callable[[Any], bool] = lambda _: True,
 ) -> tuple[int, int, str, list[str]]:
-    """Return which lines of a stage hold a list, and what they are to be: start, end, key, items."""
+    """Return which lines of a stage hold a list, and what they are to be: start, end, key, items.
+
+    Items that are not `replaced` stay, in front.
+    """
     for key_node, value in stage.value:
         if key_node.value == key:
             start, end = key_node.start_mark.line, value.value[-1].end_mark.line + 1
-            if not keep_data:
-                return start, end, key, new
-            code = {item.start_mark.line for item in value.value if is_code(item.value)}
+            code = {item.start_mark.line for item in value.value if replaced(item.value)}
             kept = [lines[number] for number in range(start + 1, end) if number not in code]
             return start, end, key, [*kept, *new]
     values = {key_node.value: value for key_node, value in stage.value}

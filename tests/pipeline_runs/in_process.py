@@ -20,7 +20,7 @@ def refused(folder: Path, command: str) -> str:
     """Run a stage in the current folder that must refuse its input.
 
     It says so in one line, behind a list of all faults where there are several, progress aside. It exits with
-    code 2 and leaves every file of the folder as it was: an old output is still there, and nothing new is, but
+    code 2 and leaves every file of the folder as it was: an old output is still there, and nothing new, but
     for the checkpoints that a training goes on from.
 
     Returns:

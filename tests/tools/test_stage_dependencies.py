@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -106,13 +108,52 @@ def test_a_stage_without_a_file_is_named_and_left_alone(project):
 
 
 def test_declared_params(project):
-    assert declared_params("second", project) == ["all", "rows.${item.row}"]
+    assert declared_params("second", project) == ["all", "rows.{row}"]
+
+
+BELOW = """\
+stages:
+  many:
+    foreach:
+      x: {table: a}
+      y: {table: b}
+    do:
+      wdir: runs
+      cmd: python -m stages.second --row ${key} --table ${item.table}
+      deps:
+        - data/a
+        - ../../pipeline/gone.py
+      outs:
+        - results/${key}
+
+  last:
+    cmd: python -m stages.first
+    deps:
+      - runs/results/x
+"""
+
+
+def test_a_file_in_a_folder_looks_up_to_the_code(project):
+    folder = Path("below")
+    assert "many: deps lack ../../stages/second.py" in list(differences(BELOW, project, folder))
+    new = rewritten(BELOW, project, folder)
+    assert list(differences(new, project, folder)) == []
+    stages = yaml.safe_load(new)["stages"]
+    many = stages["many"]["do"]
+    assert many["deps"] == ["data/a", "../../stages/second.py"]
+    assert many["params"] == ["all", "rows.${key}"]
+    assert many["outs"] == ["results/${key}"]
+    assert stages["many"]["foreach"] == yaml.safe_load(BELOW)["stages"]["many"]["foreach"]
+    assert stages["last"]["deps"] == ["runs/results/x", "../pipeline/b.py", "../stages/first.py"]
 
 
 def test_command_checks_then_writes(project, monkeypatch):
     monkeypatch.chdir(project)
+    (project / "ablation").mkdir()
+    (project / "ablation" / "dvc.yaml").write_text(BELOW)
     assert CliRunner().invoke(main, ["--check"]).exit_code == 1
     assert (project / "dvc.yaml").read_text() == TEXT
     assert CliRunner().invoke(main, ["--write"]).exit_code == 0
     assert CliRunner().invoke(main, ["--check"]).exit_code == 0
+    assert (project / "ablation" / "dvc.yaml").read_text() == rewritten(BELOW, project, Path("ablation"))
     assert CliRunner().invoke(main, []).exit_code == 2

@@ -1,0 +1,1 @@
+"""Comparing rows over seeds: what is chance, and what is not."""

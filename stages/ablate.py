@@ -1,0 +1,96 @@
+"""Stage `ablate`: train, run and score one row with several seeds; only the figures are kept."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.atomic import write_atomically
+from pipeline.comparison.run_file import ENVIRONMENT, QUERIES
+from pipeline.data.prepared import PreparedDataSet, open_prepared
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.hashing import sha256_of
+from pipeline.inference import search_detections
+from pipeline.inference_options import InferenceOptions
+from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.options import parse_options
+from pipeline.reporting.ranking import query_results
+from pipeline.training.environment import environment
+from pipeline.training.student import StudentOptions, train_student
+from stages.detector_teacher import DETECTOR, teacher_detector
+from stages.parameters import Parameters
+from stages.running import ShownProgress, say, stage
+from stages.student import PREPARED, student_options, student_training
+from stages.table_teacher import TABLE, teacher_table
+
+PARAMS = ("train_student", "infer", "evaluate", "students.{row}")
+
+
+@stage
+@click.option("--row", required=True, help="Which entry of `students` in params.yaml.")
+@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, required=True, help="One a run.")
+@click.option(
+    "--table", "path", type=click.Path(path_type=Path), default=TABLE, show_default=True, help="What teaches."
+)
+def main(row: str, seeds: tuple[int, ...], path: Path) -> None:
+    """Train one row with several seeds, and write what each run reaches on the test scenes."""
+    parameters = Parameters(PARAMS, row=row)
+    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
+    scoring = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
+    data = open_prepared(PREPARED)
+    runs = {}
+    for seed in seeds:
+        options = student_options(parameters, "train_student", f"students.{row}", seed)
+        name = f"ablate@{row}-{seed}"
+        network = _trained(name, options, data, path)
+        with ShownProgress(f"{name}: inference") as progress:
+            runs[str(seed)] = _scored(network, data, inference, scoring, progress)
+    out = Path(f"results/{row}.json")
+    write_atomically(out, json.dumps(runs, allow_nan=False, indent=1) + "\n")
+    reached = ", ".join(f"{run['search']['mAP']:.4f}" for run in runs.values())
+    detected = ", ".join(f"{run['detection']['coco_ap50']:.4f}" for run in runs.values())
+    say(f"{out}: search mAP {reached}; COCO AP50 {detected}")
+
+
+def _trained(name: str, options: StudentOptions, data: PreparedDataSet, path: Path) -> PersonSearchNetwork:
+    table = teacher_table(data, options, path) if options.identity.needs_table else None
+    detector = teacher_detector() if options.detector_distillation is not None else None
+    inputs = {"table": sha256_of(path), "detector": sha256_of(DETECTOR)}
+    with student_training(name, options, data, inputs) as (progress, checkpoints):
+        network, _history = train_student(
+            data, options, table, progress, detector_teacher=detector, checkpoints=checkpoints
+        )
+    return network
+
+
+def _scored(
+    network: PersonSearchNetwork,
+    data: PreparedDataSet,
+    inference: InferenceOptions,
+    scoring: EvaluationOptions,
+    report: ShownProgress,
+) -> Mapping[str, Any]:
+    """Return the metrics of a run, the average precision of each query, and what it ran on."""
+    split = data.split("test")
+    detections = search_detections(
+        network,
+        split,
+        data.images("test"),
+        batch_size=inference.batch_size,
+        context_threshold=inference.context_threshold,
+        report=report,
+    )
+    metrics = evaluate(split, detections, scoring, data.name)
+    gallery = metrics["protocol"]["gallery"]
+    results = query_results(split, detections, gallery, search_threshold=scoring.search_threshold)
+    device = next(network.parameters()).device
+    return metrics | {
+        QUERIES: [round(result.ap, 6) for result in results],
+        ENVIRONMENT: environment(device),
+    }
+
+
+if __name__ == "__main__":
+    main()

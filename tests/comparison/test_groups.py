@@ -1,0 +1,97 @@
+"""Groups of rows: what is read, computed, written and drawn."""
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from pipeline.comparison.figure import comparison_figure
+from pipeline.comparison.groups import Comparisons, Group, compare, read_comparisons
+from pipeline.comparison.run_file import QUERIES
+from pipeline.comparison.runs import FIGURES
+from pipeline.comparison.text import comparison_text
+from pipeline.errors import UserError
+
+TEXT = """\
+groups:
+  - title: Which one?
+    against: a/one
+    against_is: the first
+    rows: {a/two: the second, a/three: the third}
+"""
+
+
+def run_of(value, queries):
+    run = {QUERIES: queries}
+    for part, key in FIGURES.values():
+        run.setdefault(part, {})[key] = value
+    return run
+
+
+RUNS = {
+    "a/one": [run_of(0.25, [0.1, 0.4, 0.25])],
+    "a/two": [run_of(0.5, [0.35, 0.65, 0.5]), run_of(0.5, [0.35, 0.65, 0.5])],
+    "a/three": [run_of(0.26, [0.3, 0.1, 0.38])],
+}
+
+
+@pytest.fixture
+def comparison(tmp_path):
+    path = tmp_path / "comparisons.yaml"
+    path.write_text(TEXT)
+    return compare(read_comparisons(path), RUNS.__getitem__)
+
+
+def test_figures_and_differences(comparison):
+    ((first, second, third),) = [group["rows"] for group in comparison["groups"]]
+    assert [row["is"] for row in (first, second, third)] == ["the first", "the second", "the third"]
+    assert first["difference"] is None
+    assert second["seeds"] == 2
+    assert second["figures"]["search_mAP"] == {"mean": 0.5, "deviation": 0.0, "values": [0.5, 0.5]}
+    assert second["difference"] == pytest.approx({"mean": 0.25, "low": 0.25, "high": 0.25})
+    assert third["difference"]["low"] < 0 < third["difference"]["high"]
+
+
+def test_as_tables(comparison):
+    text = comparison_text(comparison)
+    assert "### Which one?" in text
+    lines = [line for line in text.splitlines() if line.startswith("| the")]
+    assert lines[0].startswith("| the first | 25.0 | 25.0 |")
+    assert lines[1].startswith("| the second | 50.0 ± 0.0 |")
+    assert lines[1].endswith("| **+25.0 (+25.0 to +25.0)** |")
+    assert "**" not in lines[2]
+    assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_as_a_picture(comparison):
+    drawn = comparison_figure(comparison)
+    assert drawn == comparison_figure(comparison)
+    assert Image.open(BytesIO(drawn)).format == "PNG"
+
+
+def test_a_row_is_not_compared_with_itself():
+    with pytest.raises(ValueError, match="compared with itself"):
+        Group(title="t", against="a/b", against_is="x", rows={"a/b": "y"})
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("groups: [", "no valid YAML"),
+        ("groups: []", "groups"),
+        ("group: []", "unknown parameter 'group'"),
+        (TEXT + "    hue: blue\n", "hue"),
+    ],
+)
+def test_a_list_that_cannot_be_read(tmp_path, content, says):
+    path = tmp_path / "comparisons.yaml"
+    with pytest.raises(UserError, match="missing"):
+        read_comparisons(path)
+    path.write_text(content)
+    with pytest.raises(UserError, match=says):
+        read_comparisons(path)
+
+
+def test_one_group_is_enough():
+    group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y"})
+    assert len(compare(Comparisons(groups=[group]), RUNS.__getitem__)["groups"]) == 1

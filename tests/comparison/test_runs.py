@@ -1,0 +1,53 @@
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.comparison.run_file import QUERIES
+from pipeline.comparison.runs import FIGURES, average_precisions, read_runs, spreads
+from pipeline.errors import UserError
+
+
+def run_of(value):
+    run = {QUERIES: [value, 0.5]}
+    for part, key in FIGURES.values():
+        run.setdefault(part, {})[key] = value
+    return run
+
+
+def test_mean_and_deviation_over_seeds():
+    runs = [run_of(value) for value in (0.1, 0.2, 0.6)]
+    reached = spreads(runs)
+    assert set(reached) == set(FIGURES)
+    for mean, deviation, values in reached.values():
+        assert values == [0.1, 0.2, 0.6]
+        assert mean == pytest.approx(0.3)
+        assert deviation == pytest.approx(np.std(values) * (3 / 2) ** 0.5)
+    assert spreads(runs[:1])["search_mAP"] == (0.1, 0.0, [0.1])
+    assert average_precisions(runs).tolist() == [[0.1, 0.5], [0.2, 0.5], [0.6, 0.5]]
+
+
+def test_runs_are_read_by_rising_seed(tmp_path):
+    path = tmp_path / "row.json"
+    path.write_text(json.dumps({"10": run_of(0.1), "2": run_of(0.25)}))
+    assert read_runs(path) == [run_of(0.25), run_of(0.1)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"0": {}}',
+        json.dumps({"x": run_of(0.1)}),
+        json.dumps({"0": run_of(0.1) | {QUERIES: ["a"]}}),
+    ],
+)
+def test_a_damaged_or_missing_file_is_named(tmp_path, content):
+    path = tmp_path / "row.json"
+    with pytest.raises(UserError, match=r"row\.json is missing"):
+        read_runs(path)
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"row\.json (is damaged|holds no run)"):
+        read_runs(path)
