@@ -1,4 +1,4 @@
-.PHONY: repro test lint bench tune environment clean
+.PHONY: repro test lint bench chaos tune environment clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,6 +24,9 @@ bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.evaluation
 	python -m benchmarks.training
 	python -m benchmarks.inference
+
+chaos: $(READY)  ## kill trainings at random moments, and see that nothing is lost
+	python -m tests.chaos
 
 tune: $(READY)  ## try settings of each row on validation identities
 	person-search tune

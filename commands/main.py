@@ -15,6 +15,7 @@ COMMANDS = {
     "validate": LazyCommand(
         "commands.validate:validate", "Score a trained student on validation identities."
     ),
+    "verify": LazyCommand("commands.verify:verify", "Is everything that DVC recorded still what it was."),
 }
 
 

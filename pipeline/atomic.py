@@ -14,11 +14,16 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield beside
         beside.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # A write that fails, on a full disk say, does not say of which file.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
     """Write a whole file; text as UTF-8 with `\\n` line ends."""
     with replacing(path) as beside:
-        beside.write_bytes(content if isinstance(content, bytes) else content.encode())
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)

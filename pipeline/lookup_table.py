@@ -11,14 +11,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.atomic import replacing
 from pipeline.data.scene import IntArray
 from pipeline.errors import UserError
+from pipeline.hdf5 import writing_hdf5
 
 FORMAT_VERSION = 1
 UNIT_TOLERANCE = 1e-3
-CHECKSUMMED = ("v110", "v110")
-"""HDF5's file format from which on its own structures carry checksums too."""
 Average = Literal["mean_then_normalise", "normalise_then_mean"]
 RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro export_lut`"
 
@@ -82,7 +80,7 @@ def mean_features(
 
 def write_lookup_table(path: Path, table: LookupTable) -> None:
     """Write a table, byte for byte the same for the same content: checksums on, no times."""
-    with replacing(path) as beside, h5py.File(beside, "w", libver=CHECKSUMMED) as file:
+    with writing_hdf5(path) as file:
         for name in ("features", "person_ids", "counts"):
             values = getattr(table, name)
             file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True, track_times=False)

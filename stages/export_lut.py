@@ -1,7 +1,9 @@
 """Stage `export_lut`: write the re-ID teacher's knowledge as one row an identity."""
 
 from pathlib import Path
+from typing import get_args
 
+import click
 from pydantic import Field
 
 from pipeline.data.prepared import open_prepared
@@ -28,7 +30,16 @@ class ExportOptions(Options):
 
 
 @stage
-def main() -> None:
+@click.option("--average", type=click.Choice(get_args(Average)), help="In place of the parameter's.")
+@click.option(
+    "--table",
+    "path",
+    type=click.Path(path_type=Path),
+    default=TABLE,
+    show_default=True,
+    help="The file to make.",
+)
+def main(average: Average | None, path: Path) -> None:
     """Write the look-up table of ID features."""
     parameters = Parameters(PARAMS)
     options = parse_options(ExportOptions, parameters.section("export_lut"), parameters.where("export_lut"))
@@ -37,9 +48,9 @@ def main() -> None:
         embeddings, person_ids = embed_crops(
             load_reid(TEACHER), crops.split("train"), crops.images("train"), options.batch_size, progress
         )
-    features, ids, counts = mean_features(embeddings, person_ids, options.average)
-    write_lookup_table(TABLE, LookupTable(features, ids, counts, data.name, data.sha256, sha256_of(TEACHER)))
-    say(f"{TABLE}: {len(ids)} identities x {features.shape[1]}, from {counts.sum()} boxes")
+    features, ids, counts = mean_features(embeddings, person_ids, average or options.average)
+    write_lookup_table(path, LookupTable(features, ids, counts, data.name, data.sha256, sha256_of(TEACHER)))
+    say(f"{path}: {len(ids)} identities x {features.shape[1]}, from {counts.sum()} boxes")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.atomic import write_atomically
 from pipeline.data.checks import scene_problems
 from pipeline.data.jpeg import check_jpeg
 from pipeline.data.prepared import (
@@ -27,7 +28,8 @@ from pipeline.data.sets.dataset import DataSet
 from pipeline.data.shards import write_annotations, write_images
 from pipeline.errors import UserError
 
-SCENES_PER_SHARD = 1000
+SCENES_PER_SHARD = 500
+"""A shard is put together in memory: of large pictures, half a gigabyte."""
 TRAINING = "train"
 
 Report = Callable[[int, int], None]
@@ -100,7 +102,7 @@ def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool =
             "dataset_sha256": fingerprint(dataset.name, entries),
             "splits": entries,
         }
-        (beside / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        write_atomically(beside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
         shutil.rmtree(root, ignore_errors=True)
         beside.rename(root)
     finally:

@@ -14,11 +14,10 @@ import numpy.typing as npt
 
 from pipeline.data.scene import Galleries, Query, Scene, Split
 from pipeline.errors import UserError
+from pipeline.hdf5 import writing_hdf5
 
 CHUNK_BYTES = 1 << 16
 """Reading a picture reads, and checks, the chunks that it lies in: small ones cost less."""
-CHECKSUMMED = ("v110", "v110")
-"""HDF5's file format from which on its own structures carry checksums too."""
 GALLERY_ARRAYS = ("listed_offsets", "listed_scenes", "positive_offsets", "positives", "positive_boxes")
 RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro prepare`"
 
@@ -26,7 +25,7 @@ RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro prep
 def write_images(path: Path, images: Sequence[bytes]) -> None:
     """Write encoded pictures one behind the other, with the offset of each."""
     offsets = np.cumsum([0, *map(len, images)])
-    with h5py.File(path, "w", libver=CHECKSUMMED) as file:
+    with writing_hdf5(path) as file:
         _put(file, "offsets", offsets)
         _put(file, "jpeg", np.frombuffer(b"".join(images), dtype=np.uint8))
 
@@ -80,7 +79,7 @@ def open_shard(path: Path) -> h5py.File:
 def write_annotations(path: Path, split: Split) -> None:
     """Write all that a split holds but its pictures."""
     counts = [len(scene.boxes) for scene in split.scenes]
-    with h5py.File(path, "w", libver=CHECKSUMMED) as file:
+    with writing_hdf5(path) as file:
         file.attrs["name"] = split.name
         file.attrs["default_gallery"] = split.default_gallery
         _put_texts(file, "scene_names", [scene.name for scene in split.scenes])

@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.atomic import replacing
 from pipeline.errors import UserError
 from pipeline.evaluation.detections import OPTIONAL, REQUIRED, Detections
+from pipeline.hdf5 import writing_hdf5
 
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1 << 20
@@ -43,7 +43,7 @@ def read_detections(path: Path) -> Detections:
 
 def write_detections(detections: Detections, path: Path) -> None:
     """Write detections as HDF5, byte for byte the same for the same detections, whole or not at all."""
-    with replacing(path) as beside, h5py.File(beside, "w", libver=("earliest", "v110")) as file:
+    with writing_hdf5(path, ("earliest", "v110")) as file:
         file.attrs["format_version"] = FORMAT_VERSION
         for name in (*REQUIRED, *OPTIONAL):
             array = getattr(detections, name)

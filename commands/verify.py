@@ -1,0 +1,74 @@
+"""`person-search verify`: is everything that DVC recorded still what it was."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from rich.console import Console
+from rich.progress import track
+
+from commands.errors import FailedCheckError
+from pipeline.errors import UserError
+from pipeline.verifying import Finding, Output, cache_objects, check_object, check_output
+
+MISSING_SHOWN = 5
+
+Thing = TypeVar("Thing")
+
+
+@click.command()
+@click.option("--cache/--no-cache", default=True, show_default=True, help="Also look through DVC's cache.")
+def verify(cache: bool) -> None:
+    """Re-hash all outputs and DVC's cache, and open every file; exit code 1 if something is damaged.
+
+    What is damaged is named, each with the command that restores it. An output that is not here, as in a new
+    clone, is no damage.
+    """
+    outputs, folder = _recorded()
+    found = list(_all(outputs, lambda output: check_output(output, folder), "outputs"))
+    objects = list(_all(cache_objects(folder), lambda path: [check_object(path)], "cache")) if cache else []
+    missing = [finding for finding in found if finding.kind == "missing"]
+    damaged = [finding for finding in (*found, *objects) if finding.kind == "damaged"]
+    for finding in missing[:MISSING_SHOWN]:
+        click.echo(f"{finding.path}: {finding.what}")
+    if len(missing) > MISSING_SHOWN:
+        click.echo(f"... and {len(missing) - MISSING_SHOWN} more outputs are not here")
+    for finding in damaged:
+        click.echo(f"{finding.path}: {finding.what}")
+    looked_at = f"{len(found) - len(missing)} files of {len(outputs)} outputs" + (
+        f" and {len(objects)} objects of DVC's cache" if cache else ""
+    )
+    if damaged:
+        raise FailedCheckError(f"{len(damaged)} of {looked_at} are damaged")
+    click.echo(f"{looked_at}: all as dvc.lock says")
+
+
+def _all(
+    things: Sequence[Thing], check: Callable[[Thing], Iterable[Finding]], what: str
+) -> Iterator[Finding]:
+    """Yield what a check finds in each thing, with progress on a terminal."""
+    console = Console(stderr=True)
+    for thing in track(things, what, console=console, disable=not console.is_terminal):
+        yield from check(thing)
+
+
+def _recorded() -> tuple[list[Output], Path]:
+    """Return what dvc.lock says of all outputs of the project here, and where DVC keeps its cache."""
+    try:
+        with Repo() as repo:
+            outputs = [
+                Output(_shown(Path(out.fs_path)), out.hash_info.value, out.use_cache)
+                for out in repo.index.outs
+                if out.hash_info
+            ]
+            return outputs, _shown(Path(repo.cache.local.path))
+    except DvcException as error:
+        raise UserError(f"DVC cannot tell what it recorded: {error}") from None
+
+
+def _shown(path: Path) -> Path:
+    """Return a path as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

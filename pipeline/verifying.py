@@ -1,0 +1,139 @@
+"""Is everything that DVC recorded as it was recorded: outputs, cache, and what is inside the files.
+
+DVC itself takes a file's time and size for its content, and does not look into its cache again.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+from safetensors import SafetensorError, safe_open
+
+FOLDER_SUFFIX = ".dir"
+"""At the end of the hash of a folder: that of a list of its files."""
+Kind = Literal["sound", "damaged", "missing"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a lock file says of one output of a stage.
+
+    Attributes:
+        path: file or folder.
+        md5: of its content; of the list of its files, with `.dir` behind, where it is a folder.
+        cached: whether DVC keeps it; git does otherwise.
+    """
+
+    path: Path
+    md5: str
+    cached: bool = True
+
+    @property
+    def restore(self) -> str:
+        """What brings it back."""
+        return f"`{'dvc checkout --force' if self.cached else 'git checkout'} {self.path}`"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one file.
+
+    Attributes:
+        path: the file.
+        kind: whether it is as it was recorded.
+        what: what is wrong, and how to restore it; empty where nothing is.
+    """
+
+    path: Path
+    kind: Kind
+    what: str = ""
+
+
+def check_output(output: Output, cache: Path) -> Iterator[Finding]:
+    """Compare one output, file by file where it is a folder, with what the lock file says; look into it."""
+    path = output.path
+    if not path.exists():
+        yield Finding(path, "missing", "not here; `dvc pull` or `dvc repro` brings it")
+    elif not output.md5.endswith(FOLDER_SUFFIX):
+        yield _check_file(path, output.md5, output)
+    else:
+        yield from _check_folder(output, cache)
+
+
+def check_object(path: Path) -> Finding:
+    """Compare one file of the cache with its name: the folder's two digits and its own are its MD5."""
+    named = (path.parent.name + path.name).removesuffix(FOLDER_SUFFIX)
+    if md5_of(path) == named:
+        return Finding(path, "sound")
+    return Finding(
+        path, "damaged", f"a damaged object of DVC's cache; `rm -f {path}`, then `dvc pull` or `dvc repro`"
+    )
+
+
+def cache_objects(cache: Path) -> list[Path]:
+    """Return all objects of DVC's cache, sorted; `cache` is the folder with the folders of two digits."""
+    return sorted(path for path in cache.glob("??/*") if path.is_file() and path.suffix != ".tmp")
+
+
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file, in hexadecimal: DVC's hash."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _check_folder(output: Output, cache: Path) -> Iterator[Finding]:
+    folder, digest = output.path, output.md5
+    listing = cache / digest[:2] / digest[2:]
+    try:
+        content = listing.read_bytes()
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() + FOLDER_SUFFIX != digest:
+            raise ValueError("not the list that its name says")
+        wanted = {folder / entry["relpath"]: entry["md5"] for entry in json.loads(content)}
+    except (OSError, ValueError, KeyError, TypeError):
+        yield Finding(
+            folder,
+            "damaged",
+            f"the list of its files in DVC's cache ({listing}) is missing or damaged; "
+            f"`rm -f {listing}`, then `dvc pull` or `dvc repro`",
+        )
+        return
+    there = {path for path in folder.rglob("*") if path.is_file()}
+    for path in sorted(wanted.keys() | there):
+        if path not in there:
+            yield Finding(path, "damaged", f"gone from its folder; `dvc checkout --force {folder}`")
+        elif path not in wanted:
+            yield Finding(
+                path, "damaged", f"no part of its folder; `dvc checkout --force {folder}` removes it"
+            )
+        else:
+            yield _check_file(path, wanted[path], folder)
+
+
+def _check_file(path: Path, md5: str, output: Output) -> Finding:
+    if md5_of(path) != md5:
+        return Finding(path, "damaged", f"not the file that dvc.lock names; {output.restore}")
+    unreadable = _unreadable(path)
+    if unreadable:
+        # It was damaged when it was recorded: no copy can be better.
+        return Finding(
+            path, "damaged", f"as it was recorded, but {unreadable}; `dvc repro --force` its stage"
+        )
+    return Finding(path, "sound")
+
+
+def _unreadable(path: Path) -> str:
+    """Return what keeps a file from being read whole: every chunk of an HDF5, the header of weights."""
+    try:
+        if path.suffix == ".h5":
+            with h5py.File(path, "r") as file:
+                file.visititems(lambda _name, item: item[()] if isinstance(item, h5py.Dataset) else None)
+        elif path.suffix == ".safetensors":
+            with safe_open(path, framework="np") as weights:
+                weights.metadata()
+    except (OSError, RuntimeError, SafetensorError) as error:
+        return " ".join(str(error).split())
+    return ""

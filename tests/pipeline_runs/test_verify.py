@@ -1,0 +1,130 @@
+"""What is damaged is found: in outputs, in DVC's cache, in every kind of file."""
+
+import pickle
+import random
+
+import pytest
+
+from pipeline.data.prepared import open_prepared
+from pipeline.errors import UserError
+from pipeline.evaluation.detections_file import read_detections
+from pipeline.lookup_table import read_lookup_table
+from pipeline.models.weights import load_student
+from pipeline.verifying import md5_of
+
+FLIPS = 50
+SHARD = "data/prepared/train-images-00000.h5"
+TABLE = "artifacts/id_lut.h5"
+WEIGHTS = "models/students/kd_lut.safetensors"
+DETECTIONS = "results/kd_lut/detections.h5"
+METRICS = "results/kd_lut/metrics.json"
+
+
+def verify(project, *options, exit_code=0):
+    return project.run("person-search", "verify", *options, exit_code=exit_code)
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << place % 8
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def test_all_is_well(finished):
+    assert "all as dvc.lock says" in verify(finished)
+
+
+@pytest.mark.parametrize(
+    ("path", "restore"),
+    [
+        (SHARD, "dvc checkout --force data/prepared"),
+        (TABLE, f"dvc checkout --force {TABLE}"),
+        (WEIGHTS, f"dvc checkout --force {WEIGHTS}"),
+        (METRICS, f"git checkout {METRICS}"),
+    ],
+)
+def test_a_damaged_output_is_named_and_restored_as_said(project, path, restore):
+    whole = (project.root / path).read_bytes()
+    flip(project.root / path, len(whole) // 3)
+    said = verify(project, "--no-cache", exit_code=1)
+    assert f"{path}: not the file that dvc.lock names; `{restore}`" in said
+    project.run(*restore.split())
+    assert (project.root / path).read_bytes() == whole
+    verify(project)
+
+
+def test_files_that_came_to_a_folder_or_went(project):
+    (project.root / "data/prepared/more.h5").write_bytes(b"more")
+    (project.root / SHARD).unlink()
+    said = verify(project, exit_code=1)
+    assert "data/prepared/more.h5: no part of its folder" in said
+    assert f"{SHARD}: gone from its folder" in said
+    project.run("dvc", "checkout", "--force", "data/prepared")
+    verify(project)
+
+
+def test_a_damaged_object_of_the_cache(project):
+    md5 = md5_of(project.root / TABLE)
+    cached = f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
+    flip(project.root / cached, 100)
+    said = verify(project, exit_code=1)
+    assert f"{cached}: a damaged object of DVC's cache; `rm -f {cached}`" in said
+    assert "1 of" in said
+    verify(project, "--no-cache")
+
+
+def test_a_damaged_list_of_a_folder(project):
+    (listing,) = [
+        path
+        for path in (project.root / ".dvc/cache/files/md5").rglob("*.dir")
+        if b"manifest" in path.read_bytes() and b"val.h5" in path.read_bytes()
+    ]
+    flip(listing, 20)
+    said = verify(project, exit_code=1)
+    assert "data/prepared: the list of its files in DVC's cache" in said
+
+
+def test_a_clone_without_data_is_not_damaged(project, tmp_path):
+    clone = project.clone(tmp_path / "clone", tmp_path / "remote")
+    said = verify(clone)
+    assert "not here; `dvc pull` or `dvc repro` brings it" in said
+
+
+def test_outside_a_project(project, tmp_path):
+    said = type(project)(tmp_path, project.home).run("person-search", "verify", exit_code=2)
+    assert said.startswith("Error: ")
+    assert len(said.splitlines()) == 1
+
+
+READERS = {
+    SHARD: lambda root: [
+        bytes(open_prepared(root / "data/prepared").images("train")[index])
+        for index in range(len(open_prepared(root / "data/prepared").split("train").scenes))
+    ],
+    "data/prepared/test.h5": lambda root: pickle.dumps(open_prepared(root / "data/prepared").split("test")),
+    "data/prepared/manifest.json": lambda root: repr(open_prepared(root / "data/prepared").manifest),
+    TABLE: lambda root: pickle.dumps(read_lookup_table(root / TABLE)),
+    WEIGHTS: lambda root: pickle.dumps(load_student(root / WEIGHTS).state_dict()),
+    DETECTIONS: lambda root: pickle.dumps(read_detections(root / DETECTIONS)),
+}
+
+
+@pytest.mark.parametrize("path", READERS)
+def test_a_flipped_bit_is_never_a_silent_other_result(project, path, record_property):
+    """At each of many places: refused when it is read, or read as it was and found by `verify`'s hash."""
+    file, read = project.root / path, READERS[path]
+    content, whole, md5 = file.read_bytes(), read(project.root), md5_of(file)
+    places = random.Random(0).sample(range(len(content)), FLIPS)
+    refused = 0
+    for place in places:
+        file.unlink()
+        file.write_bytes(content)
+        flip(file, place)
+        try:
+            assert read(project.root) == whole
+        except UserError:
+            refused += 1
+        assert md5_of(file) != md5
+    record_property("refused when read", f"{path}: {refused} of {FLIPS}")
+    assert refused > FLIPS // 2
