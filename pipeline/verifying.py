@@ -104,13 +104,11 @@ def _check_folder(output: Output, cache: Path) -> Iterator[Finding]:
     there = {path for path in folder.rglob("*") if path.is_file()}
     for path in sorted(wanted.keys() | there):
         if path not in there:
-            yield Finding(path, "damaged", f"gone from its folder; `dvc checkout --force {folder}`")
+            yield Finding(path, "damaged", f"gone from its folder; {output.restore}")
         elif path not in wanted:
-            yield Finding(
-                path, "damaged", f"no part of its folder; `dvc checkout --force {folder}` removes it"
-            )
+            yield Finding(path, "damaged", f"no part of its folder; {output.restore} removes it")
         else:
-            yield _check_file(path, wanted[path], folder)
+            yield _check_file(path, wanted[path], output)
 
 
 def _check_file(path: Path, md5: str, output: Output) -> Finding:
