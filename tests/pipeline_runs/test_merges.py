@@ -1,4 +1,4 @@
-"""Two branches that both ran something: Git must not mix their dvc.lock, and what the README says mends it.
+"""A dvc.lock that two branches changed, or that is torn: what the README says mends it.
 
 The stages are small ones of a repository with this project's own settings of Git and DVC.
 """
@@ -65,3 +65,15 @@ def test_a_merge_stops_and_is_mended_by_running_what_never_ran(branches):
     branches.commit()
     assert branches.repro().ran == []
     assert branches.run("git", "status", "--short") == ""
+
+
+def test_half_a_lock_file_is_mended_without_running_anything(branches):
+    """DVC writes it in place; a kill in that moment tears it."""
+    branches.set_parameter("left", 7)
+    assert branches.repro().ran == ["left", "both"]
+    lock = branches.root / "dvc.lock"
+    lock.write_text(lock.read_text()[: lock.read_text().rindex("path:") + len("path:")])
+    branches.run("dvc", "repro", exit_code=255)
+    branches.run("git", "checkout", "dvc.lock")
+    assert branches.repro().ran == []
+    assert (branches.root / "both.txt").read_text() == "left 7\nright 3\n"
