@@ -117,7 +117,7 @@ def killed_again_and_again(
             continue  # it was done before it was hit, and starts from nothing again
         tally.kills += 1
         tally.resumed += GOING_ON in said
-        if "Traceback" in said:
+        if "Traceback" in said and WAYS[way] is not kill_trainer:
             tally.faults.append("a traceback")
         if not gone(project):
             tally.faults.append("a trainer lives on")
