@@ -217,3 +217,10 @@ def test_closure_is_what_python_imports():
         is_package = (ROOT / path / "__init__.py").is_file()
         files.add((path / "__init__.py" if is_package else path.with_suffix(".py")).as_posix())
     assert files == import_closure("stages.crop", ROOT)
+
+
+def test_the_lock_file_has_no_stage_that_is_gone():
+    """DVC leaves what it recorded of a stage that was renamed; `dvc repro` never looks at it again."""
+    rows = {name: stage.get("matrix", {}).get("row") for name, stage in STAGES.items()}
+    there = {f"{name}@{row}" if row else name for name, of in rows.items() for row in of or [""]}
+    assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) == there
