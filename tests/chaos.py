@@ -65,22 +65,9 @@ class Reference:
         return found
 
 
-def trainers(project: Project) -> list[int]:
-    """Return the processes that train in a project, those that load data included."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command, place = (folder / "cmdline").read_bytes(), (folder / "cwd").readlink()
-        except OSError:
-            continue
-        if b"stages.train_" in command and b"dvc" not in command and place == project.root:
-            found.append(int(folder.name))
-    return sorted(found)
-
-
 def kill_trainer(project: Project, dvc: int) -> None:
     """As the system does when memory runs out."""
-    for process in trainers(project):
+    for process in project.trainers():
         os.kill(process, signal.SIGKILL)
 
 
@@ -165,7 +152,7 @@ def is_whole(lock: str) -> bool:
 def gone(project: Project) -> bool:
     """Wait for all trainers to end; tell whether they did."""
     end = time.monotonic() + LONG_ENOUGH
-    while trainers(project):
+    while project.trainers():
         if time.monotonic() > end:
             return False
         time.sleep(0.05)

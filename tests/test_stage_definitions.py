@@ -223,4 +223,4 @@ def test_the_lock_file_has_no_stage_that_is_gone():
     """DVC leaves what it recorded of a stage that was renamed; `dvc repro` never looks at it again."""
     rows = {name: stage.get("matrix", {}).get("row") for name, stage in STAGES.items()}
     there = {f"{name}@{row}" if row else name for name, of in rows.items() for row in of or [""]}
-    assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) == there
+    assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) <= there

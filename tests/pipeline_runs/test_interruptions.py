@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -31,19 +30,6 @@ def outputs_of(project):
     return [(project.root / path).read_bytes() for path in (WEIGHTS, CURVES)]
 
 
-def trainers(project):
-    """Return the processes that train in a project, those that load data included."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command, place = (folder / "cmdline").read_bytes(), (folder / "cwd").readlink()
-        except OSError:
-            continue
-        if b"stages.train_baseline" in command and place == project.root:
-            found.append(int(folder.name))
-    return sorted(found)
-
-
 def wait_for(what):
     end = time.monotonic() + PATIENCE
     while not what():
@@ -66,7 +52,7 @@ def test_a_killed_training_goes_on_where_it_was(killed, longer, tmp_path):
     dvc = project.start("dvc", "repro", "--single-item", STAGE, **OFTEN)
     wait_for(lambda: list((project.root / "checkpoints").rglob("step-*.safetensors")))
     if killed == "trainer":
-        os.kill(trainers(project)[0], signal.SIGKILL)
+        os.kill(project.trainers()[0], signal.SIGKILL)
     elif killed == "ctrl-c":
         os.killpg(dvc.pid, signal.SIGINT)
     else:
@@ -75,7 +61,7 @@ def test_a_killed_training_goes_on_where_it_was(killed, longer, tmp_path):
     assert dvc.returncode != 0
     # Its data process may have been about to give it something.
     assert "Traceback" not in said or killed == "trainer"
-    wait_for(lambda: not trainers(project))
+    wait_for(lambda: not project.trainers())
     assert not [path for path in (WEIGHTS, CURVES) if (project.root / path).exists()]
     if killed == CHANGED:
         another_setting_starts_from_nothing(project.copy(tmp_path / "changed"), wanted)
