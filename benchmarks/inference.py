@@ -14,9 +14,9 @@ import click
 import torch
 from torch import Tensor
 
-from pipeline.cost import count_parameters
-from pipeline.data.prepared import PreparedDataSet, open_prepared
-from pipeline.inference import picture
+from pipeline.data.scenes.prepared import PreparedDataSet, open_prepared
+from pipeline.inference.cost import count_parameters
+from pipeline.inference.inference import picture
 from pipeline.models.weights import load_detector, load_reid, load_student
 from pipeline.reporting.speed import Speed, Timing, write_speed
 from pipeline.reporting.summary import TEACHERS, read_summary

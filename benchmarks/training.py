@@ -12,18 +12,18 @@ import click
 import torch
 from torch.nn import functional
 
-from pipeline.data.ground_truth import PERSON
-from pipeline.data.loading import SceneBatch
-from pipeline.losses.targets import build_identity_loss
-from pipeline.models.detector import Detector
+from pipeline.data.batches.ground_truth import PERSON
+from pipeline.data.batches.loading import SceneBatch
+from pipeline.losses.identity.targets import build_identity_loss
+from pipeline.models.detector.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
 from pipeline.training.devices import seed_everything
-from pipeline.training.optimisation import build_optimizer
-from pipeline.training.student import StudentOptions, StudentTask
-from pipeline.training.taught_student import TaughtStudent
-from stages.parameters import PARAMETERS, Parameters, read_parameters
+from pipeline.training.loop.optimisation import build_optimizer
+from pipeline.training.student.student import StudentOptions, StudentTask
+from pipeline.training.student.taught_student import TaughtStudent
 from stages.student import student_options
+from stages.support.parameters import PARAMETERS, Parameters, read_parameters
 
 ALLOWED_RATIOS = {"kd_lut": 1.02, "kd_detector": 1.6}
 """Of a row's step to the baseline's; a detector teacher costs a forward pass more."""

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from commands.errors import FailedCheckError
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, Inspection
 from pipeline.data.image_checks import check_images
 from pipeline.data.inspection import inspect_data_set, split_counts, split_galleries
 from pipeline.data.sets.sources import SOURCES
-from pipeline.errors import UserError
 
 SHOWN = 20
 """How many problems are listed; the others are counted."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 
 USER_ERROR = 2
 FAILED_CHECK = 1

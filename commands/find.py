@@ -8,13 +8,13 @@ from typing import Any
 import click
 import numpy as np
 
-from pipeline.atomic import write_atomically
-from pipeline.data.scene import FloatArray
-from pipeline.errors import UserError
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.scene import FloatArray
 from pipeline.finding import Hit, checked_box, find_person, pictures_in, read_picture
 from pipeline.found_figure import found_figure
 from pipeline.models.weights import load_student
-from stages.running import ShownProgress
+from stages.support.running import ShownProgress
 
 FIGURE = "found.png"
 CORNERS = 4

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from commands.errors import FailedCheckError
-from pipeline.data.prepared import MANIFEST, PreparedDataSet, open_prepared
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.prepared import MANIFEST, PreparedDataSet, open_prepared
 from pipeline.lookup_table import LookupTable, check_fits, read_lookup_table
 from pipeline.table_summary import TableSummary, summarise
 

@@ -8,11 +8,11 @@ from typing import Any
 import click
 import yaml
 
-from pipeline.atomic import write_atomically
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
 from pipeline.data.sets.releases import LAYOUTS, require_layout
-from pipeline.errors import UserError
 from stages.every_section import check_parameters
-from stages.parameters import PARAMETERS
+from stages.support.parameters import PARAMETERS
 
 PRESETS = Path(__file__).parents[1] / "presets"
 PIPELINE = Path("dvc.yaml")

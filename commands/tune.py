@@ -5,21 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
-from pipeline.atomic import write_atomically
-from pipeline.data.prepared import PreparedDataSet, open_prepared
-from pipeline.errors import UserError
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import merged, parse_options
+from pipeline.basics.yaml_file import read_yaml
+from pipeline.data.scenes.prepared import PreparedDataSet, open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions
 from pipeline.hashing import sha256_of
-from pipeline.inference_options import InferenceOptions
+from pipeline.inference.inference_options import InferenceOptions
 from pipeline.lookup_table import read_lookup_table
-from pipeline.options import merged, parse_options
-from pipeline.training.student import StudentOptions
+from pipeline.training.student.student import StudentOptions
 from pipeline.tuning import VALIDATION, Teachers, try_settings
 from stages.detector_teacher import DETECTOR, teacher_detector
-from stages.parameters import Parameters
-from stages.running import ShownProgress
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress
 from stages.table_teacher import TABLE, teacher_table
 
 PREPARED = Path("data/prepared")
@@ -49,12 +49,7 @@ def tune(tries: Path, results: Path, rows: tuple[str, ...]) -> None:
 
 
 def _read_tries(path: Path) -> dict[str, list[dict[str, Any]]]:
-    if not path.is_file():
-        raise UserError(f"no {path}; it lists for each row the settings to try")
-    try:
-        wanted = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid YAML: {error}") from None
+    wanted = read_yaml(path, if_missing=f"no {path}; it lists for each row the settings to try")
     if not isinstance(wanted, dict) or not wanted or not all(_are_tries(tries) for tries in wanted.values()):
         raise UserError(f"{path} must hold a list of settings for each row, with at least one each")
     budgets = {row: len(tries) for row, tries in wanted.items()}

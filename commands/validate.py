@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from pipeline.data.prepared import open_prepared
+from pipeline.basics.options import parse_options
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions
-from pipeline.inference_options import InferenceOptions
+from pipeline.inference.inference_options import InferenceOptions
 from pipeline.models.weights import load_student
-from pipeline.options import parse_options
 from pipeline.tuning import validation_outcome
-from stages.parameters import Parameters
-from stages.running import ShownProgress
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress
 
 SECTIONS = ("infer", "evaluate")
 

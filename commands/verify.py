@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from commands.errors import FailedCheckError
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from pipeline.verifying import Finding, Output, cache_objects, check_object, check_output
 
 MISSING_SHOWN = 5

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.data.scene import IntArray
+from pipeline.data.scenes.scene import IntArray
 from pipeline.lookup_table import LookupTable
 
 Control = Literal["random", "permuted"]

@@ -7,11 +7,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipeline.data.loading import decode
-from pipeline.data.scene import IntArray, Split
-from pipeline.data.shards import ImageShards
+from pipeline.basics.errors import UserError
+from pipeline.data.batches.loading import decode
+from pipeline.data.scenes.scene import IntArray, Split
+from pipeline.data.scenes.shards import ImageShards
 from pipeline.data.transforms import plain_crop_transform
-from pipeline.errors import UserError
 from pipeline.models.reid import ReidModel
 from pipeline.training.devices import make_fabric
 

@@ -13,9 +13,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import box_text, clip_boxes, outside
-from pipeline.data.scene import FloatArray
-from pipeline.errors import UserError
+from pipeline.data.scenes.scene import FloatArray
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.training.devices import make_fabric
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from pipeline.data.scene import FloatArray
+from pipeline.data.scenes.scene import FloatArray
 from pipeline.finding import Hit, read_picture
 from pipeline.reporting.cut_out import cut_out
 from pipeline.reporting.style import BLUE, GREY, INK, drawing, png

@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.scene import IntArray
-from pipeline.errors import UserError
-from pipeline.hdf5 import writing_hdf5
+from pipeline.basics.errors import UserError
+from pipeline.basics.hdf5 import writing_hdf5
+from pipeline.data.scenes.scene import IntArray
 
 FORMAT_VERSION = 1
 UNIT_TOLERANCE = 1e-3

@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from pipeline.data.prepared import PreparedDataSet
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.prepared import PreparedDataSet
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
-from pipeline.inference import Report, search_detections
-from pipeline.inference_options import InferenceOptions
-from pipeline.models.detector import Detector
+from pipeline.inference.inference import Report, search_detections
+from pipeline.inference.inference_options import InferenceOptions
+from pipeline.models.detector.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
-from pipeline.training.loop import Report as TrainingReport
-from pipeline.training.student import StudentOptions, train_student
+from pipeline.training.loop.loop import Report as TrainingReport
+from pipeline.training.student.student import StudentOptions, train_student
 
 VALIDATION = "val"
 

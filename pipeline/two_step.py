@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from pipeline.cost import count_parameters, flops_an_image
 from pipeline.data.crops import pixels_of
-from pipeline.data.scene import FloatArray, Split
-from pipeline.data.shards import ImageShards
+from pipeline.data.scenes.scene import FloatArray, Split
+from pipeline.data.scenes.shards import ImageShards
 from pipeline.data.transforms import plain_crop_transform
 from pipeline.embedding import embed_both_ways
-from pipeline.evaluation.detections import Detections
-from pipeline.inference import Report, SceneResult, assemble, given_boxes, picture, to_numpy
-from pipeline.models.detector import Detector
+from pipeline.evaluation.detections.detections import Detections
+from pipeline.inference.cost import count_parameters, flops_an_image
+from pipeline.inference.inference import Report, SceneResult, assemble, given_boxes, picture, to_numpy
+from pipeline.models.detector.detector import Detector
 from pipeline.models.reid import ReidModel
 from pipeline.training.devices import make_fabric
 

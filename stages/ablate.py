@@ -7,22 +7,22 @@ from typing import Any
 
 import click
 
-from pipeline.atomic import write_atomically
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.options import parse_options
 from pipeline.comparison.run_file import ENVIRONMENT, QUERIES
-from pipeline.data.prepared import PreparedDataSet, open_prepared
+from pipeline.data.scenes.prepared import PreparedDataSet, open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.hashing import sha256_of
-from pipeline.inference import search_detections
-from pipeline.inference_options import InferenceOptions
+from pipeline.inference.inference import search_detections
+from pipeline.inference.inference_options import InferenceOptions
 from pipeline.models.person_search import PersonSearchNetwork
-from pipeline.options import parse_options
 from pipeline.reporting.ranking import query_results
 from pipeline.training.environment import environment
-from pipeline.training.student import StudentOptions, train_student
+from pipeline.training.student.student import StudentOptions, train_student
 from stages.detector_teacher import DETECTOR, teacher_detector
-from stages.parameters import Parameters
-from stages.running import ShownProgress, say, stage
 from stages.student import PREPARED, student_options, student_training
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress, say, stage
 from stages.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "infer", "evaluate", "students.{row}")

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from pipeline.atomic import write_atomically
+from pipeline.basics.atomic import write_atomically
 from pipeline.comparison.figure import comparison_figure
 from pipeline.comparison.groups import compare, read_comparisons
 from pipeline.comparison.runs import read_runs
 from pipeline.comparison.text import comparison_text
-from stages.running import say, stage
+from stages.support.running import say, stage
 
 COMPARISONS = Path("comparisons.yaml")
 FIGURES = Path("results/comparison.json")

@@ -7,7 +7,7 @@ import click
 
 from pipeline.control_tables import Control, control_table
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
-from stages.running import say, stage
+from stages.support.running import say, stage
 
 TABLE = Path("artifacts/id_lut.h5")
 

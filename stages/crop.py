@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pipeline.data.crops import LabelledCrops
 from pipeline.data.packing import prepare
-from pipeline.data.prepared import open_prepared
-from stages.running import ShownProgress, say, stage
+from pipeline.data.scenes.prepared import open_prepared
+from stages.support.running import ShownProgress, say, stage
 
 PREPARED = Path("data/prepared")
 CROPS = Path("data/crops")

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from pipeline.atomic import write_atomically
-from pipeline.data.prepared import open_prepared
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.options import parse_options
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.evaluation.curve_file import write_precision_recall
-from pipeline.evaluation.detection import detection_curve
-from pipeline.evaluation.detections_file import read_detections
+from pipeline.evaluation.detection.detection import detection_curve
+from pipeline.evaluation.detections.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
-from pipeline.evaluation.scene_boxes import detected_boxes
-from pipeline.options import parse_options
-from stages.parameters import Parameters
-from stages.running import say, stage
+from pipeline.evaluation.search.scene_boxes import detected_boxes
+from stages.support.parameters import Parameters
+from stages.support.running import say, stage
 
 PARAMS = ("evaluate",)
 PREPARED = Path("data/prepared")

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from pipeline.atomic import write_atomically
-from pipeline.cost import cost_text
-from pipeline.data.prepared import open_prepared
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.options import parse_options
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
-from pipeline.inference_options import InferenceOptions
+from pipeline.inference.cost import cost_text
+from pipeline.inference.inference_options import InferenceOptions
 from pipeline.models.weights import load_detector, load_reid
-from pipeline.options import parse_options
 from pipeline.two_step import two_step_cost, two_step_detections
-from stages.parameters import Parameters
-from stages.running import ShownProgress, say, stage
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("infer", "evaluate")
 PREPARED = Path("data/prepared")

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options, merged, parse_options
 from pipeline.evaluation.metrics import EvaluationOptions
-from pipeline.inference_options import InferenceOptions
-from pipeline.options import Options, merged, parse_options
+from pipeline.inference.inference_options import InferenceOptions
 from pipeline.training.detector import DetectorTrainingOptions
 from pipeline.training.reid import ReidTrainingOptions
-from pipeline.training.student import StudentOptions
+from pipeline.training.student.student import StudentOptions
 from stages.export_lut import ExportOptions
-from stages.parameters import SECTIONS
 from stages.prepare import DataSetOptions
+from stages.support.parameters import SECTIONS
 
 STUDENT, ROWS = "train_student", "students"
 """A row of the second is checked over the first: neither says everything alone."""

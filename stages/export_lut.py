@@ -6,14 +6,14 @@ from typing import get_args
 import click
 from pydantic import Field
 
-from pipeline.data.prepared import open_prepared
+from pipeline.basics.options import Options, parse_options
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.embedding import embed_crops
 from pipeline.hashing import sha256_of
 from pipeline.lookup_table import Average, LookupTable, mean_features, write_lookup_table
 from pipeline.models.weights import load_reid
-from pipeline.options import Options, parse_options
-from stages.parameters import Parameters
-from stages.running import ShownProgress, say, stage
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("export_lut",)
 PREPARED = Path("data/prepared")

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from pipeline.atomic import write_atomically
-from pipeline.cost import cost_text
-from pipeline.data.prepared import open_prepared
-from pipeline.evaluation.detections_file import write_detections
-from pipeline.inference import search_detections, student_cost
-from pipeline.inference_options import InferenceOptions
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.options import parse_options
+from pipeline.data.scenes.prepared import open_prepared
+from pipeline.evaluation.detections.detections_file import write_detections
+from pipeline.inference.cost import cost_text
+from pipeline.inference.inference import search_detections, student_cost
+from pipeline.inference.inference_options import InferenceOptions
 from pipeline.models.weights import load_student
-from pipeline.options import parse_options
-from stages.parameters import Parameters
-from stages.running import ShownProgress, say, stage
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("infer",)
 PREPARED = Path("data/prepared")

@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from pipeline.basics.options import Options, parse_options
 from pipeline.data.packing import prepare
 from pipeline.data.sets.dataset import DataSet
 from pipeline.data.sets.sources import SOURCES, open_data_set
 from pipeline.data.sets.synthetic import Synthetic, SyntheticOptions
-from pipeline.options import Options, parse_options
-from stages.parameters import Parameters
-from stages.running import ShownProgress, say, stage
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("dataset",)
 PREPARED = Path("data/prepared")

@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from pipeline.atomic import write_atomically
-from pipeline.data.prepared import open_prepared
-from pipeline.errors import UserError
-from pipeline.evaluation.detections_file import read_detections
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.prepared import open_prepared
+from pipeline.evaluation.detections.detections_file import read_detections
 from pipeline.reporting.columns import read_columns
 from pipeline.reporting.curves_figure import RowCurves, curves_figure
 from pipeline.reporting.page import Section, page
 from pipeline.reporting.searches import SPACED, Searches
 from pipeline.reporting.summary import COST, summarise
-from stages.running import say, stage
+from stages.support.running import say, stage
 
 PREPARED = Path("data/prepared")
 RESULTS = Path("results")

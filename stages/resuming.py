@@ -20,10 +20,10 @@ import torch
 import torchvision
 
 import pipeline
-from pipeline.errors import UserError
-from pipeline.options import Options
-from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.optimisation import TrainingOptions
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options
+from pipeline.training.checkpoints.checkpoints import Checkpoints
+from pipeline.training.loop.optimisation import TrainingOptions
 
 FOLDER_VARIABLE = "PERSON_SEARCH_CHECKPOINT_DIR"
 STEPS_VARIABLE = "PERSON_SEARCH_CHECKPOINT_STEPS"

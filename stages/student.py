@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from pipeline.data.prepared import PreparedDataSet
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import merged, parse_options
+from pipeline.data.scenes.prepared import PreparedDataSet
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.saving import save_weights
-from pipeline.options import merged, parse_options
-from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.checkpoints.checkpoints import Checkpoints
 from pipeline.training.environment import write_environment
-from pipeline.training.history import Row, write_history
-from pipeline.training.student import StudentOptions
-from stages.parameters import Parameters
+from pipeline.training.loop.history import Row, write_history
+from pipeline.training.student.student import StudentOptions
 from stages.resuming import resuming
-from stages.running import ShownProgress, say
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress, say
 
 PREPARED = Path("data/prepared")
 

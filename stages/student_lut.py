@@ -9,14 +9,14 @@ import click
 import numpy as np
 import torch
 
-from pipeline.data.prepared import open_prepared
-from pipeline.data.scene import UNLABELLED
+from pipeline.data.scenes.prepared import open_prepared
+from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.hashing import sha256_of
-from pipeline.inference import picture, to_numpy
+from pipeline.inference.inference import picture, to_numpy
 from pipeline.lookup_table import LookupTable, mean_features, write_lookup_table
 from pipeline.models.weights import load_student
 from pipeline.training.devices import make_fabric
-from stages.running import ShownProgress, say, stage
+from stages.support.running import ShownProgress, say, stage
 
 PREPARED = Path("data/prepared")
 TABLE = Path("artifacts/id_lut_student.h5")

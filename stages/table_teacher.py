@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipeline.data.prepared import PreparedDataSet
+from pipeline.data.scenes.prepared import PreparedDataSet
 from pipeline.lookup_table import check_fits, read_lookup_table
-from pipeline.training.student import StudentOptions
+from pipeline.training.student.student import StudentOptions
 
 TABLE = Path("artifacts/id_lut.h5")
 

@@ -1,9 +1,7 @@
 """Stage `train_baseline`: train a student without a teacher (OIM)."""
 
-from pipeline.data.prepared import open_prepared
-from pipeline.training.student import train_student
-from stages.parameters import Parameters
-from stages.running import stage
+from pipeline.data.scenes.prepared import open_prepared
+from pipeline.training.student.student import train_student
 from stages.student import (
     PREPARED,
     check_stage,
@@ -12,6 +10,8 @@ from stages.student import (
     student_training,
     write_student,
 )
+from stages.support.parameters import Parameters
+from stages.support.running import stage
 
 PARAMS = ("train_student", "students.{row}")
 STAGE = "train_baseline"

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from pipeline.data.prepared import open_prepared
+from pipeline.basics.options import parse_options
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.models.saving import save_weights
-from pipeline.options import parse_options
 from pipeline.training.environment import write_environment
-from pipeline.training.history import write_history
+from pipeline.training.loop.history import write_history
 from pipeline.training.reid import ReidTrainingOptions, train_reid
-from stages.parameters import Parameters
 from stages.resuming import resuming
-from stages.running import ShownProgress, say, stage
+from stages.support.parameters import Parameters
+from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("train_reid",)
 CROPS = Path("data/crops")

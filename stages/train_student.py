@@ -4,11 +4,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.data.prepared import open_prepared
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.hashing import sha256_of
-from pipeline.training.student import train_student
-from stages.parameters import Parameters
-from stages.running import stage
+from pipeline.training.student.student import train_student
 from stages.student import (
     PREPARED,
     check_stage,
@@ -17,6 +15,8 @@ from stages.student import (
     student_training,
     write_student,
 )
+from stages.support.parameters import Parameters
+from stages.support.running import stage
 from stages.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "students.{row}")

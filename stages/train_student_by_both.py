@@ -4,12 +4,10 @@ from pathlib import Path
 
 import click
 
-from pipeline.data.prepared import open_prepared
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.hashing import sha256_of
-from pipeline.training.student import train_student
+from pipeline.training.student.student import train_student
 from stages.detector_teacher import DETECTOR, teacher_detector
-from stages.parameters import Parameters
-from stages.running import stage
 from stages.student import (
     PREPARED,
     check_stage,
@@ -18,6 +16,8 @@ from stages.student import (
     student_training,
     write_student,
 )
+from stages.support.parameters import Parameters
+from stages.support.running import stage
 from stages.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "students.{row}")

@@ -1,11 +1,9 @@
 """Stage `train_student_by_detector`: train one row of students that a detector teaches."""
 
-from pipeline.data.prepared import open_prepared
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.hashing import sha256_of
-from pipeline.training.student import train_student
+from pipeline.training.student.student import train_student
 from stages.detector_teacher import DETECTOR, teacher_detector
-from stages.parameters import Parameters
-from stages.running import stage
 from stages.student import (
     PREPARED,
     check_stage,
@@ -14,6 +12,8 @@ from stages.student import (
     student_training,
     write_student,
 )
+from stages.support.parameters import Parameters
+from stages.support.running import stage
 
 PARAMS = ("train_student", "students.{row}")
 STAGE = "train_student_by_detector"

@@ -5,7 +5,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from pipeline.data.packing import prepare
-from pipeline.data.prepared import PreparedDataSet
+from pipeline.data.scenes.prepared import PreparedDataSet
 from tests.tiny import TinyDataSet, silent
 
 torch.set_num_threads(1)

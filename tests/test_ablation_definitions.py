@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.basics.options import merged, parse_options
 from pipeline.comparison.groups import read_comparisons
-from pipeline.options import merged, parse_options
-from pipeline.training.student import StudentOptions
+from pipeline.training.student.student import StudentOptions
 from stages.every_section import check_parameters
 from tools.stage_dependencies import differences
 

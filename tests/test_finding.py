@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from pipeline.finding import checked_box, find_person, pictures_in, read_picture
-from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector_options import RegionProposalOptions, RoiOptions
+from pipeline.models.backbones.backbones import BackboneOptions
+from pipeline.models.detector.detector_options import RegionProposalOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 
 SIZE = (96, 64)

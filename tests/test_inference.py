@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data.scene import Split
-from pipeline.inference import search_detections
+from pipeline.data.scenes.scene import Split
+from pipeline.inference.inference import search_detections
 from pipeline.models.person_search import PersonSearchNetwork
 from tests.tiny import EMPTY_SCENE, TEST_SCENES, search_options, silent
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from pipeline.lookup_table import (
     LookupTable,
     check_fits,

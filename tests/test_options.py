@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from pipeline.errors import UserError
-from pipeline.options import Options, merged, parse_options
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options, merged, parse_options
 from pipeline.training.reid import ReidTrainingOptions
-from pipeline.training.student import StudentOptions
+from pipeline.training.student.student import StudentOptions
 from tests.tiny import reid_options, search_options, training_options
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.options import merged, parse_options
-from pipeline.training.student import StudentOptions
+from pipeline.basics.options import merged, parse_options
+from pipeline.training.student.student import StudentOptions
 from stages.student import check_stage
 from tools.import_closure import PACKAGES, import_closure
 from tools.stage_dependencies import DECLARATION, code_dependencies, declared_params, definition, is_code

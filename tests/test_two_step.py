@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pipeline.data.batches.loading import decode
 from pipeline.data.crops import pixels_of
-from pipeline.data.loading import decode
 from pipeline.data.transforms import plain_crop_transform
 from pipeline.embedding import embed_both_ways
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
-from pipeline.models.detector import Detector
+from pipeline.models.detector.detector import Detector
 from pipeline.models.reid import ReidModel
 from pipeline.two_step import two_step_detections
 from tests.tiny import TEST_SCENES, detector_options, reid_options, silent

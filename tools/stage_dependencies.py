@@ -17,7 +17,7 @@ from typing import Any
 import click
 import yaml
 
-from pipeline.atomic import write_atomically
+from pipeline.basics.atomic import write_atomically
 from tools.import_closure import PACKAGES, import_closure
 
 DVC_FILES = (Path("dvc.yaml"), Path("ablation/dvc.yaml"))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.data.scene import FloatArray
+from pipeline.data.scenes.scene import FloatArray
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95

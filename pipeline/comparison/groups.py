@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, model_validator
 
+from pipeline.basics.options import Options, parse_options
+from pipeline.basics.yaml_file import read_yaml
 from pipeline.comparison.bootstrap import Difference, paired_bootstrap
 from pipeline.comparison.runs import Run, Spread, average_precisions, spreads
-from pipeline.errors import UserError
-from pipeline.options import Options, parse_options
 
 
 class Group(Options):
@@ -43,12 +42,7 @@ class Comparisons(Options):
 
 def read_comparisons(path: Path) -> Comparisons:
     """Read a list of groups. Raises `UserError` where it is missing, no YAML, or says something unknown."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid YAML: {error}") from None
+    values = read_yaml(path, if_missing=f"{path} is missing")
     return parse_options(Comparisons, values, str(path))
 
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.basics.errors import UserError
 from pipeline.comparison.run_file import QUERIES
-from pipeline.data.scene import FloatArray
-from pipeline.errors import UserError
+from pipeline.data.scenes.scene import FloatArray
 
 FIGURES = {
     "search_mAP": ("search", "mAP"),

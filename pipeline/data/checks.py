@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.scene import UNLABELLED, FloatArray, Galleries, Scene, Split
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.scene import UNLABELLED, FloatArray, Galleries, Scene, Split
 
 
 @dataclass

@@ -6,8 +6,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from pipeline.data.prepared import PreparedDataSet
-from pipeline.data.scene import UNLABELLED, FloatArray, Scene, Split
+from pipeline.data.scenes.prepared import PreparedDataSet
+from pipeline.data.scenes.scene import UNLABELLED, FloatArray, Scene, Split
 
 CROP_QUALITY = 95
 

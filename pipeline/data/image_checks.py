@@ -1,8 +1,8 @@
 """Are the pictures there, do they fit their annotations, do they decode."""
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, Inspection, clip_boxes, outside, scene_problems
 from pipeline.data.jpeg import jpeg_size, read_jpeg
-from pipeline.errors import UserError
 
 
 def check_images(inspection: Inspection, findings: Findings, *, decode: bool) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.data.checks import Findings, Inspection, split_problems
-from pipeline.data.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, Split
+from pipeline.data.scenes.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, Split
 from pipeline.data.sets.cuhk_sysu import CuhkSysu
 from pipeline.data.sets.on_disk import DataSetOnDisk
 from pipeline.data.sets.sources import open_data_set

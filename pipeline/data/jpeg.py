@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 
 
 def jpeg_size(path: Path) -> tuple[int, int]:

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.atomic import write_atomically
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import scene_problems
 from pipeline.data.jpeg import check_jpeg
-from pipeline.data.prepared import (
+from pipeline.data.processes import in_processes
+from pipeline.data.scenes.prepared import (
     FORMAT_VERSION,
     MANIFEST,
     PreparedDataSet,
@@ -22,11 +24,9 @@ from pipeline.data.prepared import (
     fingerprint,
     open_prepared,
 )
-from pipeline.data.processes import in_processes
-from pipeline.data.scene import UNLABELLED, Split
+from pipeline.data.scenes.scene import UNLABELLED, Split
+from pipeline.data.scenes.shards import write_annotations, write_images
 from pipeline.data.sets.dataset import DataSet
-from pipeline.data.shards import write_annotations, write_images
-from pipeline.errors import UserError
 
 SCENES_PER_SHARD = 500
 """A shard is put together in memory: of large pictures, half a gigabyte."""

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torchvision.transforms import v2
 
-from pipeline.options import Options
+from pipeline.basics.options import Options
 
 ERASED = 0.5
 """What an erased pixel becomes: grey, since torchvision's random values leave 0..1."""

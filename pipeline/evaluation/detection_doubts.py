@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.data.scene import Split
-from pipeline.evaluation.detections import Detections
+from pipeline.data.scenes.scene import Split
+from pipeline.evaluation.detections.detections import Detections
 
 
 def doubts(split: Split, detections: Detections) -> Iterator[str]:

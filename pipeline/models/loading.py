@@ -13,9 +13,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options, parse_options
 from pipeline.models.saving import FORMAT_VERSION, METADATA, Kind, digest_of
-from pipeline.options import Options, parse_options
 
 OptionsClass = TypeVar("OptionsClass", bound=Options)
 Network = TypeVar("Network", bound=nn.Module)

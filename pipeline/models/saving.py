@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.atomic import write_atomically
-from pipeline.options import Options
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.options import Options
 
 FORMAT_VERSION = "2"
 METADATA = "person_search"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.scene import FloatArray
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.scene import FloatArray
 
 Columns = dict[str, FloatArray]
 """`[K]` numbers by the column's name."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.data.scene import FloatArray, IntArray, Split
-from pipeline.errors import UserError
-from pipeline.evaluation.detections import Detections
-from pipeline.evaluation.scene_boxes import SceneBoxes, check_queries, detected_boxes
-from pipeline.evaluation.search import (
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.scene import FloatArray, IntArray, Split
+from pipeline.evaluation.detections.detections import Detections
+from pipeline.evaluation.search.scene_boxes import SceneBoxes, check_queries, detected_boxes
+from pipeline.evaluation.search.search import (
     Array,
     QueryResult,
     boxes_on_person,

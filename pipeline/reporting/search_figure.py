@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from pipeline.data.scene import FloatArray
+from pipeline.data.scenes.scene import FloatArray
 from pipeline.reporting.cut_out import Picture, cut_out
 from pipeline.reporting.shown_queries import Answer, ShownQuery
 from pipeline.reporting.style import BLUE, FAINT, GREEN, GREY, INK, RED, ROW_TITLES, drawing, png

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.data.prepared import PreparedDataSet
-from pipeline.errors import UserError
-from pipeline.evaluation.detections import Detections
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.prepared import PreparedDataSet
+from pipeline.evaluation.detections.detections import Detections
 from pipeline.reporting.cut_out import Picture
 from pipeline.reporting.page import Section
 from pipeline.reporting.ranking import query_results

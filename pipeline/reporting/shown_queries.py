@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.data.scene import Query, Split
-from pipeline.evaluation.detections import Detections
+from pipeline.data.scenes.scene import Query, Split
+from pipeline.evaluation.detections.detections import Detections
 from pipeline.reporting.ranking import Hit, ranked_hits
 
 NUMBER = 5

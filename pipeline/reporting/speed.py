@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.atomic import write_atomically
-from pipeline.errors import UserError
-from pipeline.options import Options, parse_options
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options, parse_options
 from pipeline.reporting.summary import TEACHERS, Figures
 
 

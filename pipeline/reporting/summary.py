@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 
 TEACHERS = "teachers"
 COST = "cost"

@@ -6,19 +6,19 @@ from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipeline.data.loading import SceneBatch, TrainingScenes, scene_loader
-from pipeline.data.prepared import PreparedDataSet
-from pipeline.data.samplers import ShuffledBatches
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options
+from pipeline.data.batches.loading import SceneBatch, TrainingScenes, scene_loader
+from pipeline.data.batches.samplers import ShuffledBatches
+from pipeline.data.scenes.prepared import PreparedDataSet
 from pipeline.data.transforms import AugmentationOptions, scene_transform
-from pipeline.errors import UserError
-from pipeline.models.detector import Detector
-from pipeline.models.detector_options import DetectorOptions
-from pipeline.options import Options
-from pipeline.training.checkpoints import Checkpoints
+from pipeline.models.detector.detector import Detector
+from pipeline.models.detector.detector_options import DetectorOptions
+from pipeline.training.checkpoints.checkpoints import Checkpoints
 from pipeline.training.devices import data_workers, make_fabric, seed_everything
-from pipeline.training.history import Row
-from pipeline.training.loop import Batches, Report, train
-from pipeline.training.optimisation import TrainingOptions
+from pipeline.training.loop.history import Row
+from pipeline.training.loop.loop import Batches, Report, train
+from pipeline.training.loop.optimisation import TrainingOptions
 
 
 class DetectionWeights(Options):

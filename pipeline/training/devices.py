@@ -6,13 +6,15 @@ import lightning_fabric
 import numpy as np
 import torch
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 
 DEVICE_VARIABLE = "PERSON_SEARCH_DEVICE"
 DEVICES_VARIABLE = "PERSON_SEARCH_DEVICES"
 WORKERS_VARIABLE = "PERSON_SEARCH_WORKERS"
 THREADS_VARIABLE = "PERSON_SEARCH_THREADS"
 CHOICES = ("auto", "cpu", "cuda")
+CPU_THREADS = 2
+"""By default; see `make_fabric`."""
 
 
 def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
@@ -34,7 +36,7 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     count = _whole_number(DEVICES_VARIABLE, default=1, least=1)
     if device == "cpu":
-        torch.set_num_threads(_whole_number(THREADS_VARIABLE, default=2, least=1))
+        torch.set_num_threads(_whole_number(THREADS_VARIABLE, default=CPU_THREADS, least=1))
     if device == "cuda" and count > torch.cuda.device_count():
         raise UserError(f"{DEVICES_VARIABLE}={count}, but there are {torch.cuda.device_count()} CUDA devices")
     fabric = lightning_fabric.Fabric(
@@ -48,8 +50,13 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
 
 
 def data_workers() -> int:
-    """Return how many processes load data (`PERSON_SEARCH_WORKERS`; default 1 on the CPU, 4 beside a GPU)."""
-    return _whole_number(WORKERS_VARIABLE, default=4 if torch.cuda.is_available() else 1, least=0)
+    """Return how many processes load data (`PERSON_SEARCH_WORKERS`); what is learned is the same.
+
+    The default is 4 beside a GPU; on the CPU 1, and 0 (the training loads its data itself) where the network
+    needs all cores there are.
+    """
+    cpu_default = int((os.cpu_count() or 1) > CPU_THREADS)
+    return _whole_number(WORKERS_VARIABLE, default=4 if torch.cuda.is_available() else cpu_default, least=0)
 
 
 def seed_everything(seed: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torchvision
 
-from pipeline.atomic import write_atomically
+from pipeline.basics.atomic import write_atomically
 
 
 def environment(device: torch.device) -> dict[str, str | int]:

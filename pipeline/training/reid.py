@@ -5,19 +5,19 @@ from collections.abc import Iterator, Mapping
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipeline.data.loading import CropBatch, TrainingCrops, crop_loader
-from pipeline.data.prepared import PreparedDataSet
-from pipeline.data.samplers import IdentityBatches
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options
+from pipeline.data.batches.loading import CropBatch, TrainingCrops, crop_loader
+from pipeline.data.batches.samplers import IdentityBatches
+from pipeline.data.scenes.prepared import PreparedDataSet
 from pipeline.data.transforms import AugmentationOptions, crop_transform
-from pipeline.errors import UserError
-from pipeline.losses.reid import ReidLoss, ReidLossOptions
+from pipeline.losses.reid.reid_loss import ReidLoss, ReidLossOptions
 from pipeline.models.reid import ReidModel, ReidOptions
-from pipeline.options import Options
-from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.checkpoints.checkpoints import Checkpoints
 from pipeline.training.devices import data_workers, make_fabric, seed_everything
-from pipeline.training.history import Row
-from pipeline.training.loop import Report, train
-from pipeline.training.optimisation import TrainingOptions
+from pipeline.training.loop.history import Row
+from pipeline.training.loop.loop import Report, train
+from pipeline.training.loop.optimisation import TrainingOptions
 
 
 class ReidTrainingOptions(Options):

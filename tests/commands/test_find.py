@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from commands.main import main
-from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector_options import RegionProposalOptions, RoiOptions
+from pipeline.models.backbones.backbones import BackboneOptions
+from pipeline.models.detector.detector_options import RegionProposalOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 from pipeline.models.saving import save_weights
 

@@ -6,9 +6,9 @@ from click.testing import CliRunner
 
 from commands.main import main
 from commands.preset import PRESETS, changes
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from stages.every_section import OPTIONS, ROWS, STUDENT, check_parameters
-from stages.parameters import SECTIONS
+from stages.support.parameters import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "fixtures" / "protocol-cases" / "clean"

@@ -5,12 +5,12 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from pipeline.basics.errors import UserError
 from pipeline.comparison.figure import comparison_figure
 from pipeline.comparison.groups import Comparisons, Group, compare, read_comparisons
 from pipeline.comparison.run_file import QUERIES
 from pipeline.comparison.runs import FIGURES
 from pipeline.comparison.text import comparison_text
-from pipeline.errors import UserError
 
 TEXT = """\
 groups:

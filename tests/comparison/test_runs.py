@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.basics.errors import UserError
 from pipeline.comparison.run_file import QUERIES
 from pipeline.comparison.runs import FIGURES, average_precisions, read_runs, spreads
-from pipeline.errors import UserError
 
 
 def run_of(value):

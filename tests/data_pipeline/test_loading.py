@@ -5,20 +5,20 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pipeline.basics.errors import UserError
+from pipeline.data.batches.ground_truth import PERSON, ground_truth
+from pipeline.data.batches.loading import TrainingCrops, TrainingScenes, crop_loader, decode, scene_loader
+from pipeline.data.batches.samplers import IdentityBatches, ShuffledBatches
 from pipeline.data.crops import LabelledCrops
-from pipeline.data.ground_truth import PERSON, ground_truth
-from pipeline.data.loading import TrainingCrops, TrainingScenes, crop_loader, decode, scene_loader
 from pipeline.data.packing import prepare
-from pipeline.data.samplers import IdentityBatches, ShuffledBatches
-from pipeline.data.scene import UNLABELLED, Scene
-from pipeline.data.shards import ImageShards
+from pipeline.data.scenes.scene import UNLABELLED, Scene
+from pipeline.data.scenes.shards import ImageShards
 from pipeline.data.transforms import (
     AugmentationOptions,
     crop_transform,
     plain_crop_transform,
     scene_transform,
 )
-from pipeline.errors import UserError
 from tests.tiny import BOXES, COLOURS, EMPTY_SCENE, HEIGHT, TRAIN_SCENES, WIDTH, silent
 
 NOTHING = AugmentationOptions(flip=0.0)

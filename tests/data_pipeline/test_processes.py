@@ -3,9 +3,9 @@ import time
 
 import pytest
 
+from pipeline.basics.errors import UserError
 from pipeline.data import processes
 from pipeline.data.processes import ITEMS_PER_PROCESS, in_processes
-from pipeline.errors import UserError
 
 MANY = range(3, 3 + 4 * ITEMS_PER_PROCESS)
 

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from commands.errors import CommandGroup
 from commands.main import main
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import scene_problems, split_problems
 from pipeline.data.inspection import split_counts
-from pipeline.data.scene import Galleries, Query, Scene, Split
+from pipeline.data.scenes.scene import Galleries, Query, Scene, Split
 from pipeline.data.sets.releases import release_of
 from pipeline.data.sets.sources import open_data_set
-from pipeline.errors import UserError
 from tests.data_sets.trees import CASES, copy_case, jpeg, rewrite, small_cuhk, small_prw
 
 

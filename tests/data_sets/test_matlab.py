@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
+from pipeline.basics.errors import UserError
 from pipeline.data.sets.matlab import load, matrix, numbers, structs, text, texts
 from pipeline.data.sets.matlab_stream import stream_structs
-from pipeline.errors import UserError
 from tests.data_sets.trees import CASES, cell, struct_array
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, clip_boxes, outside, split_problems, xywh_to_xyxy
-from pipeline.data.scene import UNLABELLED
+from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.data.sets.prw import Prw, PrwMini
 from pipeline.data.sets.prw_files import read_queries
-from pipeline.errors import UserError
 from tests.data_sets.trees import CASES, SIZE, cell, copy_case, rewrite, small_prw, variable
 
 WIDTH, HEIGHT = SIZE

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from pipeline.data.scene import UNLABELLED, Split
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.scene import UNLABELLED, Split
 from pipeline.data.sets.casting import UNKNOWN, cast_scenes
 from pipeline.data.sets.drawing.appearance import (
     ATTRIBUTES,
@@ -32,7 +33,6 @@ from pipeline.data.sets.drawing.street import PLACES, Place
 from pipeline.data.sets.drawing.things import THINGS
 from pipeline.data.sets.synthetic import SPLITS, Synthetic
 from pipeline.data.sets.synthetic_options import SyntheticOptions
-from pipeline.errors import UserError
 
 SMALL = SyntheticOptions(
     image_height=96,

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.errors import UserError
-from pipeline.evaluation.scene_boxes import (
+from pipeline.basics.errors import UserError
+from pipeline.evaluation.search.scene_boxes import (
     check_context,
     check_queries,
     detected_boxes,

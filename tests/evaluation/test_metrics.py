@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.errors import UserError
-from pipeline.evaluation.cbgm import CbgmOptions
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import parse_options
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
-from pipeline.options import parse_options
+from pipeline.evaluation.search.cbgm import CbgmOptions
 from tests.evaluation import slow_reference
 from tests.evaluation.cases import random_case, with_ground_truth
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import split_problems
 from pipeline.data.sets.cuhk_sysu import CuhkSysu
 from pipeline.data.sets.prw import Prw
-from pipeline.errors import UserError
 from tests.data_sets.trees import small_cuhk, small_prw
 from tests.fuzzing.bytes_changed import damaged
 

@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from stages.every_section import check_parameters
-from stages.parameters import read_parameters
+from stages.support.parameters import read_parameters
 from tests.fuzzing.bytes_changed import damaged
 from tests.pipeline_runs.tiny_parameters import ROOT
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from pipeline.losses.reid import ReidLoss, ReidLossOptions
-from pipeline.losses.triplet import batch_hard_triplet
+from pipeline.losses.reid.reid_loss import ReidLoss, ReidLossOptions
+from pipeline.losses.reid.triplet import batch_hard_triplet
 
 MARGIN = 0.3
 

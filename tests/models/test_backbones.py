@@ -7,8 +7,8 @@ from torch import nn
 from torchvision.models import resnet18
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-from pipeline.errors import UserError
-from pipeline.models.backbones import BackboneOptions, build_backbone
+from pipeline.basics.errors import UserError
+from pipeline.models.backbones.backbones import BackboneOptions, build_backbone
 
 CHANNELS = {
     "tiny": (64, 128),

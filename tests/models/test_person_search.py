@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.data.scene import UNLABELLED
-from pipeline.models.detector import Detector
+from pipeline.data.scenes.scene import UNLABELLED
+from pipeline.models.detector.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from tests.tiny import HEIGHT, WIDTH, backbone, detector_options, search_options
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.data.packing import prepare
-from pipeline.data.scene import UNLABELLED, Galleries
-from pipeline.evaluation.detections_file import read_detections
+from pipeline.data.scenes.scene import UNLABELLED, Galleries
+from pipeline.evaluation.detections.detections_file import read_detections
 from pipeline.reporting.columns import read_columns
 from tests.pipeline_runs.in_process import refused, run_stage
 from tests.pipeline_runs.stage_graph import nodes, rows, training_of

@@ -49,7 +49,9 @@ def another_setting_starts_from_nothing(project, wanted):
 def test_a_killed_training_goes_on_where_it_was(killed, longer, tmp_path):
     before, wanted = longer
     project = before.copy(tmp_path / "project")
-    dvc = project.start("dvc", "repro", "--single-item", STAGE, **OFTEN)
+    # This shell stays between DVC and the trainer, and outlives DVC.
+    shell = {"SHELL": "/bin/sh"} if killed == "dvc" else {}
+    dvc = project.start("dvc", "repro", "--single-item", STAGE, **OFTEN, **shell)
     wait_for(lambda: list((project.root / "checkpoints").rglob("step-*.safetensors")))
     if killed == "trainer":
         os.kill(project.trainers()[0], signal.SIGKILL)

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from pipeline.data.prepared import open_prepared
-from pipeline.evaluation.detections_file import read_detections
+from pipeline.data.scenes.prepared import open_prepared
+from pipeline.evaluation.detections.detections_file import read_detections
 from pipeline.evaluation.metrics import SEARCH_KEYS
 from pipeline.lookup_table import check_fits, read_lookup_table
 from tests.pipeline_runs.in_process import run_stage
@@ -45,11 +45,11 @@ def test_every_output_is_there(finished):
 
 
 def test_the_stages_import_the_copys_code(finished):
-    command = "import pipeline, stages.parameters as s; print(pipeline.__file__); print(s.__file__)"
+    command = "import pipeline, stages.support.parameters as s; print(pipeline.__file__); print(s.__file__)"
     said = finished.run("python", "-c", command)
     assert said.splitlines() == [
         str(finished.root / "pipeline/__init__.py"),
-        str(finished.root / "stages/parameters.py"),
+        str(finished.root / "stages/support/parameters.py"),
     ]
 
 

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from pipeline.data.prepared import open_prepared
-from pipeline.errors import UserError
-from pipeline.evaluation.detections_file import read_detections
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.prepared import open_prepared
+from pipeline.evaluation.detections.detections_file import read_detections
 from pipeline.lookup_table import read_lookup_table
 from pipeline.models.weights import load_student
 from pipeline.verifying import md5_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.options import merged
+from pipeline.basics.options import merged
 from stages.every_section import check_parameters
 
 ROOT = Path(__file__).parents[2]

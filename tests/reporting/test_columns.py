@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from pipeline.reporting.columns import read_columns
-from pipeline.training.history import write_history
+from pipeline.training.loop.history import write_history
 
 
 def test_a_history_is_read_as_written(tmp_path):

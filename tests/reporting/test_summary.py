@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from pipeline.reporting.summary import ROW_KEYS, gaps, read_summary, summarise
 
 FRACTIONS = st.floats(0, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from pipeline.reporting.speed import Speed, Timing, read_milliseconds, write_speed
 from pipeline.reporting.summary import DETECTION_KEYS, summarise
 from pipeline.reporting.table import COLUMNS, PARTS, markdown_table, table_rows

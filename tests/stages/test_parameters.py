@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline.errors import UserError
-from stages.parameters import Parameters
+from pipeline.basics.errors import UserError
+from stages.support.parameters import Parameters
 
 TEXT = "infer: {batch_size: 4}\nstudents:\n  a: {identity: {}}\n  b: {}\n"
 

@@ -4,10 +4,10 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from pipeline.evaluation.detections_file import write_detections
+from pipeline.evaluation.detections.detections_file import write_detections
 from pipeline.reporting.columns import read_columns
 from pipeline.reporting.summary import summarise
-from pipeline.training.history import write_history
+from pipeline.training.loop.history import write_history
 from stages.evaluate import main as evaluate_stage
 from stages.report import main as report_stage
 from tests.reporting.cases import fake_detections, metrics_of, training

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from stages import resuming as module
 from stages.resuming import OTHERS_KEPT, fingerprint, resuming
 from tests.training.test_trainings import student_options

@@ -5,20 +5,20 @@ import copy
 import pytest
 import torch
 
+from pipeline.basics.errors import UserError
 from pipeline.data.packing import prepare
-from pipeline.errors import UserError
-from pipeline.losses.detector_distillation import (
+from pipeline.losses.detector_distillation.levels import (
     LEVELS,
     PREFIX,
     DetectorDistillationOptions,
     detector_distillation,
 )
-from pipeline.losses.targets import IdentityOptions
-from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector import Detector
+from pipeline.losses.identity.targets import IdentityOptions
+from pipeline.models.backbones.backbones import BackboneOptions
+from pipeline.models.detector.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
-from pipeline.training.student import StudentOptions, train_student
-from pipeline.training.taught_student import TaughtStudent
+from pipeline.training.student.student import StudentOptions, train_student
+from pipeline.training.student.taught_student import TaughtStudent
 from tests.models.test_person_search import image, target
 from tests.tiny import TinyDataSet, detector_options, search_options, silent, training_options
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from pipeline.training.devices import data_workers, make_fabric
 
 
@@ -39,6 +39,14 @@ def test_a_bad_number_of_devices(value, monkeypatch):
     monkeypatch.setenv("PERSON_SEARCH_DEVICES", value)
     with pytest.raises(UserError, match=r"PERSON_SEARCH_DEVICES=.*a whole number from 1"):
         make_fabric()
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 0), (2, 0), (3, 1), (64, 1), (None, 0)])
+def test_data_is_loaded_beside_the_network_where_a_core_is_left(cores, workers, monkeypatch):
+    monkeypatch.delenv("PERSON_SEARCH_WORKERS")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert data_workers() == workers
 
 
 def test_workers(monkeypatch):

@@ -3,9 +3,9 @@
 import torch
 from torch import distributed, multiprocessing
 
-from pipeline.data.scene import UNLABELLED
-from pipeline.losses.oim import OnlineInstanceMatching
-from pipeline.training.gathering import gather_people
+from pipeline.data.scenes.scene import UNLABELLED
+from pipeline.losses.identity.oim import OnlineInstanceMatching
+from pipeline.training.student.gathering import gather_people
 
 DIM = 4
 PEOPLE = ([2, UNLABELLED, 0], [0])

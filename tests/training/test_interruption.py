@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from pipeline.training.interruption import Interruption
+from pipeline.basics.interruption import Interruption
 
 
 @pytest.mark.parametrize(("number", "effect"), [(signal.SIGTERM, []), (signal.SIGINT, [signal.SIGINT])])

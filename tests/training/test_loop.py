@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 from pipeline.training.devices import make_fabric
-from pipeline.training.history import HISTORY_ROWS, write_history
-from pipeline.training.loop import train
+from pipeline.training.loop.history import HISTORY_ROWS, write_history
+from pipeline.training.loop.loop import train
 from tests.tiny import silent, training_options
 
 

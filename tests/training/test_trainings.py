@@ -4,19 +4,19 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pipeline.basics.errors import UserError
 from pipeline.data.crops import LabelledCrops
 from pipeline.data.packing import prepare
-from pipeline.data.scene import Split
+from pipeline.data.scenes.scene import Split
 from pipeline.data.transforms import AugmentationOptions
-from pipeline.errors import UserError
-from pipeline.losses.targets import IdentityOptions, build_identity_loss
+from pipeline.losses.identity.targets import IdentityOptions, build_identity_loss
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
 from pipeline.models.saving import save_weights
-from pipeline.training import student as student_module
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from pipeline.training.reid import ReidTrainingOptions, train_reid
-from pipeline.training.student import StudentOptions, StudentTask, train_student
+from pipeline.training.student.student import StudentOptions, StudentTask, train_student
+from pipeline.training.student.student import student as student_module
 from tests.tiny import (
     IDENTITIES,
     TinyDataSet,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 
 UNKNOWN = -1
 """Stands for an unlabelled person in a scene's list."""

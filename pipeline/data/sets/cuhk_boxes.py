@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from pipeline.data.checks import Findings, xywh_to_xyxy
-from pipeline.data.scene import UNLABELLED, FloatArray, IntArray, Scene
+from pipeline.data.scenes.scene import UNLABELLED, FloatArray, IntArray, Scene
 
 SAME_BOX_PIXELS = 1e-3
 """Two annotations of one box agree but for the rounding of the number type they were stored in."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings
-from pipeline.data.scene import FloatArray, Galleries
+from pipeline.data.scenes.scene import FloatArray, Galleries
 from pipeline.data.sets.galleries import GalleriesBuilder
 from pipeline.data.sets.matlab import field, numbers, structs, text
 from pipeline.data.sets.matlab_stream import stream_structs
-from pipeline.errors import UserError
 
 BOX_NUMBERS = 4
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, xywh_to_xyxy
-from pipeline.data.scene import FloatArray, Galleries, Query, Scene, Split
+from pipeline.data.scenes.scene import FloatArray, Galleries, Query, Scene, Split
 from pipeline.data.sets.cuhk_boxes import BoxesByImage
 from pipeline.data.sets.cuhk_protocols import Protocol, box_of, read_protocol
 from pipeline.data.sets.matlab import field, load, load_structs, structs, text, texts
 from pipeline.data.sets.on_disk import DataSetOnDisk
 from pipeline.data.sets.releases import release_of, require_layout
-from pipeline.errors import UserError
 
 IMAGES = "annotation/Images.mat"
 POOL = "annotation/pool.mat"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from pipeline.data.scene import Split
+from pipeline.data.scenes.scene import Split
 
 
 class DataSet(Protocol):

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.scene import FloatArray, Galleries
+from pipeline.data.scenes.scene import FloatArray, Galleries
 
 
 class GalleriesBuilder:

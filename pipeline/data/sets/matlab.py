@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
-from pipeline.data.scene import FloatArray
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
+from pipeline.data.scenes.scene import FloatArray
 
 MatValue = npt.NDArray[Any]
 """What scipy returns for one MATLAB value: numbers, text, an object array (cell) or a struct array."""

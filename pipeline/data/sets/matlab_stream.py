@@ -17,8 +17,8 @@ from typing import BinaryIO
 import numpy as np
 from scipy.io import loadmat
 
+from pipeline.basics.errors import UserError
 from pipeline.data.sets.matlab import MatValue, load, one_line, structs
-from pipeline.errors import UserError
 
 HEADER_BYTES = 128
 ENDIAN_OFFSET = 126

@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, Inspection, split_problems
 from pipeline.data.jpeg import read_jpeg
-from pipeline.data.scene import Split
-from pipeline.errors import UserError
+from pipeline.data.scenes.scene import Split
 
 HINT = "`person-search check-data` lists them"
 

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, box_text, clip_boxes, xywh_to_xyxy
 from pipeline.data.jpeg import jpeg_size
-from pipeline.data.scene import UNLABELLED, FloatArray, Galleries, Query, Scene, Split
+from pipeline.data.scenes.scene import UNLABELLED, FloatArray, Galleries, Query, Scene, Split
 from pipeline.data.sets.galleries import GalleriesBuilder
 from pipeline.data.sets.matlab import load, numbers, texts
 from pipeline.data.sets.on_disk import DataSetOnDisk
 from pipeline.data.sets.prw_files import Annotation, QueryLine, camera_of, read_annotation, read_queries
 from pipeline.data.sets.releases import release_of, require_layout
-from pipeline.errors import UserError
 
 ID_LISTS = {"train": ("ID_train.mat", ("ID_train",)), "test": ("ID_test.mat", ("ID_test2", "ID_test"))}
 PUBLISHED = {"train scenes": 5704, "train identities": 483, "test scenes": 6112}

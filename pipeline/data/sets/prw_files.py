@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, xywh_to_xyxy
-from pipeline.data.scene import FloatArray, IntArray
+from pipeline.data.scenes.scene import FloatArray, IntArray
 from pipeline.data.sets.matlab import load, matrix
-from pipeline.errors import UserError
 
 ANNOTATION_KEYS = ("box_new", "anno_file", "anno_previous")
 """The variable that holds the boxes: the first of these that a file has."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.data.scene import UNLABELLED, Galleries, Query, Scene
+from pipeline.data.scenes.scene import UNLABELLED, Galleries, Query, Scene
 
 FULL = "full"
 """The protocol that searches every scene but the query's own."""

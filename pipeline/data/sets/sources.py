@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pipeline.basics.errors import UserError
 from pipeline.data.sets.cuhk_sysu import CuhkSysu
 from pipeline.data.sets.dataset import DataSet
 from pipeline.data.sets.prw import Prw, PrwMini
-from pipeline.errors import UserError
 
 Builder = Callable[[Path | None], DataSet]
 """Makes a data set from the folder that it was unpacked to, if it needs one."""

@@ -10,8 +10,9 @@ from itertools import accumulate
 
 import numpy as np
 
+from pipeline.basics.errors import UserError
 from pipeline.data.processes import in_processes
-from pipeline.data.scene import UNLABELLED, Query, Scene, Split
+from pipeline.data.scenes.scene import UNLABELLED, Query, Scene, Split
 from pipeline.data.sets.casting import UNKNOWN, cast_scenes
 from pipeline.data.sets.drawing.appearance import Appearance, draw_bases, draw_family
 from pipeline.data.sets.drawing.camera import View, encode, view_of
@@ -19,7 +20,6 @@ from pipeline.data.sets.drawing.plan import Crowding, ScenePlan, plan_scene
 from pipeline.data.sets.drawing.scene_painter import draw_scene
 from pipeline.data.sets.sampled_galleries import FULL, sample_galleries, scenes_of
 from pipeline.data.sets.synthetic_options import SyntheticOptions
-from pipeline.errors import UserError
 
 __all__ = ["SPLITS", "Synthetic", "SyntheticOptions"]
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from pipeline.basics.options import Options
 from pipeline.data.sets.drawing.appearance import ATTRIBUTES
-from pipeline.options import Options
 
 # Lists are taken for tuples, since a parameter file has no tuples; their items stay strict.
 _Sequence = Field(strict=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.basics.errors import UserError
 
 BASE_DISTANCE = 5
 """By how many attributes the base persons of two families differ at least (members then by three)."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.basics.errors import UserError
 from pipeline.data.sets.drawing.appearance import Appearance, draw_appearance
 from pipeline.data.sets.drawing.camera import View
 from pipeline.data.sets.drawing.figure import Stand, mannequin_parts, person_parts
@@ -14,7 +15,6 @@ from pipeline.data.sets.drawing.pose import draw_mannequin_pose, draw_pose
 from pipeline.data.sets.drawing.shapes import Part, bounds
 from pipeline.data.sets.drawing.stage import Stage
 from pipeline.data.sets.drawing.things import DISTRACTORS, OCCLUDERS, THINGS
-from pipeline.errors import UserError
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -1,0 +1,69 @@
+"""The base of every option object, and how one is made from what a user wrote."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.basics.errors import UserError
+
+
+class Options(BaseModel):
+    """Options that reject unknown keys, wrong types and infinities, and do not change once made."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
+
+
+def parse_options(model: type[AnyOptions], values: Mapping[str, Any], where: str) -> AnyOptions:
+    """Make an option object from plain values.
+
+    Args:
+        model: the class to make.
+        values: keys and values as read from YAML or JSON.
+        where: what the user calls the place, for the message: `params.yaml: train_student`.
+
+    Raises:
+        UserError: a key is unknown or missing, or a value is of the wrong type or out of range. The line
+            names one such key, an unknown one first, and counts the others.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors()
+        # A misspelt key is unknown and missing at once; that it is unknown says more.
+        first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            text = f"unknown parameter '{key}'; known here: {', '.join(_known_keys(model, first['loc']))}"
+        elif first["type"] == "missing":
+            text = f"parameter '{key}' is missing"
+        else:
+            text = f"parameter '{key}': {first['msg']}, got {first['input']!r}"
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UserError(f"{where}: {text}{more}") from None
+
+
+def merged(common: Mapping[str, Any], differing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `common` with what `differing` states put over it, section by section."""
+    result = dict(common)
+    for key, value in differing.items():
+        below = result.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            result[key] = merged(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    current = model
+    for part in location[:-1]:
+        field = current.model_fields.get(str(part))
+        below = field.annotation if field else None
+        if not (isinstance(below, type) and issubclass(below, BaseModel)):
+            break
+        current = below
+    return sorted(current.model_fields)

@@ -1,0 +1,1 @@
+"""From prepared scenes to batches: sampling, loading, ground truth as tensors."""

@@ -1,0 +1,1 @@
+"""Scenes: what one is, and data sets of them packed into shards."""

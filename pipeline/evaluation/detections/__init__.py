@@ -1,0 +1,1 @@
+"""Detections as arrays, and as a file."""

@@ -1,0 +1,1 @@
+"""Search metrics: ranking, average precision, context matching."""

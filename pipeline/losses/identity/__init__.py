@@ -1,0 +1,1 @@
+"""The identity losses, one target a file; `targets.py` has them by name."""

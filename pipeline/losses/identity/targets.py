@@ -1,0 +1,70 @@
+"""The identity targets by name: what the student's embeddings are taught against."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from pipeline.basics.options import Options
+from pipeline.losses.identity.cosine import CosineToRow
+from pipeline.losses.identity.identity_loss import IdentityLoss
+from pipeline.losses.identity.kl import SimilarityDivergence
+from pipeline.losses.identity.lut import FrozenTable
+from pipeline.losses.identity.oim import OnlineInstanceMatching
+
+
+class IdentityOptions(Options):
+    """Which identity target, how much it weighs, and its settings.
+
+    Attributes:
+        target: `oim` (online table, the baseline), `lut` (the teacher's table, frozen), `lut_ema` (starts as
+            the teacher's, then moves as OIM's), `cosine` (pull to the row), `kl` (match the teacher's
+            similarities over the table).
+        weight: factor on the identity loss beside the four detection losses.
+        scale: factor on cosine similarities (`oim`, `lut`, `lut_ema`, `kl`).
+        momentum: how much of a row an update keeps (`oim`, `lut_ema`).
+        queue_size: unlabelled embeddings kept as negatives (`oim`, `lut`, `lut_ema`).
+    """
+
+    target: Literal["oim", "lut", "lut_ema", "cosine", "kl"]
+    weight: float = Field(ge=0)
+    scale: float = Field(default=30.0, gt=0)
+    momentum: float = Field(default=0.5, ge=0, le=1)
+    queue_size: int = Field(default=0, ge=0)
+
+    @property
+    def needs_table(self) -> bool:
+        """Whether the target is made of a teacher's table."""
+        return self.target != "oim"
+
+
+def build_identity_loss(
+    options: IdentityOptions, identities: int, embedding_dim: int, table: Tensor | None
+) -> IdentityLoss:
+    """Build the loss of a target.
+
+    Args:
+        options: which target.
+        identities: number of labelled training people, I.
+        embedding_dim: size of the student's embedding, D.
+        table: `[I, D]` the teacher's rows; not looked at by `oim`.
+
+    Raises:
+        ValueError: the target is made of a table and there is none, or it has another shape.
+    """
+    if options.target == "oim":
+        empty = torch.zeros(identities, embedding_dim)
+        return OnlineInstanceMatching(empty, options.queue_size, options.momentum, options.scale)
+    if table is None or table.shape != (identities, embedding_dim):
+        found = "none" if table is None else list(table.shape)
+        raise ValueError(
+            f"target '{options.target}' needs a table of [{identities}, {embedding_dim}], got {found}"
+        )
+    if options.target == "lut":
+        return FrozenTable(table, options.queue_size, options.scale)
+    if options.target == "lut_ema":
+        return OnlineInstanceMatching(table, options.queue_size, options.momentum, options.scale)
+    if options.target == "cosine":
+        return CosineToRow(table)
+    return SimilarityDivergence(table, options.scale)

@@ -1,0 +1,1 @@
+"""The re-ID teacher's losses."""

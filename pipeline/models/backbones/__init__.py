@@ -1,0 +1,1 @@
+"""Backbones by name, and how their features are normalised."""

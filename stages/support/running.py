@@ -1,0 +1,110 @@
+"""How a stage is run: errors in one line, progress with the time left, one line about what was made."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from pipeline.basics.errors import UserError
+from pipeline.basics.interruption import Interrupted
+from stages.support.starter import end_with_dvc
+
+USER_ERROR_CODE = 2
+SIGNAL_CODE = 128
+"""Plus a signal's number: the exit code of a process that it ended."""
+LINES_WITHOUT_TERMINAL = 10
+
+
+class StageCommand(click.Command):
+    """A click command that turns an error a user can cause into one line on stderr and exit code 2.
+
+    These are `UserError`, and what the system says of files: a full disk, a folder that cannot be written to.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the stage."""
+        end_with_dvc()
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            for detail in error.details:
+                click.echo(f"  {detail}", err=True)
+            _fail(str(error))
+        except Interrupted as interruption:
+            _fail(f"{interruption}; run it again to go on from there", SIGNAL_CODE + interruption.signal)
+        except OSError as error:
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            _fail(f"cannot read or write {what}")
+
+
+class ShownProgress:
+    """A progress bar on a terminal; elsewhere a line now and then. Use as a context manager."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._console = Console(stderr=True)
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._started = time.monotonic()
+        self._lines = 0
+
+    def __enter__(self) -> "ShownProgress":
+        """Show the bar."""
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self.what)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int, values: Mapping[str, float] | None = None) -> None:
+        """Show that `done` of `total` are done, with the newest values beside it."""
+        shown = "  ".join(
+            f"{name} {(values or {})[name]:.3f}" for name in ("total", "identity") if name in (values or {})
+        )
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, description=f"{self.what}  {shown}")
+        elif done * LINES_WITHOUT_TERMINAL // total > self._lines:
+            self._lines = done * LINES_WITHOUT_TERMINAL // total
+            left = (time.monotonic() - self._started) / done * (total - done)
+            click.echo(f"{self.what}: {done}/{total}, {left:.0f} s left  {shown}", err=True)
+
+
+def stage(function: Callable[..., None]) -> click.Command:
+    """Make a function the command of a stage."""
+    return click.command(cls=StageCommand)(function)
+
+
+def _fail(line: str, code: int = USER_ERROR_CODE) -> NoReturn:
+    click.echo(f"Error: {' '.join(line.split())}", err=True)
+    sys.exit(code)
+
+
+def say(text: str) -> None:
+    """Say what a stage made, in one line."""
+    click.echo(text)

@@ -1,0 +1,76 @@
+"""A stage's process ends when DVC is killed, and only then."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import psutil
+import pytest
+
+from stages.support.starter import SECONDS, _is_gone
+
+STAGE = """
+import os, time
+from stages.support.starter import end_with_dvc
+end_with_dvc()
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+DVC = "import subprocess, sys; subprocess.run(sys.argv[1:], check=False)"
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def start(monkeypatch):
+    """Start something in DVC's place, which starts the stage through a shell; return both processes."""
+    started = []
+
+    def start(shell, ending, variable):
+        monkeypatch.setenv(variable, "train_it")
+        command = f"'{sys.executable}' -c '{STAGE}'{ending}"
+        starter = subprocess.Popen(
+            [sys.executable, "-c", DVC, shell, "-c", command], stdout=subprocess.PIPE, text=True
+        )
+        assert starter.stdout is not None
+        stage = psutil.Process(int(starter.stdout.readline()))
+        started.append((starter, stage))
+        return starter, stage
+
+    yield start
+    for starter, stage in started:
+        starter.kill()
+        if stage.is_running():
+            stage.kill()  # it holds the other end of the pipe
+        starter.communicate()
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize("ending", ["", "; true"])
+def test_it_ends_with_dvc_whatever_stands_between(shell, ending, start):
+    if not Path(shell).exists():
+        pytest.skip(f"no {shell} here")
+    starter, stage = start(shell, ending, "DVC_STAGE")
+    time.sleep(3 * SECONDS)
+    assert stage.is_running()
+    starter.send_signal(signal.SIGKILL)
+    starter.wait()
+    psutil.wait_procs([stage], timeout=PATIENCE)
+    assert not stage.is_running()
+
+
+def test_without_dvc_it_does_not(start):
+    starter, stage = start("/bin/sh", "", "NOT_DVC_STAGE")
+    starter.send_signal(signal.SIGKILL)
+    starter.wait()
+    time.sleep(3 * SECONDS)
+    assert stage.is_running()
+
+
+@pytest.mark.parametrize(("name", "gone"), [("systemd", True), ("dvc", False), ("python3.11", False)])
+def test_dvc_that_was_gone_before_is_known_by_the_first_process(name, gone):
+    first = cast(Any, SimpleNamespace(pid=1, name=lambda: name))
+    assert _is_gone(first) == gone
