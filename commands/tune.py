@@ -8,8 +8,7 @@ import click
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import merged, parse_options
-from pipeline.basics.yaml_file import read_yaml
+from pipeline.basics.options import merged, parse_options, read_yaml
 from pipeline.data.scenes.prepared import PreparedDataSet, open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions
 from pipeline.hashing import sha256_of

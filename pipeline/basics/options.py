@@ -1,8 +1,10 @@
 """The base of every option object, and how one is made from what a user wrote."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.basics.errors import UserError
@@ -44,6 +46,24 @@ def parse_options(model: type[AnyOptions], values: Mapping[str, Any], where: str
             text = f"parameter '{key}': {first['msg']}, got {first['input']!r}"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise UserError(f"{where}: {text}{more}") from None
+
+
+def read_yaml(path: Path, if_missing: str) -> Any:
+    """Return what is in a YAML file that a person wrote.
+
+    Args:
+        path: the file.
+        if_missing: the message where there is no such file.
+
+    Raises:
+        UserError: it is missing, no text in UTF-8, or no valid YAML.
+    """
+    if not path.is_file():
+        raise UserError(if_missing)
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
 
 
 def merged(common: Mapping[str, Any], differing: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from pipeline.basics.options import Options, parse_options
-from pipeline.basics.yaml_file import read_yaml
+from pipeline.basics.options import Options, parse_options, read_yaml
 from pipeline.comparison.bootstrap import Difference, paired_bootstrap
 from pipeline.comparison.runs import Run, Spread, average_precisions, spreads
 

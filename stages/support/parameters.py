@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.yaml_file import read_yaml
+from pipeline.basics.options import read_yaml
 
 PARAMETERS = Path("params.yaml")
 SECTIONS = (

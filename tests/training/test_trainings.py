@@ -15,8 +15,8 @@ from pipeline.models.reid import ReidModel
 from pipeline.models.saving import save_weights
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from pipeline.training.reid import ReidTrainingOptions, train_reid
+from pipeline.training.student import student as student_module
 from pipeline.training.student.student import StudentOptions, StudentTask, train_student
-from pipeline.training.student.student import student as student_module
 from tests.tiny import (
     IDENTITIES,
     TinyDataSet,
