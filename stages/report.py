@@ -9,6 +9,7 @@ import click
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
+from pipeline.comparison.text import EXPLAINED, comparison_tables
 from pipeline.data.scenes.prepared import open_prepared
 from pipeline.evaluation.detections.detections_file import read_detections
 from pipeline.reporting.columns import read_columns
@@ -29,7 +30,8 @@ PAGE = RESULTS / "report.html"
 
 @stage
 @click.option("--row", "rows", multiple=True, required=True, help="A row of the table; in the table's order.")
-def main(rows: tuple[str, ...]) -> None:
+@click.option("--ablation", type=click.Path(path_type=Path), help="A folder that the stage `compare` filled.")
+def main(rows: tuple[str, ...], ablation: Path | None) -> None:
     """Put the rows' results together."""
     metrics = {row: _read_row(RESULTS / row) for row in rows}
     teachers = _read_row(TEACHERS)
@@ -47,6 +49,7 @@ def main(rows: tuple[str, ...]) -> None:
     sections = [
         Section("curves", "Curves", "What was reached on the test scenes, and how training went.", [drawn]),
         *searches.sections(),
+        *([_ablation_section(ablation)] if ablation else []),
     ]
     text = page(f"data set {data.name}", summary, metrics[rows[0]]["protocol"], sections)
     write_atomically(SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
@@ -55,6 +58,14 @@ def main(rows: tuple[str, ...]) -> None:
     write_atomically(PAGE, text)
     reached = ", ".join(f"{row} {summary[row]['search_mAP']:.4f}" for row in rows)
     say(f"{PAGE}: search mAP {reached}; also {SUMMARY}, {SEARCH}, {CURVES}")
+
+
+def _ablation_section(folder: Path) -> Section:
+    comparison, picture = _read_json(folder / "comparison.json"), folder / "comparison.png"
+    if not picture.is_file():
+        raise UserError(f"{picture} is missing; run `dvc repro` in the ablation's folder")
+    said = f"{comparison['about']} {EXPLAINED}"
+    return Section("ablation", "Ablation", said, [picture.read_bytes()], comparison_tables(comparison))
 
 
 def _read_curves(row: str, metrics: Mapping[str, Any]) -> RowCurves:

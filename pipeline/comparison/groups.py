@@ -34,8 +34,14 @@ class Group(Options):
 
 
 class Comparisons(Options):
-    """All groups, in the order in which they are shown."""
+    """All groups, in the order in which they are shown.
 
+    Attributes:
+        about: what all of them have in common, in a sentence or two.
+        groups: see `Group`.
+    """
+
+    about: str
     groups: list[Group] = Field(min_length=1)
 
 
@@ -53,9 +59,9 @@ def compare(comparisons: Comparisons, runs_of: Callable[[str], Sequence[Run]]) -
         runs_of: called with `folder/row`; the runs of that row.
 
     Returns:
-        `groups`: for each its `title` and `rows`; a row has its name, what it `is`, how many `seeds`, its
-        `figures` (mean, deviation, values) and, but for the first, `difference`: of its search mAP to the
-        first row's, with a confidence interval (see `paired_bootstrap`).
+        `about`, and `groups`: for each its `title` and `rows`. A row has its name, what it `is`, how many
+        `seeds`, its `figures` (mean, deviation, values) and, but for the first, `difference`: of its search
+        mAP to the first row's, with a confidence interval (see `paired_bootstrap`).
     """
     groups = []
     for group in comparisons.groups:
@@ -66,7 +72,7 @@ def compare(comparisons: Comparisons, runs_of: Callable[[str], Sequence[Run]]) -
             difference = paired_bootstrap(average_precisions(first), average_precisions(runs))
             rows.append(_row(name, what, runs, difference))
         groups.append({"title": group.title, "rows": rows})
-    return {"groups": groups}
+    return {"about": comparisons.about, "groups": groups}
 
 
 def _row(name: str, what: str, runs: Sequence[Run], difference: Difference | None) -> dict[str, Any]:

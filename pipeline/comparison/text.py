@@ -1,9 +1,10 @@
-"""The comparison as Markdown tables."""
+"""The comparison in words: tables of it, and these as Markdown."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.comparison.runs import FIGURES
+from pipeline.reporting.text_table import TextTable
 
 TITLES = {
     "search_mAP": "search mAP",
@@ -15,26 +16,43 @@ TITLES = {
 }
 PERCENT = 100.0
 
+EXPLAINED = (
+    "Mean and standard deviation over the seeds, in percent. The difference is that of search mAP to the "
+    "group's first row, with its 95 % interval from a paired bootstrap over queries and seeds; bold where it "
+    "excludes 0."
+)
+
 assert TITLES.keys() == FIGURES.keys()
 
 
-def comparison_text(comparison: Mapping[str, Any]) -> str:
+def comparison_tables(comparison: Mapping[str, Any]) -> list[TextTable]:
     """Return one table a group: each figure as mean and deviation over the seeds, in percent."""
-    parts = [
-        "Mean and standard deviation over the seeds, in percent. The difference is that of search mAP to the "
-        "group's first row, with its 95 % interval from a paired bootstrap over queries and seeds; **bold** "
-        "where it excludes 0.\n"
+    head = ["", *TITLES.values(), "difference"]
+    return [
+        TextTable(
+            group["title"],
+            head,
+            [_cells(row) for row in group["rows"]],
+            [_excludes_zero(row["difference"]) for row in group["rows"]],
+        )
+        for group in comparison["groups"]
     ]
-    for group in comparison["groups"]:
-        head = ["", *TITLES.values(), "difference"]
-        lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-        lines += [
-            [row["is"], *(_spread(row["figures"][name]) for name in TITLES), _difference(row["difference"])]
-            for row in group["rows"]
-        ]
-        table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        parts.append(f"### {group['title']}\n\n{table}\n")
+
+
+def comparison_text(comparison: Mapping[str, Any]) -> str:
+    """Return the tables as Markdown."""
+    parts = [f"{comparison['about']} {EXPLAINED}\n"]
+    for table in comparison_tables(comparison):
+        lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)]]
+        for cells, clear in zip(table.lines, table.clear, strict=True):
+            lines.append([*cells[:-1], f"**{cells[-1]}**" if clear else cells[-1]])
+        text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        parts.append(f"### {table.title}\n\n{text}\n")
     return "\n".join(parts)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    return [row["is"], *(_spread(row["figures"][name]) for name in TITLES), _difference(row["difference"])]
 
 
 def _spread(figure: Mapping[str, Any]) -> str:
@@ -46,5 +64,8 @@ def _difference(difference: Mapping[str, float] | None) -> str:
     if difference is None:
         return ""
     mean, low, high = (difference[key] * PERCENT for key in ("mean", "low", "high"))
-    text = f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
-    return f"**{text}**" if low > 0 or high < 0 else text
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _excludes_zero(difference: Mapping[str, float] | None) -> bool:
+    return difference is not None and (difference["low"] > 0 or difference["high"] < 0)

@@ -9,17 +9,19 @@ from jinja2 import Environment, StrictUndefined
 
 from pipeline.reporting.summary import Figures
 from pipeline.reporting.table import COLUMNS, MILLISECONDS, best_rows, table_rows
+from pipeline.reporting.text_table import TextTable
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
 class Section(NamedTuple):
-    """A part of the page: its anchor and title, what is to be said, and PNGs."""
+    """A part of the page: its anchor and title, what is to be said, PNGs, and tables below them."""
 
     anchor: str
     title: str
     text: str
     pictures: Sequence[bytes]
+    tables: Sequence[TextTable] = ()
 
 
 RESULTS = Section("results", "Results", "", ())
@@ -59,6 +61,7 @@ def page(
                 "title": section.title,
                 "text": section.text,
                 "pictures": [b64encode(picture).decode() for picture in section.pictures],
+                "tables": [_plain(table) for table in section.tables],
             }
             for section in (RESULTS, *sections)
         ],
@@ -67,3 +70,11 @@ def page(
 
 def _gallery(name: str) -> str:
     return f"{name} scenes" if name.isdigit() else {"full": "all other scenes"}.get(name, name)
+
+
+def _plain(table: TextTable) -> dict[str, Any]:
+    lines = [
+        [{"text": cell, "best": clear and place == len(cells) - 1} for place, cell in enumerate(cells)]
+        for cells, clear in zip(table.lines, table.clear, strict=True)
+    ]
+    return {"title": table.title, "head": table.head, "lines": lines}

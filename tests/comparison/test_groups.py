@@ -13,6 +13,7 @@ from pipeline.comparison.runs import FIGURES
 from pipeline.comparison.text import comparison_text
 
 TEXT = """\
+about: Two rows, and a third.
 groups:
   - title: Which one?
     against: a/one
@@ -78,7 +79,7 @@ def test_a_row_is_not_compared_with_itself():
     ("content", "says"),
     [
         ("groups: [", "no valid YAML"),
-        ("groups: []", "groups"),
+        ("{about: x, groups: []}", "groups"),
         ("group: []", "unknown parameter 'group'"),
         (TEXT + "    hue: blue\n", "hue"),
     ],
@@ -94,4 +95,4 @@ def test_a_list_that_cannot_be_read(tmp_path, content, says):
 
 def test_one_group_is_enough():
     group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y"})
-    assert len(compare(Comparisons(groups=[group]), RUNS.__getitem__)["groups"]) == 1
+    assert len(compare(Comparisons(about="", groups=[group]), RUNS.__getitem__)["groups"]) == 1

@@ -2,18 +2,24 @@ import json
 import shutil
 
 import pytest
+import yaml
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 
+from pipeline.comparison.groups import Comparisons, compare
 from pipeline.evaluation.detections.detections_file import write_detections
 from pipeline.reporting.columns import read_columns
+from pipeline.reporting.style import png
 from pipeline.reporting.summary import summarise
 from pipeline.training.loop.history import write_history
 from stages.evaluate import main as evaluate_stage
 from stages.report import main as report_stage
+from tests.comparison.test_groups import RUNS, TEXT
 from tests.reporting.cases import fake_detections, metrics_of, training
 from tests.reporting.test_summary import COSTS
 
 ROWS = ("baseline", "kd_lut")
+COMPARISON = compare(Comparisons.model_validate(yaml.safe_load(TEXT)), RUNS.__getitem__)
 COST = dict.fromkeys(COSTS, 7.0)
 OUTPUTS = (
     "results/summary.json",
@@ -42,6 +48,8 @@ def project(prepared, tmp_path, monkeypatch):
     reached = metrics_of(split, fake_detections(split))
     (tmp_path / "results/teachers/metrics.json").write_text(json.dumps(reached))
     (tmp_path / "results/teachers/cost.json").write_text(json.dumps(COST))
+    figure = Figure(figsize=(1, 1))
+    (tmp_path / "picture.png").write_bytes(png(figure))
     return tmp_path
 
 
@@ -90,6 +98,24 @@ def test_a_single_row_has_no_best_and_no_worst(project):
     evaluated()
     assert run(report_stage, "--row", "kd_lut").exit_code == 0
     assert (project / "results/report.html").read_text().count("<img") == 2
+
+
+def test_the_ablation_is_on_the_page(project):
+    evaluated()
+    (project / "ablation").mkdir()
+    (project / "ablation/comparison.json").write_text(json.dumps(COMPARISON))
+    options = ("--row", "kd_lut", "--ablation", "ablation")
+    missing = run(report_stage, *options)
+    assert missing.exit_code == 2
+    assert "comparison.png is missing" in missing.stderr
+    (project / "ablation/comparison.png").write_bytes((project / "picture.png").read_bytes())
+    assert run(report_stage, *options).exit_code == 0
+    page = (project / "results/report.html").read_text()
+    assert page.count("<img") == 3
+    assert "<h3>Which one?</h3>" in page
+    assert "<td>the second</td><td>50.0 ± 0.0</td>" in page
+    assert '<td class="best">+25.0 (+25.0 to +25.0)</td>' in page
+    assert "Two rows, and a third." in page
 
 
 def test_no_row_can_be_called_teachers(project):
