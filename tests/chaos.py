@@ -105,7 +105,7 @@ def killed_again_and_again(
         tally.kills += 1
         tally.resumed += GOING_ON in said
         if "Traceback" in said and WAYS[way] is not kill_trainer:
-            tally.faults.append("a traceback")
+            tally.faults.append(f"a traceback:\n{said}")
         if not gone(project):
             tally.faults.append("a trainer lives on")
         tally.faults += reference.faults(project)

@@ -1,5 +1,6 @@
 """How a stage is run: errors in one line, progress with the time left, one line about what was made."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -36,6 +37,9 @@ class StageCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
         end_with_dvc()
+        quiet = signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # set by `stages/__init__.py`
+        if quiet:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -47,6 +51,9 @@ class StageCommand(click.Command):
         except OSError as error:
             what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             _fail(f"cannot read or write {what}")
+        finally:
+            if quiet:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class ShownProgress:

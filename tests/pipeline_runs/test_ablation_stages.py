@@ -76,7 +76,7 @@ def test_rows_are_compared(here):
         done(f"ablate --row {row} --seed 0 --seed 1")
         (here / f"results/{row}.json").rename(here / f"data_0/results/{row}.json")
     (here / "comparisons.yaml").write_text(
-        "groups:\n- title: Which?\n  against: data_0/baseline\n  against_is: plain\n"
+        "about: x\ngroups:\n- title: Which?\n  against: data_0/baseline\n  against_is: plain\n"
         "  rows: {data_0/kd_lut: table}\n"
     )
     assert done("compare").startswith("results/comparison.md: 1 groups")
@@ -88,6 +88,6 @@ def test_rows_are_compared(here):
 
 def test_a_row_without_runs_is_named(here):
     (here / "comparisons.yaml").write_text(
-        "groups:\n- title: t\n  against: data_0/a\n  against_is: b\n  rows: {data_0/c: d}\n"
+        "about: x\ngroups:\n- title: t\n  against: data_0/a\n  against_is: b\n  rows: {data_0/c: d}\n"
     )
     assert "data_0/results/a.json is missing" in refused(here, "compare")
