@@ -1,13 +1,19 @@
 """Stage `ablate`: train, run and score one row with several seeds; only the figures are kept."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
+from pipeline.basics.interruption import Interrupted
 from pipeline.basics.options import parse_options
 from pipeline.comparison.run_file import ENVIRONMENT, QUERIES
 from pipeline.data.scenes.prepared import PreparedDataSet, open_prepared
@@ -23,6 +29,7 @@ from stages.detector_teacher import DETECTOR, teacher_detector
 from stages.student import PREPARED, student_options, student_training
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress, say, stage
+from stages.support.starter import end_with_dvc
 from stages.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "infer", "evaluate", "students.{row}")
@@ -34,24 +41,56 @@ PARAMS = ("train_student", "infer", "evaluate", "students.{row}")
 @click.option(
     "--table", "path", type=click.Path(path_type=Path), default=TABLE, show_default=True, help="What teaches."
 )
-def main(row: str, seeds: tuple[int, ...], path: Path) -> None:
+@click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    default=1,
+    envvar="PERSON_SEARCH_AT_ONCE",
+    show_default=True,
+    show_envvar=True,
+    help="How many seeds are run beside one another, each in a process.",
+)
+def main(row: str, seeds: tuple[int, ...], path: Path, at_once: int) -> None:
     """Train one row with several seeds, and write what each run reaches on the test scenes."""
-    parameters = Parameters(PARAMS, row=row)
-    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
-    scoring = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
-    data = open_prepared(PREPARED)
-    runs = {}
-    for seed in seeds:
-        options = student_options(parameters, "train_student", f"students.{row}", seed)
-        name = f"ablate@{row}-{seed}"
-        network = _trained(name, options, data, path)
-        with ShownProgress(f"{name}: inference") as progress:
-            runs[str(seed)] = _scored(network, data, inference, scoring, progress)
+    if at_once > 1:
+        results = _beside_one_another(row, path, seeds, at_once)
+    else:
+        results = [_run(row, path, seed) for seed in seeds]
+    runs = dict(zip(map(str, seeds), results, strict=True))
     out = Path(f"results/{row}.json")
     write_atomically(out, json.dumps(runs, allow_nan=False, indent=1) + "\n")
     reached = ", ".join(f"{run['search']['mAP']:.4f}" for run in runs.values())
     detected = ", ".join(f"{run['detection']['coco_ap50']:.4f}" for run in runs.values())
     say(f"{out}: search mAP {reached}; COCO AP50 {detected}")
+
+
+def _beside_one_another(row: str, path: Path, seeds: Sequence[int], at_once: int) -> list[Mapping[str, Any]]:
+    """Run the seeds in processes that end with this one."""
+    try:
+        with ProcessPoolExecutor(at_once, get_context("spawn"), initializer=end_with_dvc) as pool:
+            return list(pool.map(partial(_run_in_process, row, path), seeds))
+    except BrokenProcessPool:
+        raise UserError(f"ablate@{row}: a process was killed; run it again to go on") from None
+
+
+def _run_in_process(row: str, path: Path, seed: int) -> Mapping[str, Any]:
+    try:
+        return _run(row, path, seed)
+    except Interrupted as interruption:  # it does not pass from one process to another as it is
+        raise UserError(f"ablate@{row}-{seed}: {interruption}; run it again to go on from there") from None
+
+
+def _run(row: str, path: Path, seed: int) -> Mapping[str, Any]:
+    """Train a row with one seed, and return what it reaches."""
+    parameters = Parameters(PARAMS, row=row)
+    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
+    scoring = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
+    options = student_options(parameters, "train_student", f"students.{row}", seed)
+    data = open_prepared(PREPARED)
+    name = f"ablate@{row}-{seed}"
+    network = _trained(name, options, data, path)
+    with ShownProgress(f"{name}: inference") as progress:
+        return _scored(network, data, inference, scoring, progress)
 
 
 def _trained(name: str, options: StudentOptions, data: PreparedDataSet, path: Path) -> PersonSearchNetwork:

@@ -52,6 +52,19 @@ def test_runs_of_a_row_are_those_of_the_pipeline(here):
     assert json.loads((here / RUNS).read_text()) == json.loads(whole)
 
 
+def test_seeds_beside_one_another_are_those_one_after_another(here):
+    done("ablate --row kd_lut --seed 1 --seed 0")
+    serial = (here / RUNS).read_bytes()
+    done("ablate --row kd_lut --seed 1 --seed 0 --at-once 2")
+    assert (here / RUNS).read_bytes() == serial
+
+
+def test_an_error_in_one_of_them_is_one_line(here):
+    (here / "artifacts/id_lut.h5").write_bytes(b"no table")
+    said = refused(here, "ablate --row kd_lut --seed 1 --seed 0 --at-once 2")
+    assert "id_lut.h5" in said
+
+
 @pytest.mark.parametrize("row", ["baseline", "kd_both"])
 def test_every_kind_of_row_is_run(here, row):
     done(f"ablate --row {row} --seed 0")
