@@ -64,7 +64,7 @@ class ShownProgress:
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: Any = None
-        self._started = time.monotonic()
+        self._first: tuple[int, float] | None = None
         self._lines = 0
 
     def __enter__(self) -> "ShownProgress":
@@ -94,11 +94,18 @@ class ShownProgress:
         shown = "  ".join(
             f"{name} {(values or {})[name]:.3f}" for name in ("total", "identity") if name in (values or {})
         )
+        if self._first is None:
+            # A training that goes on does not start at 0: the time left is judged by what is done from here.
+            self._first = (done, time.monotonic())
+            self._lines = done * LINES_WITHOUT_TERMINAL // total
+            if self._bar is not None:
+                self._bar.reset(self._task, completed=done, total=total)
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, description=f"{self.what}  {shown}")
         elif done * LINES_WITHOUT_TERMINAL // total > self._lines:
             self._lines = done * LINES_WITHOUT_TERMINAL // total
-            left = (time.monotonic() - self._started) / done * (total - done)
+            first, started = self._first
+            left = (time.monotonic() - started) / (done - first) * (total - done)
             click.echo(f"{self.what}: {done}/{total}, {left:.0f} s left  {shown}", err=True)
 
 
