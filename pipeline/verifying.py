@@ -34,8 +34,8 @@ class Output:
 
     @property
     def restore(self) -> str:
-        """What brings it back."""
-        return f"`{'dvc checkout --force' if self.cached else 'git checkout'} {self.path}`"
+        """What brings it back. It goes first: one with the old time and size would be taken for whole."""
+        return f"`rm -rf {self.path} && {'dvc' if self.cached else 'git'} checkout {self.path}`"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import numpy as np
 from pipeline.data.scenes.scene import Split
 from pipeline.evaluation.detections.detections import Detections
 
+LENGTH_TOLERANCE = 0.01
+
 
 def doubts(split: Split, detections: Detections) -> Iterator[str]:
     """Yield a line for each thing that a user should know before believing the figures.
@@ -22,6 +24,14 @@ def doubts(split: Split, detections: Detections) -> Iterator[str]:
     beyond = int(((scores < 0) | (scores > 1)).sum())
     if beyond:
         yield f"{beyond} of {len(scores)} scores are not in 0 .. 1, in which the thresholds are"
+    for name in ("gallery_feats", "query_feats"):
+        lengths = np.linalg.norm(getattr(detections, name), axis=1)
+        other = int((np.abs(lengths - 1) > LENGTH_TOLERANCE).sum())
+        if other:
+            yield (
+                f"{other} of {len(lengths)} rows of {name} are not of length 1; "
+                "they are compared as they are, by their dot products"
+            )
     people = np.array([query.person_id for query in split.queries])
     if len(people) == len(detections.query_pids):
         pairs = len(np.unique(np.column_stack([people, detections.query_pids]), axis=0)) if len(people) else 0

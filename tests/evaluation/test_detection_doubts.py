@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 from pipeline.evaluation.detection_doubts import doubts
 from tests.evaluation.cases import random_case
 
-SPLIT, GOOD = random_case(3)
+FEATURES = ("gallery_feats", "query_feats")
+
+
+def unit_rows(features):
+    features = features + 1e-3 * np.eye(*features.shape, dtype=features.dtype)  # none of length 0
+    return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+def good_case(seed):
+    split, detections = random_case(seed)
+    return split, replace(detections, **{name: unit_rows(getattr(detections, name)) for name in FEATURES})
+
+
+SPLIT, GOOD = good_case(3)
 
 
 def changed(name, change):
@@ -29,7 +42,7 @@ def percent(dets):
 
 @given(st.integers(0, 10**6))
 def test_good_detections_raise_none_whatever_the_people_are_called(seed):
-    split, detections = random_case(seed)
+    split, detections = good_case(seed)
     names = np.random.default_rng(seed).permutation(10_000)
     assert not list(doubts(split, replace(detections, query_pids=names[detections.query_pids])))
 
@@ -39,6 +52,8 @@ def test_good_detections_raise_none_whatever_the_people_are_called(seed):
     [
         (changed("gallery_dets", turn), "1 of "),
         (changed("gallery_dets", percent), "scores are not in 0 .. 1"),
+        (changed("gallery_feats", lambda rows: rows * 3), "rows of gallery_feats are not of length 1"),
+        (changed("query_feats", lambda rows: rows / 2), "rows of query_feats are not of length 1"),
         (changed("query_pids", np.zeros_like), "query_pids"),
         (changed("query_pids", lambda pids: np.arange(len(pids))), "query_pids"),
     ],
