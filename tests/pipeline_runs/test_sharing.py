@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
 KEY, SECRET = "an-access-key", "a-secret-of-some-length"
 BUCKET = "bucket"
@@ -141,18 +140,6 @@ def test_a_clone_pulls_what_was_pushed_and_runs_nothing(remote, project, tmp_pat
     assert done.skipped
     assert clone.run("git", "status", "--short") == ""
     assert "all as dvc.lock says" in clone.run("person-search", "verify")
-
-
-def test_with_the_run_cache_a_clone_needs_no_lock_file(local, project, tmp_path):
-    """As after a merge of two branches, one of which was run elsewhere."""
-    local.use(project)
-    project.run("dvc", "push", "--run-cache")
-    clone = project.clone(tmp_path / "clone", tmp_path / "unused")
-    local.use(clone)
-    clone.run("dvc", "pull", "--run-cache")
-    (clone.root / "dvc.lock").unlink()
-    assert not clone.repro().ran
-    assert yaml.safe_load(clone.lock()) == yaml.safe_load(project.lock())
 
 
 def test_a_damaged_object_is_refused(remote, project, tmp_path):
