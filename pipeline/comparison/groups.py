@@ -9,6 +9,10 @@ from pydantic import Field, model_validator
 from pipeline.basics.options import Options, parse_options, read_yaml
 from pipeline.comparison.bootstrap import Difference, paired_bootstrap
 from pipeline.comparison.runs import Run, Spread, average_precisions, spreads
+from pipeline.comparison.seeds_interval import seeds_interval
+
+OF_SEEDS = ("coco_ap50", "coco_ap70")
+"""The figures that have one value a training, and none a query, whose difference is told."""
 
 
 class Group(Options):
@@ -60,27 +64,41 @@ def compare(comparisons: Comparisons, runs_of: Callable[[str], Sequence[Run]]) -
 
     Returns:
         `about`, and `groups`: for each its `title` and `rows`. A row has its name, what it `is`, how many
-        `seeds`, its `figures` (mean, deviation, values) and, but for the first, `difference`: of its search
-        mAP to the first row's, with a confidence interval (see `paired_bootstrap`).
+        `seeds`, its `figures` (mean, deviation, values) and, but for the first, `differences` to the first
+        row's figures, each with a confidence interval: of search mAP over queries and seeds
+        (`paired_bootstrap`), of `coco_ap50` and `coco_ap70` over seeds (`seeds_interval`; None for a single
+        seed).
     """
     groups = []
     for group in comparisons.groups:
         first = runs_of(group.against)
-        rows = [_row(group.against, group.against_is, first, None)]
+        rows = [_row(group.against, group.against_is, first, {})]
         for name, what in group.rows.items():
             runs = runs_of(name)
-            difference = paired_bootstrap(average_precisions(first), average_precisions(runs))
-            rows.append(_row(name, what, runs, difference))
+            rows.append(_row(name, what, runs, _differences(first, runs)))
         groups.append({"title": group.title, "rows": rows})
     return {"about": comparisons.about, "groups": groups}
 
 
-def _row(name: str, what: str, runs: Sequence[Run], difference: Difference | None) -> dict[str, Any]:
+def _differences(first: Sequence[Run], second: Sequence[Run]) -> dict[str, Difference | None]:
+    one, other = spreads(first), spreads(second)
+    return {
+        "search_mAP": paired_bootstrap(average_precisions(first), average_precisions(second)),
+        **{name: seeds_interval(one[name].values, other[name].values) for name in OF_SEEDS},
+    }
+
+
+def _row(
+    name: str, what: str, runs: Sequence[Run], differences: Mapping[str, Difference | None]
+) -> dict[str, Any]:
     figures: Mapping[str, Spread] = spreads(runs)
     return {
         "row": name,
         "is": what,
         "seeds": len(runs),
         "figures": {figure: spread._asdict() for figure, spread in figures.items()},
-        "difference": None if difference is None else difference._asdict(),
+        "differences": {
+            figure: None if difference is None else difference._asdict()
+            for figure, difference in differences.items()
+        },
     }

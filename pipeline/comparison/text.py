@@ -14,12 +14,13 @@ TITLES = {
     "coco_ap70": "AP70",
     "detection_recall": "recall",
 }
+DIFFERENCES = {"search_mAP": "Δ search mAP", "coco_ap50": "Δ AP50", "coco_ap70": "Δ AP70"}
 PERCENT = 100.0
 
 EXPLAINED = (
-    "Mean and standard deviation over the seeds, in percent. The difference is that of search mAP to the "
-    "group's first row, with its 95 % interval from a paired bootstrap over queries and seeds; bold where it "
-    "excludes 0."
+    "Mean and standard deviation over the seeds, in percent. Δ is the difference to the group's first row, "
+    "with its 95 % interval: of search mAP from a paired bootstrap over queries and seeds, of AP50 and AP70 "
+    "from the spread over the seeds (Welch); bold where it excludes 0."
 )
 
 assert TITLES.keys() == FIGURES.keys()
@@ -27,13 +28,13 @@ assert TITLES.keys() == FIGURES.keys()
 
 def comparison_tables(comparison: Mapping[str, Any]) -> list[TextTable]:
     """Return one table a group: each figure as mean and deviation over the seeds, in percent."""
-    head = ["", *TITLES.values(), "difference"]
+    head = ["", *TITLES.values(), *DIFFERENCES.values()]
     return [
         TextTable(
             group["title"],
             head,
             [_cells(row) for row in group["rows"]],
-            [_excludes_zero(row["difference"]) for row in group["rows"]],
+            [_clear(row["differences"]) for row in group["rows"]],
         )
         for group in comparison["groups"]
     ]
@@ -45,14 +46,24 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     for table in comparison_tables(comparison):
         lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)]]
         for cells, clear in zip(table.lines, table.clear, strict=True):
-            lines.append([*cells[:-1], f"**{cells[-1]}**" if clear else cells[-1]])
+            lines.append([f"**{cell}**" if place in clear else cell for place, cell in enumerate(cells)])
         text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
         parts.append(f"### {table.title}\n\n{text}\n")
     return "\n".join(parts)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [row["is"], *(_spread(row["figures"][name]) for name in TITLES), _difference(row["difference"])]
+    return [
+        row["is"],
+        *(_spread(row["figures"][name]) for name in TITLES),
+        *(_difference(row["differences"].get(name)) for name in DIFFERENCES),
+    ]
+
+
+def _clear(differences: Mapping[str, Any]) -> list[int]:
+    """Return in which columns stand differences that are not of chance."""
+    start = 1 + len(TITLES)
+    return [start + place for place, name in enumerate(DIFFERENCES) if _excludes_zero(differences.get(name))]
 
 
 def _spread(figure: Mapping[str, Any]) -> str:

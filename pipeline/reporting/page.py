@@ -74,7 +74,7 @@ def _gallery(name: str) -> str:
 
 def _plain(table: TextTable) -> dict[str, Any]:
     lines = [
-        [{"text": cell, "best": clear and place == len(cells) - 1} for place, cell in enumerate(cells)]
+        [{"text": cell, "best": place in clear} for place, cell in enumerate(cells)]
         for cells, clear in zip(table.lines, table.clear, strict=True)
     ]
     return {"title": table.title, "head": table.head, "lines": lines}

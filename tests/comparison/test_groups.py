@@ -10,7 +10,7 @@ from pipeline.comparison.figure import comparison_figure
 from pipeline.comparison.groups import Comparisons, Group, compare, read_comparisons
 from pipeline.comparison.run_file import QUERIES
 from pipeline.comparison.runs import FIGURES
-from pipeline.comparison.text import comparison_text
+from pipeline.comparison.text import comparison_tables, comparison_text
 
 TEXT = """\
 about: Two rows, and a third.
@@ -34,6 +34,7 @@ RUNS = {
     "a/two": [run_of(0.5, [0.35, 0.65, 0.5]), run_of(0.5, [0.35, 0.65, 0.5])],
     "a/three": [run_of(0.26, [0.3, 0.1, 0.38])],
 }
+SEEDS = {"a/one": (0.50, 0.51, 0.52), "a/two": (0.60, 0.61, 0.62), "a/three": (0.51, 0.52, 0.53)}
 
 
 @pytest.fixture
@@ -46,11 +47,12 @@ def comparison(tmp_path):
 def test_figures_and_differences(comparison):
     ((first, second, third),) = [group["rows"] for group in comparison["groups"]]
     assert [row["is"] for row in (first, second, third)] == ["the first", "the second", "the third"]
-    assert first["difference"] is None
+    assert first["differences"] == {}
     assert second["seeds"] == 2
     assert second["figures"]["search_mAP"] == {"mean": 0.5, "deviation": 0.0, "values": [0.5, 0.5]}
-    assert second["difference"] == pytest.approx({"mean": 0.25, "low": 0.25, "high": 0.25})
-    assert third["difference"]["low"] < 0 < third["difference"]["high"]
+    assert second["differences"]["search_mAP"] == pytest.approx({"mean": 0.25, "low": 0.25, "high": 0.25})
+    assert third["differences"]["search_mAP"]["low"] < 0 < third["differences"]["search_mAP"]["high"]
+    assert second["differences"]["coco_ap50"] is None  # one seed in the first row: nobody knows its spread
 
 
 def test_as_tables(comparison):
@@ -59,9 +61,26 @@ def test_as_tables(comparison):
     lines = [line for line in text.splitlines() if line.startswith("| the")]
     assert lines[0].startswith("| the first | 25.0 | 25.0 |")
     assert lines[1].startswith("| the second | 50.0 ± 0.0 |")
-    assert lines[1].endswith("| **+25.0 (+25.0 to +25.0)** |")
+    assert lines[1].endswith("| **+25.0 (+25.0 to +25.0)** |  |  |")
     assert "**" not in lines[2]
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_differences_in_detection_stand_in_their_own_columns(comparison):
+    runs = {name: [run_of(value, [value, value]) for value in values] for name, values in SEEDS.items()}
+    group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y", "a/three": "z"})
+    compared = compare(Comparisons(about="", groups=[group]), runs.__getitem__)
+    _, second, third = compared["groups"][0]["rows"]
+    assert second["differences"]["coco_ap50"] == pytest.approx(
+        {"mean": 0.1, "low": 0.0773, "high": 0.1227}, abs=1e-4
+    )
+    (table,) = comparison_tables(compared)
+    assert [[table.head[place] for place in places] for places in table.clear] == [
+        [],
+        ["Δ search mAP", "Δ AP50", "Δ AP70"],
+        ["Δ search mAP"] if third["differences"]["search_mAP"]["low"] > 0 else [],
+    ]
+    assert table.lines[2][-1].startswith("+1.0 (")
 
 
 def test_as_a_picture(comparison):
