@@ -72,7 +72,7 @@ def test_rows_of_the_second_data_are_those_of_the_first(folder):
 
 def test_long_rows_differ_by_their_length_alone():
     rows = PARAMS["data_0"]["students"]
-    for row in ("oim", "lut", "random"):
+    for row in ("oim", "lut", "random", "no_identity"):
         short, long = (
             parse_options(StudentOptions, merged(PARAMS["data_0"]["train_student"], rows[name]), name)
             for name in (row, f"{row}_long")

@@ -11,6 +11,7 @@ from pipeline.comparison.seeds_interval import seeds_interval
 FIGURES = st.lists(st.integers(0, 1000).map(lambda thousandths: thousandths / 1000), min_size=2, max_size=6)
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss")  # of a row whose values are all equal
 @given(FIGURES, FIGURES)
 @settings(max_examples=50, deadline=None)
 def test_it_is_welchs_formula(first, second):
