@@ -74,8 +74,13 @@ class Definition:
     listed: Mapping[str, Any]
 
     def code(self, root: Path) -> list[str]:
-        """Return what its `deps` must list of the code, sorted."""
-        return [self.above + path for path in code_dependencies(self.program, root)]
+        """Return what its `deps` must list of the code, sorted.
+
+        A repository of DVC's below the project's root sees the code outside of it, where .dvcignore does not
+        reach: inside a folder, Python's compiled files would count, and each run would outdate itself.
+        """
+        listed = code_files(self.program, root) if self.above else code_dependencies(self.program, root)
+        return [self.above + path for path in listed]
 
     def params(self, root: Path) -> list[str]:
         """Return what its `params` must list."""
@@ -94,12 +99,17 @@ def definition(name: str, stated: Mapping[str, Any], folder: Path) -> Definition
     return Definition(name, program[1] if program else "", row[1] if row else "", "../" * depth, listed)
 
 
+def code_files(stage: str, root: Path) -> list[str]:
+    """Return the files of a stage's code, sorted."""
+    return sorted(import_closure(f"{STAGES}.{stage}", root))
+
+
 def code_dependencies(stage: str, root: Path) -> list[str]:
     """Return the files of a stage's code, sorted; a folder stands for a package of which all is imported.
 
     DVC takes time for each dependency that it looks at, whether a file or a folder.
     """
-    files = import_closure(f"{STAGES}.{stage}", root)
+    files = set(code_files(stage, root))
     whole = [folder for folder in _packages(root) if _modules(folder, root) <= files]
     inside = {path for folder in whole for path in (*_modules(folder, root), *_packages(root, folder))}
     return sorted((files | set(whole)) - inside)

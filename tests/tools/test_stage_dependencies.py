@@ -147,6 +147,23 @@ def test_a_file_in_a_folder_looks_up_to_the_code(project):
     assert stages["last"]["deps"] == ["runs/results/x", "../pipeline/b.py", "../stages/first.py"]
 
 
+def test_below_the_root_no_folder_stands_for_its_files(project):
+    """.dvcignore does not reach out of DVC's own root: compiled files in the folder would count."""
+    package = project / "pipeline" / "shapes"
+    package.mkdir()
+    for file in ("__init__.py", "square.py"):
+        (package / file).write_text("")
+    (project / "stages" / "second.py").write_text("import pipeline.shapes.square\n")
+    new = yaml.safe_load(rewritten(BELOW, project, Path("below")))["stages"]["many"]["do"]
+    up = "../../"
+    assert new["deps"] == [
+        "data/a",
+        f"{up}pipeline/shapes/__init__.py",
+        f"{up}pipeline/shapes/square.py",
+        f"{up}stages/second.py",
+    ]
+
+
 def test_command_checks_then_writes(project, monkeypatch):
     monkeypatch.chdir(project)
     (project / "ablation").mkdir()
