@@ -1,4 +1,4 @@
-"""The one training loop. What is learned is the task's business; see `training/student/` for the distillation."""
+"""The one training loop. What is learned is the task's business; for distillation see `training/student/`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
