@@ -27,7 +27,11 @@ TRAINED_BY = {
 }
 """The stages that train students, and the teachers that each reads."""
 ITEM_ROW = "${item.row}"
-COMMAND = re.compile(r"python -m stages\.(?P<stage>\w+)(?P<rows>( --row (\$\{item\.row\}|\w+))*)")
+COMMAND = re.compile(
+    r"python -m stages\.(?P<stage>\w+)(?P<rows>( --row (\$\{item\.row\}|\w+))*)"
+    r"( --ablation ablation/results)?"
+)
+ABLATION = yaml.safe_load((ROOT / "ablation" / "dvc.yaml").read_text())["stages"]
 
 every_stage = pytest.mark.parametrize("name", STAGES)
 
@@ -119,8 +123,7 @@ def test_stages_are_the_programs_in_the_folder():
     programs = {
         path.stem for path in (ROOT / "stages").glob("*.py") if is_run_as_a_program(code_of(path.stem))
     }
-    ablation = yaml.safe_load((ROOT / "ablation" / "dvc.yaml").read_text())["stages"]
-    used = {definition(name, stated, Path("ablation")).program for name, stated in ablation.items()}
+    used = {definition(name, stated, Path("ablation")).program for name, stated in ABLATION.items()}
     assert set(STAGES) | used == programs
 
 
@@ -171,6 +174,7 @@ def test_data_dependencies_are_made_by_a_stage(name):
     made = {path for stage in STAGES.values() for path in outputs(stage)}
     rows = PARAMS["students"]
     made |= {path.replace(ITEM_ROW, row) for path in made for row in rows}
+    made |= {f"ablation/{path}" for path in outputs(ABLATION["compare"])}
     data = [dependency for dependency in STAGES[name].get("deps", []) if not is_code(dependency)]
     assert set(data) <= made
 
