@@ -31,7 +31,14 @@ COMMON_SECTIONS = ("train_student", "infer", "evaluate")
 )
 @click.option("--results", type=click.Path(path_type=Path), default=Path("tuning/results"), show_default=True)
 @click.option("--row", "rows", multiple=True, help="Only this row; may be given several times.")
-def tune(tries: Path, results: Path, rows: tuple[str, ...]) -> None:
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path),
+    default=TABLE,
+    show_default=True,
+    help="What teaches the rows that learn from a table.",
+)
+def tune(tries: Path, results: Path, rows: tuple[str, ...], table: Path) -> None:
     """Try the settings listed in TRIES for each row and write what they reach on validation identities.
 
     Every row must list the same number of tries. A try that RESULTS already holds, from the same data and
@@ -44,7 +51,7 @@ def tune(tries: Path, results: Path, rows: tuple[str, ...]) -> None:
     for row in rows or tuple(wanted):
         if row not in wanted:
             raise UserError(f"{tries}: no row '{row}'; it has {', '.join(wanted)}")
-        _tune_row(row, wanted[row], data, results / f"{row}.json")
+        _tune_row(row, wanted[row], data, results / f"{row}.json", table)
 
 
 def _read_tries(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -76,7 +83,7 @@ def _read_results(path: Path) -> list[dict[str, Any]]:
     raise UserError(f"{path} is damaged; restore it with git, or remove it to run its tries again")
 
 
-def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out: Path) -> None:
+def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out: Path, table: Path) -> None:
     parameters = Parameters((*COMMON_SECTIONS, "students.{row}"), row=row)
     inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
     evaluation = parse_options(
@@ -88,13 +95,15 @@ def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out:
     for number, settings in enumerate(tries, start=1):
         where = f"try {number} of {row}"
         options = parse_options(StudentOptions, merged(common, settings), where)
-        teachers = _teachers(data, options)
+        teachers = _teachers(data, options, table)
         inputs = {
             "dataset_sha256": data.sha256,
-            "teacher_sha256": read_lookup_table(TABLE).teacher_sha256 if teachers.table is not None else None,
+            "teacher_sha256": read_lookup_table(table).teacher_sha256 if teachers.table is not None else None,
             "detector_teacher_sha256": sha256_of(DETECTOR) if teachers.detector is not None else None,
             "options": options.model_dump(mode="json"),
         }
+        if teachers.table is not None and table != TABLE:  # of the same teacher, it may say otherwise
+            inputs["table_sha256"] = sha256_of(table)
         entry = next((entry for entry in known if entry["inputs"] == inputs), None)
         if entry is None:
             with (
@@ -111,9 +120,9 @@ def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out:
     click.echo(f"best of {row}: {json.dumps(best['settings'])} -> {json.dumps(best['validation'])}")
 
 
-def _teachers(data: PreparedDataSet, options: StudentOptions) -> Teachers:
+def _teachers(data: PreparedDataSet, options: StudentOptions, table: Path) -> Teachers:
     """Read the teachers that a try needs, and no other."""
     return Teachers(
-        teacher_table(data, options) if options.identity.needs_table else None,
+        teacher_table(data, options, table) if options.identity.needs_table else None,
         teacher_detector() if options.detector_distillation is not None else None,
     )

@@ -27,7 +27,7 @@ def verify(cache: bool) -> None:
     What is damaged is named, each with the command that restores it. An output that is not here, as in a new
     clone, is no damage.
     """
-    outputs, folder = _recorded()
+    outputs, unrecorded, folder = _recorded()
     found = list(_all(outputs, lambda output: check_output(output, folder), "outputs"))
     objects = list(_all(cache_objects(folder), lambda path: [check_object(path)], "cache")) if cache else []
     missing = [finding for finding in found if finding.kind == "missing"]
@@ -41,6 +41,13 @@ def verify(cache: bool) -> None:
     looked_at = f"{len(found) - len(missing)} files of {len(outputs)} outputs" + (
         f" and {len(objects)} objects of DVC's cache" if cache else ""
     )
+    for path in unrecorded[:MISSING_SHOWN]:
+        click.echo(f"{path}: not in dvc.lock")
+    if unrecorded:
+        raise FailedCheckError(
+            f"dvc.lock has nothing of {len(unrecorded)} outputs, so it cannot tell whether they are sound: "
+            "`git checkout dvc.lock` if it was torn, `dvc repro` if they were never made"
+        )
     if damaged:
         raise FailedCheckError(f"{len(damaged)} of {looked_at} are damaged")
     click.echo(f"{looked_at}: all as dvc.lock says")
@@ -55,8 +62,8 @@ def _all(
         yield from check(thing)
 
 
-def _recorded() -> tuple[list[Output], Path]:
-    """Return what dvc.lock says of all outputs of the project here, and where DVC keeps its cache."""
+def _recorded() -> tuple[list[Output], list[Path], Path]:
+    """Return what dvc.lock says of all outputs here, those it says nothing of, and where DVC's cache is."""
     try:
         with Repo() as repo:
             outputs = [
@@ -64,7 +71,8 @@ def _recorded() -> tuple[list[Output], Path]:
                 for out in repo.index.outs
                 if out.hash_info
             ]
-            return outputs, _shown(Path(repo.cache.local.path))
+            unrecorded = [_shown(Path(out.fs_path)) for out in repo.index.outs if not out.hash_info]
+            return outputs, unrecorded, _shown(Path(repo.cache.local.path))
     except DvcException as error:
         raise UserError(f"DVC cannot tell what it recorded: {error}") from None
 

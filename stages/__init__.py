@@ -3,6 +3,10 @@
 import os
 import signal
 
-if "DVC_STAGE" in os.environ:
-    # Ctrl-C while PyTorch is imported ends a stage without a traceback. `support/running.py` takes over then.
+from stages.support.starter import DVC_VARIABLE, end_with_dvc
+
+if DVC_VARIABLE in os.environ:
+    # Before PyTorch is imported, which takes seconds in which DVC may be killed, or Ctrl-C be pressed. That
+    # ends a stage without a traceback, until `support/running.py` takes it over.
+    end_with_dvc()
     signal.signal(signal.SIGINT, signal.SIG_DFL)

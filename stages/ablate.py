@@ -29,7 +29,6 @@ from stages.detector_teacher import DETECTOR, teacher_detector
 from stages.student import PREPARED, student_options, student_training
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress, say, stage
-from stages.support.starter import end_with_dvc
 from stages.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "infer", "evaluate", "students.{row}")
@@ -67,7 +66,7 @@ def main(row: str, seeds: tuple[int, ...], path: Path, at_once: int) -> None:
 def _beside_one_another(row: str, path: Path, seeds: Sequence[int], at_once: int) -> list[Mapping[str, Any]]:
     """Run the seeds in processes that end with this one."""
     try:
-        with ProcessPoolExecutor(at_once, get_context("spawn"), initializer=end_with_dvc) as pool:
+        with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
             return list(pool.map(partial(_run_in_process, row, path), seeds))
     except BrokenProcessPool:
         raise UserError(f"ablate@{row}: a process was killed; run it again to go on") from None

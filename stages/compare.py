@@ -1,13 +1,18 @@
 """Stage `compare`: put the ablation's rows side by side."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 from pipeline.basics.atomic import write_atomically
+from pipeline.basics.options import merged, parse_options
+from pipeline.comparison.cost import Cost, network_cost
 from pipeline.comparison.figure import comparison_figure
 from pipeline.comparison.groups import compare, read_comparisons
 from pipeline.comparison.runs import read_runs
 from pipeline.comparison.text import comparison_text
+from pipeline.models.person_search import PersonSearchOptions
+from stages.support.parameters import PARAMETERS, Parameters
 from stages.support.running import say, stage
 
 COMPARISONS = Path("comparisons.yaml")
@@ -19,7 +24,7 @@ TABLES = Path("results/comparison.md")
 @stage
 def main() -> None:
     """Compare rows over seeds and queries."""
-    comparison = compare(read_comparisons(COMPARISONS), lambda name: read_runs(_file_of(name)))
+    comparison = compare(read_comparisons(COMPARISONS), lambda name: read_runs(_file_of(name)), _cost_of)
     write_atomically(FIGURES, json.dumps(comparison, indent=1, allow_nan=False) + "\n")
     write_atomically(PICTURE, comparison_figure(comparison))
     write_atomically(TABLES, comparison_text(comparison))
@@ -30,6 +35,18 @@ def _file_of(name: str) -> Path:
     """Return where the runs of `folder/row` are."""
     folder, _, row = name.partition("/")
     return Path(folder) / "results" / f"{row}.json"
+
+
+@cache
+def _cost_of(name: str) -> Cost:
+    """Return what the network of `folder/row` costs."""
+    folder, _, row = name.partition("/")
+    common, own = "train_student", f"students.{row}"
+    parameters = Parameters((common, own), Path(folder) / PARAMETERS)
+    settings = merged(parameters.section(common), parameters.section(own))
+    return network_cost(
+        parse_options(PersonSearchOptions, settings.get("network", {}), parameters.where(f"{own}.network"))
+    )
 
 
 if __name__ == "__main__":

@@ -99,4 +99,5 @@ def test_all_rows_are_compared_and_read():
     compared = {name for group in comparisons.groups for name in (group.against, *group.rows)}
     assert compared == {f"{folder}/{row}" for folder in FOLDERS for row in PARAMS[folder]["students"]}
     read = {path for path in STAGES["compare"]["deps"] if path.startswith(FOLDERS)}
-    assert read == {f"{folder}/results/{row}.json" for folder, row in (name.split("/") for name in compared)}
+    runs = {f"{folder}/results/{row}.json" for folder, row in (name.split("/") for name in compared)}
+    assert read == runs | {f"{folder}/params.yaml" for folder in FOLDERS}

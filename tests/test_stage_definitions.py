@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from pipeline.basics.options import merged, parse_options
 from pipeline.training.student.student import StudentOptions
@@ -221,6 +222,21 @@ def test_closure_is_what_python_imports():
         is_package = (ROOT / path / "__init__.py").is_file()
         files.add((path / "__init__.py" if is_package else path.with_suffix(".py")).as_posix())
     assert files == import_closure("stages.crop", ROOT)
+
+
+@pytest.mark.parametrize("folder", ["", "ablation"])
+def test_the_lock_file_is_of_this_code(folder):
+    """Committed numbers come from the committed code: else `dvc repro`, and commit what it changed."""
+    with Repo(str(ROOT / folder)) as repo:
+        code = [
+            (stage.addressing, dep)
+            for stage in repo.index.stages
+            for dep in stage.deps
+            if is_code(dep.def_path.removeprefix("../../").removeprefix("../"))
+        ]
+        assert len(code) > len(STAGES)
+        assert [f"{stage}: {dep}" for stage, dep in code if dep.changed_checksum()] == []
+        assert [f"{stage}: {dep} is empty" for stage, dep in code if dep.meta.nfiles == 0] == []
 
 
 def test_the_lock_file_has_no_stage_that_is_gone():

@@ -26,6 +26,8 @@ PROGRAM = re.compile(r"python -m stages\.(\w+)")
 ROW = re.compile(r"--row (\S+)")
 DECLARATION = "PARAMS"
 """The tuple in a stage's module that names the sections of params.yaml that it reads."""
+TEMPLATE = ".html"
+"""The end of a file of a module's name that the module fills in."""
 INDENT = 2
 
 
@@ -100,8 +102,10 @@ def definition(name: str, stated: Mapping[str, Any], folder: Path) -> Definition
 
 
 def code_files(stage: str, root: Path) -> list[str]:
-    """Return the files of a stage's code, sorted."""
-    return sorted(import_closure(f"{STAGES}.{stage}", root))
+    """Return the files of a stage's code, sorted: modules, and beside one of them its template."""
+    files = import_closure(f"{STAGES}.{stage}", root)
+    templates = (Path(path).with_suffix(TEMPLATE) for path in files)
+    return sorted(files | {path.as_posix() for path in templates if (root / path).is_file()})
 
 
 def code_dependencies(stage: str, root: Path) -> list[str]:

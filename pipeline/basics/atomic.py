@@ -8,12 +8,17 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes `path`'s place if all goes well, and goes otherwise."""
+    """Give a path beside `path` to write to; it takes `path`'s place if all goes well, and goes otherwise.
+
+    It is on the disk before it takes the place: where the power fails, one of the two files is there whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield beside
+        _to_disk(beside)
         beside.replace(path)
+        _to_disk(path.parent)
     except OSError as error:
         if error.errno is None or error.filename is not None:
             raise
@@ -27,3 +32,12 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
     """Write a whole file; text as UTF-8 with `\\n` line ends."""
     with replacing(path) as beside:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file's content, or which files a folder has, is on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

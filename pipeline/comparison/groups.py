@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pipeline.basics.options import Options, parse_options, read_yaml
 from pipeline.comparison.bootstrap import Difference, paired_bootstrap
+from pipeline.comparison.cost import Cost
 from pipeline.comparison.runs import Run, Spread, average_precisions, spreads
 from pipeline.comparison.seeds_interval import seeds_interval
 
@@ -55,27 +56,30 @@ def read_comparisons(path: Path) -> Comparisons:
     return parse_options(Comparisons, values, str(path))
 
 
-def compare(comparisons: Comparisons, runs_of: Callable[[str], Sequence[Run]]) -> dict[str, Any]:
+def compare(
+    comparisons: Comparisons, runs_of: Callable[[str], Sequence[Run]], cost_of: Callable[[str], Cost]
+) -> dict[str, Any]:
     """Return what each group shows, as plain values for JSON.
 
     Args:
         comparisons: the groups.
         runs_of: called with `folder/row`; the runs of that row.
+        cost_of: called with `folder/row`; what its network costs.
 
     Returns:
         `about`, and `groups`: for each its `title` and `rows`. A row has its name, what it `is`, how many
-        `seeds`, its `figures` (mean, deviation, values) and, but for the first, `differences` to the first
-        row's figures, each with a confidence interval: of search mAP over queries and seeds
+        `seeds`, its `cost`, its `figures` (mean, deviation, values) and, but for the first, `differences` to
+        the first row's figures, each with a confidence interval: of search mAP over queries and seeds
         (`paired_bootstrap`), of `coco_ap50` and `coco_ap70` over seeds (`seeds_interval`; None for a single
         seed).
     """
     groups = []
     for group in comparisons.groups:
         first = runs_of(group.against)
-        rows = [_row(group.against, group.against_is, first, {})]
+        rows = [_row(group.against, group.against_is, first, {}, cost_of(group.against))]
         for name, what in group.rows.items():
             runs = runs_of(name)
-            rows.append(_row(name, what, runs, _differences(first, runs)))
+            rows.append(_row(name, what, runs, _differences(first, runs), cost_of(name)))
         groups.append({"title": group.title, "rows": rows})
     return {"about": comparisons.about, "groups": groups}
 
@@ -89,13 +93,14 @@ def _differences(first: Sequence[Run], second: Sequence[Run]) -> dict[str, Diffe
 
 
 def _row(
-    name: str, what: str, runs: Sequence[Run], differences: Mapping[str, Difference | None]
+    name: str, what: str, runs: Sequence[Run], differences: Mapping[str, Difference | None], cost: Cost
 ) -> dict[str, Any]:
     figures: Mapping[str, Spread] = spreads(runs)
     return {
         "row": name,
         "is": what,
         "seeds": len(runs),
+        "cost": cost._asdict(),
         "figures": {figure: spread._asdict() for figure, spread in figures.items()},
         "differences": {
             figure: None if difference is None else difference._asdict()

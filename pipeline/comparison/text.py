@@ -15,12 +15,15 @@ TITLES = {
     "detection_recall": "recall",
 }
 DIFFERENCES = {"search_mAP": "Δ search mAP", "coco_ap50": "Δ AP50", "coco_ap70": "Δ AP70"}
-PERCENT = 100.0
+COSTS = {"parameters": "M param.", "flops": "GFLOPs"}
+"""Shown where the rows of a group do not all cost the same."""
+PERCENT, MILLION, BILLION = 100.0, 1e6, 1e9
 
 EXPLAINED = (
     "Mean and standard deviation over the seeds, in percent. Δ is the difference to the group's first row, "
     "with its 95 % interval: of search mAP from a paired bootstrap over queries and seeds, of AP50 and AP70 "
-    "from the spread over the seeds (Welch); bold where it excludes 0."
+    "from the spread over the seeds (Welch); bold where it excludes 0. GFLOPs: a scene of full size, with as "
+    "many proposals and detections as the settings allow."
 )
 
 assert TITLES.keys() == FIGURES.keys()
@@ -28,16 +31,19 @@ assert TITLES.keys() == FIGURES.keys()
 
 def comparison_tables(comparison: Mapping[str, Any]) -> list[TextTable]:
     """Return one table a group: each figure as mean and deviation over the seeds, in percent."""
-    head = ["", *TITLES.values(), *DIFFERENCES.values()]
-    return [
-        TextTable(
-            group["title"],
-            head,
-            [_cells(row) for row in group["rows"]],
-            [_clear(row["differences"]) for row in group["rows"]],
-        )
-        for group in comparison["groups"]
-    ]
+    return [_table(group) for group in comparison["groups"]]
+
+
+def _table(group: Mapping[str, Any]) -> TextTable:
+    rows = group["rows"]
+    costs_differ = any(row["cost"] != rows[0]["cost"] for row in rows)
+    head = ["", *TITLES.values(), *DIFFERENCES.values(), *(COSTS.values() if costs_differ else [])]
+    return TextTable(
+        group["title"],
+        head,
+        [[*_cells(row), *(_costs(row["cost"]) if costs_differ else [])] for row in rows],
+        [_clear(row["differences"]) for row in rows],
+    )
 
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:
@@ -58,6 +64,10 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         *(_spread(row["figures"][name]) for name in TITLES),
         *(_difference(row["differences"].get(name)) for name in DIFFERENCES),
     ]
+
+
+def _costs(cost: Mapping[str, float]) -> list[str]:
+    return [f"{cost['parameters'] / MILLION:.2f}", f"{cost['flops'] / BILLION:.2f}"]
 
 
 def _clear(differences: Mapping[str, Any]) -> list[int]:

@@ -20,7 +20,6 @@ from rich.progress import (
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.interruption import Interrupted
-from stages.support.starter import end_with_dvc
 
 USER_ERROR_CODE = 2
 SIGNAL_CODE = 128
@@ -36,7 +35,6 @@ class StageCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
-        end_with_dvc()
         quiet = signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # set by `stages/__init__.py`
         if quiet:
             signal.signal(signal.SIGINT, signal.default_int_handler)

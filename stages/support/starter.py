@@ -14,6 +14,8 @@ DVC_VARIABLE = "DVC_STAGE"
 """DVC sets it for the commands that it runs."""
 SHELLS = ("sh", "dash", "bash", "zsh", "ksh", "fish", "cmd.exe")
 """DVC runs a command in the user's; some stay between it and the command."""
+REAPERS = ("systemd", "init", "tini", "dumb-init", "catatonit")
+"""What takes over the processes whose parent ended, where it is not the first process."""
 SECONDS = 0.5
 
 
@@ -39,8 +41,10 @@ def _watch(starter: psutil.Process) -> None:
 
 
 def _is_gone(starter: psutil.Process) -> bool:
-    """Return whether DVC ended. If it did before we looked, its commands belong to the first process."""
+    """Return whether DVC ended. If it did before we looked, its commands belong to a process that reaps."""
     try:
+        if starter.name() in REAPERS:
+            return True
         if starter.pid == 1:
             return not any(word in starter.name() for word in ("dvc", "python"))
         return not starter.is_running() or starter.status() == psutil.STATUS_ZOMBIE

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from pipeline.basics.errors import UserError
+from pipeline.comparison.cost import Cost
 from pipeline.comparison.figure import comparison_figure
 from pipeline.comparison.groups import Comparisons, Group, compare, read_comparisons
 from pipeline.comparison.run_file import QUERIES
@@ -34,14 +35,19 @@ RUNS = {
     "a/two": [run_of(0.5, [0.35, 0.65, 0.5]), run_of(0.5, [0.35, 0.65, 0.5])],
     "a/three": [run_of(0.26, [0.3, 0.1, 0.38])],
 }
+ALIKE, LARGER = Cost(100_000, 2.5e9), Cost(250_000, 5e9)
 SEEDS = {"a/one": (0.50, 0.51, 0.52), "a/two": (0.60, 0.61, 0.62), "a/three": (0.51, 0.52, 0.53)}
+
+
+def like(_name):
+    return ALIKE
 
 
 @pytest.fixture
 def comparison(tmp_path):
     path = tmp_path / "comparisons.yaml"
     path.write_text(TEXT)
-    return compare(read_comparisons(path), RUNS.__getitem__)
+    return compare(read_comparisons(path), RUNS.__getitem__, like)
 
 
 def test_figures_and_differences(comparison):
@@ -69,7 +75,7 @@ def test_as_tables(comparison):
 def test_differences_in_detection_stand_in_their_own_columns(comparison):
     runs = {name: [run_of(value, [value, value]) for value in values] for name, values in SEEDS.items()}
     group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y", "a/three": "z"})
-    compared = compare(Comparisons(about="", groups=[group]), runs.__getitem__)
+    compared = compare(Comparisons(about="", groups=[group]), runs.__getitem__, like)
     _, second, third = compared["groups"][0]["rows"]
     assert second["differences"]["coco_ap50"] == pytest.approx(
         {"mean": 0.1, "low": 0.0773, "high": 0.1227}, abs=1e-4
@@ -81,6 +87,17 @@ def test_differences_in_detection_stand_in_their_own_columns(comparison):
         ["Δ search mAP"] if third["differences"]["search_mAP"]["low"] > 0 else [],
     ]
     assert table.lines[2][-1].startswith("+1.0 (")
+
+
+def test_costs_are_shown_where_they_differ(comparison):
+    group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y"})
+    costs = {"a/one": ALIKE, "a/two": LARGER}
+    compared = compare(Comparisons(about="", groups=[group]), RUNS.__getitem__, costs.__getitem__)
+    (table,) = comparison_tables(compared)
+    assert table.head[-2:] == ["M param.", "GFLOPs"]
+    assert [line[-2:] for line in table.lines] == [["0.10", "2.50"], ["0.25", "5.00"]]
+    (alike,) = comparison_tables(comparison)
+    assert alike.head == table.head[:-2]
 
 
 def test_as_a_picture(comparison):
@@ -114,4 +131,4 @@ def test_a_list_that_cannot_be_read(tmp_path, content, says):
 
 def test_one_group_is_enough():
     group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y"})
-    assert len(compare(Comparisons(about="", groups=[group]), RUNS.__getitem__)["groups"]) == 1
+    assert len(compare(Comparisons(about="", groups=[group]), RUNS.__getitem__, like)["groups"]) == 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
 from pipeline.data.scenes.prepared import open_prepared
+from pipeline.evaluation.detections.detections import OPTIONAL, REQUIRED
 from pipeline.evaluation.detections.detections_file import read_detections, write_detections
 from pipeline.lookup_table import LookupTable, read_lookup_table, write_lookup_table
 from pipeline.models.detector.detector import Detector
@@ -51,7 +52,12 @@ def artifacts(prepared, tmp_path_factory):
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     table = LookupTable(rows, np.arange(4), np.ones(4, dtype=np.int64), "tiny", prepared.sha256, "0" * 64)
     write_lookup_table(folder / "table.h5", table)
-    write_detections(fake_detections(prepared.split("test")), folder / "detections.h5")
+    detections = fake_detections(prepared.split("test"))
+    write_detections(detections, folder / "detections.h5")
+    arrays = {name: getattr(detections, name) for name in (*REQUIRED, *OPTIONAL)}
+    np.savez_compressed(
+        folder / "detections.npz", **{name: array for name, array in arrays.items() if array is not None}
+    )
     torch.manual_seed(0)
     options = detector_options()
     weights = Detector(options).state_dict()
@@ -59,13 +65,14 @@ def artifacts(prepared, tmp_path_factory):
     readers = {
         "table.h5": read_lookup_table,
         "detections.h5": read_detections,
+        "detections.npz": read_detections,
         "weights.safetensors": state_of,
     }
     return {name: (folder / name, read, (folder / name).read_bytes()) for name, read in readers.items()}
 
 
-@pytest.mark.parametrize("name", ["table.h5", "detections.h5", "weights.safetensors"])
-@settings(max_examples=60)
+@pytest.mark.parametrize("name", ["table.h5", "detections.h5", "detections.npz", "weights.safetensors"])
+@settings(max_examples=200)
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_says_the_same(name, artifacts, data):
     path, read, content = artifacts[name]

@@ -88,6 +88,7 @@ def test_rows_are_compared(here):
     for row in ("baseline", "kd_lut"):
         done(f"ablate --row {row} --seed 0 --seed 1")
         (here / f"results/{row}.json").rename(here / f"data_0/results/{row}.json")
+    (here / "data_0/params.yaml").write_text((here / "params.yaml").read_text())
     (here / "comparisons.yaml").write_text(
         "about: x\ngroups:\n- title: Which?\n  against: data_0/baseline\n  against_is: plain\n"
         "  rows: {data_0/kd_lut: table}\n"

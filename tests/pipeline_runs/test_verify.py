@@ -5,6 +5,7 @@ import pickle
 import random
 
 import pytest
+import yaml
 
 from pipeline.basics.errors import UserError
 from pipeline.data.scenes.prepared import open_prepared
@@ -93,6 +94,21 @@ def test_a_clone_without_data_is_not_damaged(project, tmp_path):
     clone = project.clone(tmp_path / "clone", tmp_path / "remote")
     said = verify(clone)
     assert "not here; `dvc pull` or `dvc repro` brings it" in said
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_lock_file_that_is_gone_or_torn_is_no_all_is_well(project, kept):
+    path = project.root / "dvc.lock"
+    stages = yaml.safe_load(path.read_text())
+    stages["stages"] = dict(list(stages["stages"].items())[: int(len(stages["stages"]) * kept)])
+    path.write_text(yaml.safe_dump(stages))
+    if not kept:
+        path.unlink()
+    said = verify(project, "--no-cache", exit_code=1)
+    assert "not in dvc.lock" in said
+    assert "`git checkout dvc.lock`" in said
+    project.run("git", "checkout", "dvc.lock")
+    verify(project)
 
 
 def test_outside_a_project(project, tmp_path):

@@ -14,12 +14,12 @@ from pipeline.reporting.summary import summarise
 from pipeline.training.loop.history import write_history
 from stages.evaluate import main as evaluate_stage
 from stages.report import main as report_stage
-from tests.comparison.test_groups import RUNS, TEXT
+from tests.comparison.test_groups import RUNS, TEXT, like
 from tests.reporting.cases import fake_detections, metrics_of, training
 from tests.reporting.test_summary import COSTS
 
 ROWS = ("baseline", "kd_lut")
-COMPARISON = compare(Comparisons.model_validate(yaml.safe_load(TEXT)), RUNS.__getitem__)
+COMPARISON = compare(Comparisons.model_validate(yaml.safe_load(TEXT)), RUNS.__getitem__, like)
 COST = dict.fromkeys(COSTS, 7.0)
 OUTPUTS = (
     "results/summary.json",

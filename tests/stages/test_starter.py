@@ -1,5 +1,6 @@
 """A stage's process ends when DVC is killed, and only then."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -72,5 +73,24 @@ def test_without_dvc_it_does_not(start):
 
 @pytest.mark.parametrize(("name", "gone"), [("systemd", True), ("dvc", False), ("python3.11", False)])
 def test_dvc_that_was_gone_before_is_known_by_the_first_process(name, gone):
-    first = cast(Any, SimpleNamespace(pid=1, name=lambda: name))
+    first = cast(Any, SimpleNamespace(pid=1, name=lambda: name, is_running=lambda: True, status=lambda: ""))
     assert _is_gone(first) == gone
+
+
+@pytest.mark.parametrize(("name", "gone"), [("systemd", True), ("dvc", False), ("slurmstepd", False)])
+def test_or_by_what_takes_over_a_users_processes(name, gone):
+    """On a desktop `systemd --user` does, which is not the first process."""
+    above = cast(Any, SimpleNamespace(pid=700, name=lambda: name, is_running=lambda: True, status=lambda: ""))
+    assert _is_gone(above) == gone
+
+
+def test_dvc_is_watched_before_anything_large_is_imported():
+    code = "import sys, threading, stages; print(len(threading.enumerate()), 'torch' in sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "DVC_STAGE": "train_it"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "2 False"

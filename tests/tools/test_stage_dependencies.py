@@ -87,6 +87,11 @@ def test_a_package_that_is_imported_whole_is_one_dependency(project):
     assert list(differences(rewritten(TEXT, project), project)) == []
 
 
+def test_a_modules_template_is_a_dependency(project):
+    (project / "pipeline" / "b.html").write_text("")
+    assert code_dependencies("first", project) == ["pipeline/b.html", "pipeline/b.py", "stages/first.py"]
+
+
 def test_a_stage_that_reads_no_params_has_no_list(project):
     (project / "stages" / "second.py").write_text("")
     new = rewritten(TEXT, project)

@@ -18,6 +18,7 @@ from pipeline.training.student.student import train_student
 from tests.tiny import detector_options, silent
 from tests.training.test_trainings import (
     detector_training_options,
+    of_full_width,
     reid_training_options,
     student_options,
     teacher_table,
@@ -51,6 +52,8 @@ def run(prepared, crops):
                 "sgd": {"optimizer": "sgd", "schedule": "step", "decay_steps": [5]},
             }.get(kind, {})
             options = student_options("lut_ema" if kind == "lut_ema" else "oim", **(length | special))
+            if kind == "channels_last":
+                options = of_full_width(options)
             teacher = None
             if kind == "by_detector":
                 torch.manual_seed(3)

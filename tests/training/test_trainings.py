@@ -47,6 +47,13 @@ def student_options(target="lut", seed=0, **training):
     )
 
 
+def of_full_width(options):
+    """The same with `tiny` as it is by default: half as wide, it is not laid out with its channels last."""
+    network = options.network
+    backbone = network.backbone.model_copy(update={"width": 1.0})
+    return options.model_copy(update={"network": network.model_copy(update={"backbone": backbone})})
+
+
 def reid_training_options(seed=0, **training):
     settings = {"batch_size": 6} | training
     return ReidTrainingOptions(
@@ -183,10 +190,16 @@ def test_weights_of_losses_that_are_zero_switch_them_off(prepared):
 
 @pytest.mark.parametrize("changes", [{"precision": "bf16-mixed"}, {"channels_last": True}])
 def test_precision_and_layout_change_the_numbers_only(changes, prepared):
-    plain = train_student(prepared, student_options(), teacher_table(), silent)[1]
-    other = train_student(prepared, student_options(**changes), teacher_table(), silent)[1]
+    plain = train_student(prepared, of_full_width(student_options()), teacher_table(), silent)[1]
+    other = train_student(prepared, of_full_width(student_options(**changes)), teacher_table(), silent)[1]
     assert [row.keys() for row in plain] == [row.keys() for row in other]
     assert other[0]["total"] == pytest.approx(plain[0]["total"], rel=0.2)
+
+
+def test_a_narrow_student_with_channels_last_is_trained_as_one_without(prepared):
+    plain = train_student(prepared, student_options(), teacher_table(), silent)[1]
+    asked = train_student(prepared, student_options(channels_last=True), teacher_table(), silent)[1]
+    assert asked == plain
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

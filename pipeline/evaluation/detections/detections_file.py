@@ -20,6 +20,8 @@ from pipeline.evaluation.detections.detections import OPTIONAL, REQUIRED, Detect
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1 << 20
 HDF5_SUFFIXES = (".h5", ".hdf5")
+DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, OverflowError, SyntaxError)
+"""What NumPy and zipfile raise of an archive with wrong bytes: encrypted, it says, or larger than memory."""
 
 
 def read_detections(path: Path) -> Detections:
@@ -90,7 +92,7 @@ def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
             raise UserError(f"{path}: one bare array, not an .npz archive of named arrays")
         with archive:
             return {name: archive[name] for name in (*REQUIRED, *OPTIONAL) if name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: not a readable .npz of plain arrays, or damaged ({_line(error)})"
         ) from error

@@ -12,6 +12,7 @@ from pipeline.basics.interruption import Interrupted, Interruption
 from pipeline.training.checkpoints.checkpoints import Checkpoints
 from pipeline.training.checkpoints.state import TrainingState
 from pipeline.training.loop.history import History, Row
+from pipeline.training.loop.memory_layout import channels_last_is_safe
 from pipeline.training.loop.optimisation import TrainingOptions, build_optimizer, build_scheduler
 
 ADVICE = "try a lower learning_rate or a clip_norm"
@@ -68,7 +69,7 @@ def train(
         UserError: a loss, or a weight at the end, is no longer finite.
         Interrupted: SIGTERM or Ctrl-C came; with `checkpoints`, the state is kept.
     """
-    if options.channels_last:
+    if options.channels_last and channels_last_is_safe(task.network, fabric.device):
         task.network.to(memory_format=torch.channels_last)
     optimizer = build_optimizer([task.network], options)
     scheduler = build_scheduler(optimizer, options)

@@ -28,7 +28,7 @@ class TrainingOptions(Options):
         decay_factor: see `schedule`.
         clip_norm: longest gradient, over all parameters; 0 for any length.
         precision: lightning-fabric's name: `32-true`, `bf16-mixed`, `16-mixed`.
-        channels_last: memory layout of the network.
+        channels_last: memory layout of the network, where that is safe (see `memory_layout.py`).
     """
 
     steps: int = Field(gt=0)

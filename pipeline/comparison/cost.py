@@ -1,0 +1,36 @@
+"""What a row's network costs, from its settings alone: nothing that it learned matters here."""
+
+from typing import NamedTuple
+
+import torch
+
+from pipeline.inference.cost import count_parameters, flops_an_image
+from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
+
+
+class Cost(NamedTuple):
+    """Numbers that a network learned, and floating-point operations of a scene (see `network_cost`)."""
+
+    parameters: int
+    flops: float
+
+
+def network_cost(options: PersonSearchOptions) -> Cost:
+    """Return what a student costs to run.
+
+    The scene has the full size and as many proposals and detections as the settings allow, so that the cost
+    does not depend on how many people somebody found: an upper bound of a real scene's.
+    """
+    network = PersonSearchNetwork(options).eval()
+    height, width = options.short_side, options.long_side
+    image = torch.zeros(3, height, width)
+    boxes = options.rpn.post_nms_test + options.roi.detections_per_image
+    everywhere = torch.tensor([[0.0, 0.0, width, height]]).expand(boxes, 4)
+
+    def run(_scene: int) -> None:
+        batch, features = network.scene_features([image])
+        network.rpn(batch, features)
+        network.embed(network.roi_features(features, [everywhere], batch.image_sizes))
+
+    with torch.no_grad():
+        return Cost(count_parameters(network), flops_an_image(run, 1))

@@ -1,0 +1,33 @@
+"""What a network costs, from its settings alone."""
+
+import torch
+
+from pipeline.comparison.cost import network_cost
+from pipeline.models.person_search import PersonSearchNetwork
+from tests.tiny import search_options
+
+
+def test_parameters_are_those_of_the_network():
+    options = search_options()
+    expected = sum(parameter.numel() for parameter in PersonSearchNetwork(options).parameters())
+    assert network_cost(options).parameters == expected
+
+
+def test_it_is_no_matter_of_chance():
+    options = search_options()
+    torch.manual_seed(0)
+    first = network_cost(options)
+    torch.manual_seed(1)
+    assert network_cost(options) == first
+
+
+def test_more_boxes_cost_as_much_each():
+    """The operations grow with the number of RoIs by the same amount, and a larger scene costs more."""
+
+    def flops(detections, **size):
+        options = search_options()
+        roi = options.roi.model_copy(update={"detections_per_image": detections})
+        return network_cost(options.model_copy(update={"roi": roi, **size})).flops
+
+    assert flops(20) - flops(10) == flops(30) - flops(20) > 0
+    assert flops(10, short_side=192, long_side=256) > flops(10)
