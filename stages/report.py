@@ -61,11 +61,15 @@ def main(rows: tuple[str, ...], ablation: Path | None) -> None:
 
 
 def _ablation_section(folder: Path) -> Section:
-    comparison, picture = _read_json(folder / "comparison.json"), folder / "comparison.png"
-    if not picture.is_file():
-        raise UserError(f"{picture} is missing; run `dvc repro` in the ablation's folder")
-    said = f"{comparison['about']} {EXPLAINED}"
-    return Section("ablation", "Ablation", said, [picture.read_bytes()], comparison_tables(comparison))
+    comparison, picture = folder / "comparison.json", folder / "comparison.png"
+    for path in (comparison, picture):
+        if not path.is_file():
+            raise UserError(
+                f"{path} is missing; `git checkout` it, or run `dvc repro` in the ablation's folder"
+            )
+    compared = _read_json(comparison)
+    said = f"{compared['about']} {EXPLAINED}"
+    return Section("ablation", "Ablation", said, [picture.read_bytes()], comparison_tables(compared))
 
 
 def _read_curves(row: str, metrics: Mapping[str, Any]) -> RowCurves:

@@ -9,7 +9,7 @@ from filelock import FileLock
 from tests.pipeline_runs.in_process import run_stage
 from tests.pipeline_runs.project import Project, new_project
 from tests.pipeline_runs.stage_graph import nodes
-from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
+from tests.pipeline_runs.tiny_parameters import ROOT, tiny_parameters, write_parameters
 
 
 def pytest_collection_modifyitems(items):
@@ -62,5 +62,6 @@ def here(made, tmp_path, monkeypatch):
     """The current folder: a copy of what the stages made, to be damaged."""
     folder = tmp_path / "project"
     shutil.copytree(made, folder)
+    shutil.copytree(ROOT / "ablation/results", folder / "ablation/results", dirs_exist_ok=True)
     monkeypatch.chdir(folder)
     return folder
