@@ -25,7 +25,7 @@ def verify(cache: bool) -> None:
     """Re-hash all outputs and DVC's cache, and open every file; exit code 1 if something is damaged.
 
     What is damaged is named, each with the command that restores it. An output that is not here, as in a new
-    clone, is no damage.
+    clone, is no damage; one of which dvc.lock says nothing is an error.
     """
     outputs, unrecorded, folder = _recorded()
     found = list(_all(outputs, lambda output: check_output(output, folder), "outputs"))
