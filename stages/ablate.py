@@ -1,6 +1,8 @@
 """Stage `ablate`: train, run and score one row with several seeds; only the figures are kept."""
 
 import json
+import os
+import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,7 +30,8 @@ from pipeline.training.student.student import StudentOptions, train_student
 from stages.detector_teacher import DETECTOR, teacher_detector
 from stages.student import PREPARED, student_options, student_training
 from stages.support.parameters import Parameters
-from stages.support.running import ShownProgress, say, stage
+from stages.support.running import SIGNAL_CODE, ShownProgress, say, stage
+from stages.support.starter import end_with_parent
 from stages.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "infer", "evaluate", "students.{row}")
@@ -66,17 +69,24 @@ def main(row: str, seeds: tuple[int, ...], path: Path, at_once: int) -> None:
 def _beside_one_another(row: str, path: Path, seeds: Sequence[int], at_once: int) -> list[Mapping[str, Any]]:
     """Run the seeds in processes that end with this one."""
     try:
-        with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
+        with ProcessPoolExecutor(at_once, get_context("spawn"), _start_process) as pool:
             return list(pool.map(partial(_run_in_process, row, path), seeds))
     except BrokenProcessPool:
-        raise UserError(f"ablate@{row}: a process was killed; run it again to go on") from None
+        raise UserError(f"ablate@{row}: a process was stopped or killed; run it again to go on") from None
+
+
+def _start_process() -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # outside of a training, Ctrl-C is no traceback
 
 
 def _run_in_process(row: str, path: Path, seed: int) -> Mapping[str, Any]:
     try:
         return _run(row, path, seed)
-    except Interrupted as interruption:  # it does not pass from one process to another as it is
-        raise UserError(f"ablate@{row}-{seed}: {interruption}; run it again to go on from there") from None
+    except Interrupted as interruption:
+        click.echo(f"ablate@{row}-{seed}: {interruption}; run it again to go on from there", err=True)
+        # As an error, it would be given to a pool that may be gone, and the process would wait for more work.
+        os._exit(SIGNAL_CODE + interruption.signal)
 
 
 def _run(row: str, path: Path, seed: int) -> Mapping[str, Any]:

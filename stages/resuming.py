@@ -23,6 +23,7 @@ import pipeline
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
 from pipeline.training.checkpoints.checkpoints import Checkpoints
+from pipeline.training.devices import device_count
 from pipeline.training.loop.optimisation import TrainingOptions
 
 FOLDER_VARIABLE = "PERSON_SEARCH_CHECKPOINT_DIR"
@@ -71,6 +72,8 @@ def fingerprint(stage: str, options: Options, inputs: Mapping[str, str]) -> str:
         "options": options.model_dump(mode="json"),
         "inputs": dict(inputs),
         "code": _code_digest(),
+        # Each has a state of its own, so that as many must go on as were stopped.
+        "devices": device_count(),
         "versions": [str(torch.__version__), torchvision.__version__, np.__version__],
     }
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:DIGITS]

@@ -34,7 +34,7 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
         raise UserError(f"{DEVICE_VARIABLE}=cuda, but PyTorch finds no CUDA device here; unset it or use cpu")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    count = _whole_number(DEVICES_VARIABLE, default=1, least=1)
+    count = device_count()
     if device == "cpu":
         torch.set_num_threads(_whole_number(THREADS_VARIABLE, default=CPU_THREADS, least=1))
     if device == "cuda" and count > torch.cuda.device_count():
@@ -47,6 +47,11 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def device_count() -> int:
+    """Return how many devices train together (`PERSON_SEARCH_DEVICES`, by default 1)."""
+    return _whole_number(DEVICES_VARIABLE, default=1, least=1)
 
 
 def data_workers() -> int:

@@ -67,15 +67,24 @@ class Project:
 
     def trainers(self) -> list[int]:
         """Return the processes that train there, those that load data included, lowest number first."""
-        found = []
+        commands = self.processes()
+        return [
+            process
+            for process, command in commands.items()
+            if "stages.train_" in command and "dvc" not in command
+        ]
+
+    def processes(self) -> dict[int, str]:
+        """Return the command of each process that runs there, lowest number first."""
+        found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                command, place = (folder / "cmdline").read_bytes(), (folder / "cwd").readlink()
+                command, place = (folder / "cmdline").read_text(), (folder / "cwd").readlink()
             except OSError:
                 continue
-            if b"stages.train_" in command and b"dvc" not in command and place == self.root:
-                found.append(int(folder.name))
-        return sorted(found)
+            if place == self.root:
+                found[int(folder.name)] = command.replace("\0", " ")
+        return dict(sorted(found.items()))
 
     def repro(self, *options: str) -> Repro:
         """Run `dvc repro`."""

@@ -69,6 +69,13 @@ def test_a_state_of_other_code_or_another_library_is_not_taken(monkeypatch, tmp_
     assert len({before, other_library, fingerprint("stage", student_options(), INPUTS)}) == 3
 
 
+def test_a_state_of_two_devices_is_not_that_of_one(monkeypatch):
+    leave_a_state()
+    monkeypatch.setenv("PERSON_SEARCH_DEVICES", "2")
+    with enter() as checkpoints:
+        assert checkpoints.newest() is None
+
+
 def test_old_states_of_other_inputs_do_not_pile_up(tmp_path):
     for number in range(OTHERS_KEPT + 3):
         leave_a_state(inputs={"data": str(number)})

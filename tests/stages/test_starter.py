@@ -63,6 +63,30 @@ def test_it_ends_with_dvc_whatever_stands_between(shell, ending, start):
     assert not stage.is_running()
 
 
+DEAF = """
+import os, signal, sys, time
+from stages.support import starter
+starter.GRACE = 1.0
+signal.signal(signal.SIGTERM, lambda *_: print("deaf", flush=True))
+starter.end_with_parent()
+print(os.getpid(), flush=True)
+while True:
+    time.sleep(600)
+"""
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=False)"
+
+
+def test_what_does_not_end_when_asked_is_killed():
+    """As one that waits for ever for another process that was killed."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, DEAF], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    deaf = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    psutil.wait_procs([deaf], timeout=PATIENCE)
+    assert not deaf.is_running()
+    assert parent.communicate()[0] == "deaf\n"
+
+
 def test_without_dvc_it_does_not(start):
     starter, stage = start("/bin/sh", "", "NOT_DVC_STAGE")
     starter.send_signal(signal.SIGKILL)

@@ -79,6 +79,21 @@ def test_the_newest_and_the_one_before_are_kept(tmp_path):
     checkpoints.remove()
 
 
+def test_a_training_that_went_back_drops_what_is_ahead_of_it(tmp_path):
+    """Otherwise a damaged file would take the place of the checkpoint before the newest."""
+    checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
+    for step in (4, 8):
+        checkpoints.write(step, {"step": step})
+    newest = max(tmp_path.iterdir())
+    newest.write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert checkpoints.newest() == (4, {"step": 4})
+    for step in (5, 6):
+        checkpoints.write(step, {"step": step})
+    assert checkpoints.newest() == (6, {"step": 6})
+    assert checkpoints.newest(5) == (5, {"step": 5})
+
+
 @given(st.integers(0, 2**32))
 @settings(max_examples=50, deadline=None)
 def test_any_flipped_bit_falls_back_to_the_checkpoint_before(tmp_path_factory, seed):

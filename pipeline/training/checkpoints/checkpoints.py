@@ -49,7 +49,9 @@ class Checkpoints:
         return step % self.every == 0 or step % self.epoch == 0
 
     def write(self, step: int, state: Any) -> None:
-        """Keep the state after a step, and drop the one before the last.
+        """Keep the state after a step and the one before; drop all others.
+
+        Among those are later ones, of a training that had to go back since one of them was damaged.
 
         Args:
             step: how many steps are done.
@@ -65,8 +67,11 @@ class Checkpoints:
         )
         digest = hashlib.sha256(content).hexdigest()
         write_atomically(self.folder / f"step-{step:08d}-{digest}.safetensors", content)
-        for _step, path in self._files()[KEPT:]:
-            path.unlink()
+        files = self._files()
+        kept = [path for other, path in files if other <= step][:KEPT]
+        for _step, path in files:
+            if path not in kept:
+                path.unlink()
 
     def newest(self, before: int | None = None) -> Checkpoint | None:
         """Return the newest checkpoint that is whole, None if there is none; a damaged one is warned of.

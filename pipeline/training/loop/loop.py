@@ -1,7 +1,7 @@
 """The one training loop. What is learned is the task's business; for distillation see `training/student/`."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -99,10 +99,11 @@ def train(
             history.add(step, float(scheduler.get_last_lr()[0]), values)
             scheduler.step()
             report(step, options.steps, history.newest)
-            if checkpoints is not None and (interruption.signal or checkpoints.due(step)):
+            stopped_by = _over_devices(fabric, interruption.signal or 0, "max")
+            if checkpoints is not None and (stopped_by or checkpoints.due(step)):
                 checkpoints.write(step, {"training": state.take(), "history": history.take()})
-            if interruption.signal:
-                raise Interrupted(interruption.signal, step)
+            if stopped_by:
+                raise Interrupted(stopped_by, step)
     _check_weights(task.network)
     with torch.no_grad():
         for buffer in task.network.buffers():  # statistics that each device kept from its share
@@ -111,18 +112,24 @@ def train(
 
 
 def go_on(fabric: Fabric, checkpoints: Checkpoints | None, state: TrainingState, history: History) -> int:
-    """Put the newest checkpoint back, and return how many steps are done: 0 without one."""
+    """Put back the newest checkpoint that all devices have, and return how many steps are done: 0 without."""
     checkpoint = checkpoints.newest() if checkpoints is not None else None
     if fabric.world_size > 1 and checkpoints is not None:
-        # Each device has its own; a kill may have hit between two of them.
-        own = torch.tensor(checkpoint.step if checkpoint else 0, device=fabric.device)
-        common = min(torch.as_tensor(fabric.all_gather(own)).tolist())
+        # Each device has its own; a kill may have hit between two of them, and one may be damaged.
+        common = _over_devices(fabric, checkpoint.step if checkpoint else 0, "min")
         checkpoint = checkpoints.newest(common) if common else None
+        if _over_devices(fabric, checkpoint.step if checkpoint else 0, "min") != common:
+            return 0
     if checkpoint is None:
         return 0
     state.put_back(checkpoint.state["training"])
     history.put_back(checkpoint.state["history"])
     return checkpoint.step
+
+
+def _over_devices(fabric: Fabric, number: int, which: Literal["min", "max"]) -> int:
+    """Return the least or the greatest of the numbers that the devices have, so that all do the same."""
+    return int(fabric.all_reduce(torch.tensor(number, device=fabric.device), reduce_op=which))  # type: ignore[arg-type]
 
 
 def _means_over_devices(fabric: Fabric, losses: Mapping[str, Tensor]) -> dict[str, float]:

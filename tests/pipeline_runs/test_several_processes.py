@@ -1,0 +1,117 @@
+"""Stages of several processes: whichever is killed or asked to stop, none lives on, and nothing is lost."""
+
+import os
+import signal
+import time
+
+import pytest
+
+STEPS = 24
+OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "4"}
+PATIENCE = 90.0
+
+SEEDS = ("python", "-m", "stages.ablate", "--row", "kd_lut", "--seed", "0", "--seed", "1", "--at-once", "2")
+RUNS = "results/kd_lut.json"
+
+TRAINING = ("python", "-m", "stages.train_student", "--row", "kd_lut")
+TWO = {"PERSON_SEARCH_DEVICE": "cpu", "PERSON_SEARCH_DEVICES": "2"}
+WRITTEN = ("models/students/kd_lut.safetensors", "results/kd_lut/training.tsv")
+
+
+def longer(finished, folder):
+    """Return a copy of the project whose students train longer."""
+    project = finished.copy(folder)
+    project.set_parameter("train_student.training.steps", STEPS)
+    return project
+
+
+def run(project, command, **variables):
+    """Run a stage to its end, and return what it said."""
+    started = project.start(*command, **variables)
+    said, _ = started.communicate(timeout=PATIENCE)
+    assert started.returncode == 0, said
+    return said
+
+
+def contents(project, paths):
+    return [(project.root / path).read_bytes() for path in paths]
+
+
+@pytest.fixture(scope="module")
+def seeds(finished, tmp_path_factory):
+    """A project in which two seeds are yet to be run, and what their run writes."""
+    folder = tmp_path_factory.mktemp("seeds")
+    whole = longer(finished, folder / "whole")
+    run(whole, SEEDS)
+    return longer(finished, folder / "project"), contents(whole, [RUNS])
+
+
+@pytest.fixture(scope="module")
+def two_devices(finished, tmp_path_factory):
+    """A project in which two processes are yet to train a network together, and what they write."""
+    folder = tmp_path_factory.mktemp("two_devices")
+    whole = longer(finished, folder / "whole")
+    run(whole, TRAINING, **TWO)
+    return longer(finished, folder / "project"), contents(whole, WRITTEN)
+
+
+def states(project):
+    return list((project.root / "checkpoints").rglob("step-*.safetensors"))
+
+
+def wait_for(what):
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def kill_first(project, _group):
+    os.kill(min(project.processes()), signal.SIGKILL)
+
+
+def ask_last(project, _group):
+    os.kill(max(project.processes()), signal.SIGTERM)
+
+
+def interrupt(_project, group):
+    os.killpg(group, signal.SIGINT)
+
+
+@pytest.mark.parametrize("befall", [kill_first, interrupt])
+def test_seeds_beside_one_another_end_with_what_started_them(befall, seeds, tmp_path):
+    before, wanted = seeds
+    project = before.copy(tmp_path / "project")
+    started = project.start(*SEEDS, **OFTEN)
+    both = [project.root / f"checkpoints/ablate@kd_lut-{seed}" for seed in (0, 1)]
+    wait_for(lambda: all(list(folder.rglob("step-*.safetensors")) for folder in both))
+    befall(project, started.pid)
+    said, _ = started.communicate(timeout=PATIENCE)
+    assert started.returncode != 0
+    assert "Traceback" not in said
+    wait_for(lambda: not project.processes())
+    assert not (project.root / RUNS).exists()
+    assert "going on after step" in run(project, SEEDS)
+    assert contents(project, [RUNS]) == wanted
+    assert not states(project)
+
+
+@pytest.mark.parametrize("befall", [kill_first, ask_last])
+def test_processes_that_train_together_end_together_and_go_on(befall, two_devices, tmp_path):
+    before, wanted = two_devices
+    project = before.copy(tmp_path / "project")
+    for path in WRITTEN:
+        (project.root / path).unlink()
+    started = project.start(*TRAINING, **TWO, **OFTEN)
+    wait_for(lambda: len(states(project)) >= 2)
+    befall(project, started.pid)
+    said, _ = started.communicate(timeout=PATIENCE)
+    assert started.returncode != 0
+    if befall is not kill_first:  # the other's backend then says what it misses
+        assert "Traceback" not in said
+        assert said.count("run it again to go on from there") == 2
+    wait_for(lambda: not project.processes())
+    assert not any((project.root / path).exists() for path in WRITTEN)
+    assert "going on after step" in run(project, TRAINING, **TWO)
+    assert contents(project, WRITTEN) == wanted
+    assert not states(project)
