@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
+from pipeline.basics.options import read_yaml
 from pipeline.data.sets.releases import LAYOUTS, require_layout
 from stages.every_section import check_parameters
 from stages.support.parameters import PARAMETERS
@@ -90,8 +91,8 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 def _current(path: Path) -> dict[str, Any]:
     """Return what params.yaml holds now; nothing if it is missing or no longer YAML, since it is replaced."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        values = read_yaml(path, if_missing="")
+    except (OSError, UserError):
         return {}
     return values if isinstance(values, dict) else {}
 

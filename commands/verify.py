@@ -12,6 +12,7 @@ from rich.progress import track
 
 from commands.errors import FailedCheckError
 from pipeline.basics.errors import UserError
+from pipeline.basics.options import NO_YAML
 from pipeline.verifying import Finding, Output, cache_objects, check_object, check_output
 
 MISSING_SHOWN = 5
@@ -73,7 +74,7 @@ def _recorded() -> tuple[list[Output], list[Path], Path]:
             ]
             unrecorded = [_shown(Path(out.fs_path)) for out in repo.index.outs if not out.hash_info]
             return outputs, unrecorded, _shown(Path(repo.cache.local.path))
-    except DvcException as error:
+    except (DvcException, *NO_YAML) as error:
         raise UserError(f"DVC cannot tell what it recorded: {error}") from None
 
 

@@ -76,11 +76,11 @@ def find_person(
     hits = []
     for done, path in enumerate(gallery, start=1):
         try:
-            picture = read_picture(path)
+            picture = _tensor_of(path, network)
         except UserError as error:
             passed_over(str(error))
             continue
-        found = network.search([_as_tensor(picture, network)], [_no_boxes(network)])[0][0]
+        found = network.search([picture], [_no_boxes(network)])[0][0]
         similarities = (found["embeddings"] @ wanted).cpu()
         rows = zip(found["boxes"].cpu(), found["scores"].cpu(), similarities, strict=True)
         hits += [
@@ -143,14 +143,22 @@ def checked_box(box: FloatArray, size: tuple[int, int], path: Path) -> FloatArra
 
 def _embed(network: PersonSearchNetwork, query: Path, box: FloatArray) -> Tensor:
     """Return the embedding `[D]` of the person looked for."""
-    picture = read_picture(query)
-    cut = checked_box(box, (picture.shape[1], picture.shape[0]), query)
+    picture = _tensor_of(query, network)
+    cut = checked_box(box, (picture.shape[2], picture.shape[1]), query)
     given = torch.from_numpy(cut[None]).to(_no_boxes(network))
-    return network.search([_as_tensor(picture, network)], [given])[1][0][0]
+    return network.search([picture], [given])[1][0][0]
 
 
-def _as_tensor(picture: Picture, network: PersonSearchNetwork) -> Tensor:
-    """Return a picture as float `[3, H, W]` in 0..1 where the network is."""
+def _tensor_of(path: Path, network: PersonSearchNetwork) -> Tensor:
+    """Return a picture as float `[3, H, W]` in 0..1 where the network is.
+
+    Raises:
+        UserError: it cannot be read, or nothing is left of one side in the network's size.
+    """
+    picture = read_picture(path)
+    height, width = picture.shape[:2]
+    if min(height, width) * network.options.long_side < max(height, width):
+        raise UserError(f"{path} is too narrow to look for people in: {width} x {height} pixels")
     return torch.from_numpy(picture).to(_no_boxes(network).device).permute(2, 0, 1).float() / 255
 
 

@@ -57,7 +57,10 @@ def check_output(output: Output, cache: Path) -> Iterator[Finding]:
     """Compare one output, file by file where it is a folder, with what the lock file says; look into it."""
     path = output.path
     if not path.exists():
-        yield Finding(path, "missing", "not here; `dvc pull` or `dvc repro` brings it")
+        if output.cached:
+            yield Finding(path, "missing", "not here; `dvc pull` or `dvc repro` brings it")
+        else:
+            yield Finding(path, "damaged", f"gone, although git keeps it; `git checkout {path}`")
     elif not output.md5.endswith(FOLDER_SUFFIX):
         yield _check_file(path, output.md5, output)
     else:
@@ -67,11 +70,13 @@ def check_output(output: Output, cache: Path) -> Iterator[Finding]:
 def check_object(path: Path) -> Finding:
     """Compare one file of the cache with its name: the folder's two digits and its own are its MD5."""
     named = (path.parent.name + path.name).removesuffix(FOLDER_SUFFIX)
-    if md5_of(path) == named:
-        return Finding(path, "sound")
-    return Finding(
-        path, "damaged", f"a damaged object of DVC's cache; `rm -f {path}`, then `dvc pull` or `dvc repro`"
-    )
+    restore = f"`rm -f {path}`, then `dvc pull` or `dvc repro`"
+    try:
+        if md5_of(path) == named:
+            return Finding(path, "sound")
+    except OSError as error:
+        return Finding(path, "damaged", f"an object of DVC's cache that {_cannot_be_read(error)}; {restore}")
+    return Finding(path, "damaged", f"a damaged object of DVC's cache; {restore}")
 
 
 def cache_objects(cache: Path) -> list[Path]:
@@ -112,8 +117,11 @@ def _check_folder(output: Output, cache: Path) -> Iterator[Finding]:
 
 
 def _check_file(path: Path, md5: str, output: Output) -> Finding:
-    if md5_of(path) != md5:
-        return Finding(path, "damaged", f"not the file that dvc.lock names; {output.restore}")
+    try:
+        if md5_of(path) != md5:
+            return Finding(path, "damaged", f"not the file that dvc.lock names; {output.restore}")
+    except OSError as error:  # a bad disk; the other files are looked at all the same
+        return Finding(path, "damaged", f"{_cannot_be_read(error)}; {output.restore}")
     unreadable = _unreadable(path)
     if unreadable:
         # It was damaged when it was recorded: no copy can be better.
@@ -123,12 +131,22 @@ def _check_file(path: Path, md5: str, output: Output) -> Finding:
     return Finding(path, "sound")
 
 
+def _cannot_be_read(error: OSError) -> str:
+    return f"cannot be read ({error.strerror})"
+
+
+def _read(_name: str, item: h5py.Group | h5py.Dataset) -> None:
+    """Read an item of an HDF5 file whole. What is returned must be None: anything else ends the visit."""
+    if isinstance(item, h5py.Dataset):
+        item[()]
+
+
 def _unreadable(path: Path) -> str:
     """Return what keeps a file from being read whole: every chunk of an HDF5, the header of weights."""
     try:
         if path.suffix == ".h5":
             with h5py.File(path, "r") as file:
-                file.visititems(lambda _name, item: item[()] if isinstance(item, h5py.Dataset) else None)
+                file.visititems(_read)
         elif path.suffix == ".safetensors":
             with safe_open(path, framework="np") as weights:
                 weights.metadata()

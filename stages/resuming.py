@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import PIL
 import torch
 import torchvision
 
@@ -23,12 +24,14 @@ import pipeline
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
 from pipeline.training.checkpoints.checkpoints import Checkpoints
-from pipeline.training.devices import device_count
+from pipeline.training.devices import placement
+from pipeline.training.environment_variables import whole_number
 from pipeline.training.loop.optimisation import TrainingOptions
 
 FOLDER_VARIABLE = "PERSON_SEARCH_CHECKPOINT_DIR"
 STEPS_VARIABLE = "PERSON_SEARCH_CHECKPOINT_STEPS"
 DEFAULT_STEPS = 100
+MOST_STEPS = 10**9
 OTHERS_KEPT = 2
 """Of trainings of a stage with other inputs, so many keep their states, should they be taken up again."""
 DIGITS = 16
@@ -52,12 +55,13 @@ def resuming(
     Raises:
         UserError: another process is training this stage, or a variable has no usable value.
     """
-    top = Path(os.environ.get(FOLDER_VARIABLE, "checkpoints")) / stage
+    top = Path(os.environ.get(FOLDER_VARIABLE) or "checkpoints") / stage
     with _only_one(top, stage):
         folder = top / fingerprint(stage, options, inputs)
         _drop_old(top, folder)
+        steps = whole_number(STEPS_VARIABLE, DEFAULT_STEPS, least=1, most=MOST_STEPS)
         epoch = max(1, samples // training.batch_size)
-        checkpoints = Checkpoints(folder if _rank() == 0 else folder / f"rank-{_rank()}", _steps(), epoch)
+        checkpoints = Checkpoints(folder if _rank() == 0 else folder / f"rank-{_rank()}", steps, epoch)
         newest = checkpoints.newest()
         if newest is not None:
             click.echo(f"{stage}: going on after step {newest.step}, from {folder}", err=True)
@@ -66,15 +70,17 @@ def resuming(
 
 
 def fingerprint(stage: str, options: Options, inputs: Mapping[str, str]) -> str:
-    """Return a short digest of all that a training depends on, the program and its libraries included."""
+    """Return a short digest of all that a training depends on, the program and its libraries included.
+
+    Device and threads belong to it: one that changes them on the way is like no training that does not.
+    """
     everything = {
         "stage": stage,
         "options": options.model_dump(mode="json"),
         "inputs": dict(inputs),
         "code": _code_digest(),
-        # Each has a state of its own, so that as many must go on as were stopped.
-        "devices": device_count(),
-        "versions": [str(torch.__version__), torchvision.__version__, np.__version__],
+        "placement": placement(),
+        "versions": [str(torch.__version__), torchvision.__version__, np.__version__, PIL.__version__],
     }
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:DIGITS]
 
@@ -97,12 +103,13 @@ def _only_one(top: Path, stage: str) -> Iterator[None]:
     top.mkdir(parents=True, exist_ok=True)
     lock = os.open(top, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is training {stage} here (it has locked {top}); wait for it, or stop it"
+            ) from None
         yield
-    except BlockingIOError:
-        raise UserError(
-            f"another process is training {stage} here (it has locked {top}); wait for it, or stop it"
-        ) from None
     finally:
         os.close(lock)
 
@@ -121,10 +128,3 @@ def _changed(path: Path) -> float:
 def _rank() -> int:
     """Return which of several processes that train together this is; lightning-fabric numbers them."""
     return int(os.environ.get("LOCAL_RANK", "0"))
-
-
-def _steps() -> int:
-    text = os.environ.get(STEPS_VARIABLE, str(DEFAULT_STEPS))
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"{STEPS_VARIABLE}={text}: it must be a whole number from 1")
-    return int(text)

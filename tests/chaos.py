@@ -23,7 +23,8 @@ import yaml
 from tests.pipeline_runs.project import Project, new_project
 
 STEPS = 150
-OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "3"}
+OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "3", "PERSON_SEARCH_WORKERS": "1"}
+"""With a process that loads data, so that there is one more that could live on."""
 LONG_ENOUGH = 60.0
 """Seconds until whatever runs has ended."""
 IN_TRAINING = 0.7

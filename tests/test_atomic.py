@@ -41,3 +41,13 @@ def test_where_the_disk_refuses_the_old_file_stays_and_is_named(tmp_path, monkey
     assert refused.value.filename == str(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_is_named_that_was_to_be_written_and_not_the_one_beside(tmp_path, monkeypatch):
+    def refused(path, _content):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", refused)
+    with pytest.raises(PermissionError) as error:
+        write_atomically(tmp_path / "a.txt", "new")
+    assert error.value.filename == str(tmp_path / "a.txt")

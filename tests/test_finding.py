@@ -168,6 +168,15 @@ def test_a_picture_cut_off_is_named_and_left_out(network, scenes, tmp_path):
         read_picture(tmp_path / "none.jpg")
 
 
+def test_a_picture_without_height_in_the_networks_size_is_left_out(network, scenes, tmp_path):
+    query, folder = scenes
+    line = tmp_path / "line.png"
+    Image.new("RGB", (3000, 1)).save(line)
+    others, warnings = pictures_in([folder], query), []
+    assert find(network, query, [line, *others], warnings=warnings)
+    assert warnings == [f"{line} is too narrow to look for people in: 3000 x 1 pixels"]
+
+
 def test_a_box_over_the_edge_is_cut():
     np.testing.assert_array_equal(checked_box(np.array([-5.0, 0, 50, 99]), SIZE, Path("q")), [0, 0, 50, 64])
 

@@ -20,9 +20,9 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.replace(path)
         _to_disk(path.parent)
     except OSError as error:
-        if error.errno is None or error.filename is not None:
+        if error.errno is None or error.filename not in (None, str(beside)):
             raise
-        # A write that fails, on a full disk say, does not say of which file.
+        # A write that fails, on a full disk say, does not say of which file; nobody knows the one beside.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         beside.unlink(missing_ok=True)

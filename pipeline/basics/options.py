@@ -1,5 +1,6 @@
 """The base of every option object, and how one is made from what a user wrote."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,17 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
+
+NO_YAML = (
+    yaml.YAMLError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    TypeError,
+    RecursionError,
+)
+"""What PyYAML raises of what is no YAML, or no date or number that Python has: 2024-13-45, !!bool x."""
 
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 
@@ -61,9 +73,11 @@ def read_yaml(path: Path, if_missing: str) -> Any:
     if not path.is_file():
         raise UserError(if_missing)
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        json.dumps(values, default=str, skipkeys=True)  # a section inside itself is a ValueError
+    except NO_YAML as error:
         raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    return values
 
 
 def merged(common: Mapping[str, Any], differing: Mapping[str, Any]) -> dict[str, Any]:

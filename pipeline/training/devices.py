@@ -1,12 +1,14 @@
 """Where a network runs, and what is done so that it runs the same way twice."""
 
 import os
+from typing import NamedTuple
 
 import lightning_fabric
 import numpy as np
 import torch
 
 from pipeline.basics.errors import UserError
+from pipeline.training.environment_variables import whole_number
 
 DEVICE_VARIABLE = "PERSON_SEARCH_DEVICE"
 DEVICES_VARIABLE = "PERSON_SEARCH_DEVICES"
@@ -14,11 +16,22 @@ WORKERS_VARIABLE = "PERSON_SEARCH_WORKERS"
 THREADS_VARIABLE = "PERSON_SEARCH_THREADS"
 CHOICES = ("auto", "cpu", "cuda")
 CPU_THREADS = 2
-"""By default; see `make_fabric`."""
+"""By default; see `placement`."""
+MOST_THREADS = MOST_DEVICES = 1024
+MOST_WORKERS = 64
+"""Far more than help; a slip of the finger must not take the machine down."""
 
 
-def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
-    """Set up the devices that the environment asks for; these never change what a run means.
+class Placement(NamedTuple):
+    """Where a network runs: `device` is cpu or cuda, `devices` how many of them, `threads` those of a CPU."""
+
+    device: str
+    devices: int
+    threads: int
+
+
+def placement() -> Placement:
+    """Return where the environment asks a network to run; this never changes what a run means.
 
     `PERSON_SEARCH_DEVICE` is `auto` (the default), `cpu` or `cuda`; `PERSON_SEARCH_DEVICES` how many of
     them train together (default 1). On the CPU `PERSON_SEARCH_THREADS` is how many threads a network runs in
@@ -34,24 +47,27 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
         raise UserError(f"{DEVICE_VARIABLE}=cuda, but PyTorch finds no CUDA device here; unset it or use cpu")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    count = device_count()
+    devices = whole_number(DEVICES_VARIABLE, 1, least=1, most=MOST_DEVICES)
+    if device == "cuda" and devices > torch.cuda.device_count():
+        raise UserError(
+            f"{DEVICES_VARIABLE}={devices}, but there are {torch.cuda.device_count()} CUDA devices"
+        )
+    return Placement(device, devices, whole_number(THREADS_VARIABLE, CPU_THREADS, least=1, most=MOST_THREADS))
+
+
+def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
+    """Set up the devices that the environment asks for; see `placement`, which raises `UserError`."""
+    device, devices, threads = placement()
     if device == "cpu":
-        torch.set_num_threads(_whole_number(THREADS_VARIABLE, default=CPU_THREADS, least=1))
-    if device == "cuda" and count > torch.cuda.device_count():
-        raise UserError(f"{DEVICES_VARIABLE}={count}, but there are {torch.cuda.device_count()} CUDA devices")
+        torch.set_num_threads(threads)
     fabric = lightning_fabric.Fabric(
         accelerator=device,
-        devices=count,
-        strategy="ddp" if count > 1 else "auto",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
         precision=precision,  # type: ignore[arg-type]
     )
     fabric.launch()
     return fabric
-
-
-def device_count() -> int:
-    """Return how many devices train together (`PERSON_SEARCH_DEVICES`, by default 1)."""
-    return _whole_number(DEVICES_VARIABLE, default=1, least=1)
 
 
 def data_workers() -> int:
@@ -60,8 +76,8 @@ def data_workers() -> int:
     The default is 4 beside a GPU; on the CPU 1, and 0 (the training loads its data itself) where the network
     needs all cores there are.
     """
-    cpu_default = int((os.cpu_count() or 1) > CPU_THREADS)
-    return _whole_number(WORKERS_VARIABLE, default=4 if torch.cuda.is_available() else cpu_default, least=0)
+    default = 4 if torch.cuda.is_available() else int((os.cpu_count() or 1) > CPU_THREADS)
+    return whole_number(WORKERS_VARIABLE, default, least=0, most=MOST_WORKERS)
 
 
 def seed_everything(seed: int) -> None:
@@ -75,10 +91,3 @@ def seed_everything(seed: int) -> None:
     torch.backends.cudnn.benchmark = False
     # Denormals slow the CPU down by an order of magnitude where activations die out.
     torch.set_flush_denormal(True)
-
-
-def _whole_number(variable: str, default: int, least: int) -> int:
-    text = os.environ.get(variable, str(default))
-    if not text.isdecimal() or int(text) < least:
-        raise UserError(f"{variable}={text}: it must be a whole number from {least}")
-    return int(text)

@@ -12,8 +12,6 @@ import psutil
 
 DVC_VARIABLE = "DVC_STAGE"
 """DVC sets it for the commands that it runs."""
-SHELLS = ("sh", "dash", "bash", "zsh", "ksh", "fish", "cmd.exe")
-"""DVC runs a command in the user's; some stay between it and the command."""
 REAPERS = ("systemd", "init", "tini", "dumb-init", "catatonit")
 """What takes over the processes whose parent ended, where it is not the first process."""
 SECONDS = 0.5
@@ -23,46 +21,51 @@ for the device of a training process that was killed, ends without."""
 
 
 def end_with_dvc() -> None:
-    """Have this process sent SIGTERM once DVC is gone, and SIGKILL later. Without DVC, nothing is done."""
-    starter = _starter() if DVC_VARIABLE in os.environ else None
-    if starter is not None:
-        _end_with(starter)
+    """Have this process sent SIGTERM once DVC is gone, and SIGKILL later. Without DVC, nothing is done.
+
+    The same where one between them is: a shell, or the process of the stage that started this one.
+    """
+    if DVC_VARIABLE in os.environ:
+        _end_with(_up_to_dvc())
 
 
 def end_with_parent() -> None:
     """Have this process sent SIGTERM once the process that started it is gone, and SIGKILL later."""
-    parent = psutil.Process().parent()
-    if parent is not None:
-        _end_with(parent)
+    _end_with(psutil.Process().parents()[:1])
 
 
-def _end_with(other: psutil.Process) -> None:
-    threading.Thread(target=_watch, args=(other,), name=f"watches {other.pid}", daemon=True).start()
+def _up_to_dvc() -> list[psutil.Process]:
+    """Return the processes above this one up to DVC: the first whose environment lacks DVC's variable."""
+    found = []
+    for above in psutil.Process().parents():
+        found.append(above)
+        try:
+            if DVC_VARIABLE not in above.environ():
+                break
+        except psutil.Error:  # it went while we looked, or is not ours to look at
+            break
+    return found
 
 
-def _starter() -> psutil.Process | None:
-    """Return the nearest process above this one that is no shell."""
-    try:
-        return next((above for above in psutil.Process().parents() if above.name() not in SHELLS), None)
-    except psutil.Error:  # it went while we looked, or is not ours to look at
-        return None
+def _end_with(others: list[psutil.Process]) -> None:
+    threading.Thread(target=_watch, args=(others,), name="watches what started it", daemon=True).start()
 
 
-def _watch(starter: psutil.Process) -> None:
-    while not _is_gone(starter):
+def _watch(others: list[psutil.Process]) -> None:
+    while not any(_is_gone(other) for other in others):
         time.sleep(SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _is_gone(starter: psutil.Process) -> bool:
+def _is_gone(other: psutil.Process) -> bool:
     """Return whether it ended. If it did before we looked, its commands belong to a process that reaps."""
     try:
-        if starter.name() in REAPERS:
+        if other.name() in REAPERS:
             return True
-        if starter.pid == 1:
-            return not any(word in starter.name() for word in ("dvc", "python"))
-        return not starter.is_running() or starter.status() == psutil.STATUS_ZOMBIE
+        if other.pid == 1:
+            return not any(word in other.name() for word in ("dvc", "python"))
+        return not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

@@ -146,6 +146,15 @@ def test_files_of_another_data_set_are_noticed(prepared, tmp_path):
         open_prepared(copy).split("test")
 
 
+def test_pictures_of_another_data_set_are_noticed(prepared, tmp_path):
+    """A folder that was half copied over: each file is sound."""
+    copy = tmp_path / "copy"
+    shutil.copytree(prepared.root, copy)
+    shutil.copy(copy / "test-images-00000.h5", copy / "train-images-00000.h5")
+    with pytest.raises(UserError, match=r"train-images-00000.h5 is not the file that manifest.json names"):
+        open_prepared(copy).images("train")
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "train.h5", "test.h5", "train-images-00000.h5"])
 def test_no_flipped_byte_goes_unnoticed(name, prepared, tmp_path):
     copy = tmp_path / "copy"

@@ -136,6 +136,20 @@ def test_another_format_version(tmp_path):
         read_detections(tmp_path / "d.h5")
 
 
+def test_a_version_that_is_no_number_and_an_array_that_is_none(tmp_path):
+    path = tmp_path / "d.h5"
+    write_detections(PLAIN, path)
+    with h5py.File(path, "a") as file:
+        del file["gallery_dets"]
+        file["gallery_dets"] = h5py.Empty("f8")
+    with pytest.raises(UserError, match="gallery_dets holds nothing"):
+        read_detections(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["format_version"] = [1, 1]
+    with pytest.raises(UserError, match="not a readable HDF5 file of detections"):
+        read_detections(path)
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         read_detections(tmp_path / "absent.npz")

@@ -5,7 +5,7 @@ import copy
 from pathlib import Path
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
@@ -56,6 +56,36 @@ def test_odd_values_are_taken_or_refused(data):
         check_parameters(values, Path("params.yaml"))
     except UserError as error:
         assert str(error).startswith("params.yaml: ")
+
+
+TAGS = (
+    "",
+    "!!int ",
+    "!!float ",
+    "!!bool ",
+    "!!timestamp ",
+    "!!binary ",
+    "!!null ",
+    "!!set ",
+    "!!python/name:os ",
+)
+NUMBERS = st.text("0123456789_-:.xobeTZ+", max_size=12)
+"""What PyYAML may take for a number or a date, and Python may not."""
+
+
+@settings(max_examples=200)
+@given(tag=st.sampled_from(TAGS), text=st.one_of(NUMBERS, st.text(max_size=8)))
+@example(tag="", text="2024-13-45")
+@example(tag="", text="0x_")
+@example(tag="!!bool ", text="x")
+@example(tag="!!timestamp ", text="x")
+@example(tag="", text="9" * 5000)
+@example(tag="", text="[" * 3000)
+def test_any_text_as_a_value_is_taken_or_refused(tag, text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("p") / "params.yaml"
+    path.write_text(f"infer:\n  batch_size: {tag}{text}\n", encoding="utf-8", errors="surrogatepass")
+    with contextlib.suppress(UserError):
+        check_parameters(read_parameters(path), path)
 
 
 @settings(max_examples=150)

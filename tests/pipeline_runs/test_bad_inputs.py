@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from pipeline.data.packing import prepare
+from pipeline.data.scenes.prepared import PreparedDataSet
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
 from pipeline.models.saving import METADATA, digest_of
 from tests.pipeline_runs.in_process import refused
@@ -216,6 +217,8 @@ def test_workers_that_are_no_number(here, command, monkeypatch):
 
 
 def test_damaged_chunk_that_a_data_worker_meets(here, monkeypatch):
+    """The disk went bad after the file was compared with the manifest."""
+    monkeypatch.setattr(PreparedDataSet, "_file", lambda data, entry: data.root / entry["file"])
     monkeypatch.setenv("PERSON_SEARCH_WORKERS", "1")
     flip_in(here / "data/prepared/train-images-00000.h5", "jpeg")
     assert "train-images-00000.h5 is damaged" in refused(here, "train_detector")

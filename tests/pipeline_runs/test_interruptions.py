@@ -11,7 +11,7 @@ WEIGHTS = "models/students/baseline.safetensors"
 CURVES = "results/baseline/training.tsv"
 STEPS = 24
 CHANGED = "trainer"
-"""After this kill, a training with another setting is tried as well."""
+"""After this kill, trainings with another setting and with other data are tried as well."""
 OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "4"}
 PATIENCE = 90.0
 
@@ -37,10 +37,10 @@ def wait_for(what):
         time.sleep(0.05)
 
 
-def another_setting_starts_from_nothing(project, wanted):
-    """A state of other settings is never taken up."""
-    project.set_parameter("students.baseline.identity.weight", 0.37)
-    said = project.run("dvc", "repro", "--single-item", STAGE)
+def another_start_is_from_nothing(project, wanted, parameter, value):
+    """A state of other settings, or of other data, is never taken up."""
+    project.set_parameter(parameter, value)
+    said = project.run("dvc", "repro", STAGE)
     assert "going on" not in said
     assert outputs_of(project) != wanted
 
@@ -66,7 +66,11 @@ def test_a_killed_training_goes_on_where_it_was(killed, longer, tmp_path):
     wait_for(lambda: not project.trainers())
     assert not [path for path in (WEIGHTS, CURVES) if (project.root / path).exists()]
     if killed == CHANGED:
-        another_setting_starts_from_nothing(project.copy(tmp_path / "changed"), wanted)
+        for parameter, value in (
+            ("students.baseline.identity.weight", 0.37),
+            ("dataset.synthetic.seed", 4711),
+        ):
+            another_start_is_from_nothing(project.copy(tmp_path / parameter), wanted, parameter, value)
     again = project.start("dvc", "repro", "--single-item", STAGE)
     said, _ = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0, said

@@ -4,6 +4,7 @@ import os
 import pickle
 import random
 
+import h5py
 import pytest
 import yaml
 
@@ -12,7 +13,7 @@ from pipeline.data.scenes.prepared import open_prepared
 from pipeline.evaluation.detections.detections_file import read_detections
 from pipeline.lookup_table import read_lookup_table
 from pipeline.models.weights import load_student
-from pipeline.verifying import md5_of
+from pipeline.verifying import Output, check_output, md5_of
 
 FLIPS = 50
 SHARD = "data/prepared/train-images-00000.h5"
@@ -88,6 +89,42 @@ def test_a_damaged_list_of_a_folder(project):
     flip(listing, 20)
     said = verify(project, exit_code=1)
     assert "data/prepared: the list of its files in DVC's cache" in said
+
+
+def test_what_git_keeps_and_is_gone(project):
+    (project.root / METRICS).unlink()
+    said = verify(project, "--no-cache", exit_code=1)
+    assert f"{METRICS}: gone, although git keeps it; `git checkout {METRICS}`" in said
+
+
+def test_a_disk_that_does_not_give_a_file_does_not_hide_what_else_is_damaged(project):
+    """As the disk does, reading it is an input/output error."""
+    (project.root / WEIGHTS).unlink()
+    (project.root / WEIGHTS).symlink_to("/proc/self/mem")
+    flip(project.root / TABLE, 100)
+    said = verify(project, "--no-cache", exit_code=1)
+    assert f"{WEIGHTS}: cannot be read (Input/output error); `rm -rf {WEIGHTS}" in said
+    assert f"{TABLE}: not the file that dvc.lock names" in said
+
+
+@pytest.mark.parametrize("name", ["features", "person_ids", "counts"])
+def test_every_chunk_is_read_of_what_was_damaged_before_it_was_recorded(name, finished, tmp_path):
+    """Then its hash is right."""
+    path = tmp_path / "id_lut.h5"
+    path.write_bytes((finished.root / TABLE).read_bytes())
+    with h5py.File(path) as file:
+        place = file[name].id.get_chunk_info(0).byte_offset
+    flip(path, place)
+    (finding,) = check_output(Output(path, md5_of(path)), tmp_path)
+    assert finding.kind == "damaged"
+    assert "as it was recorded, but" in finding.what
+
+
+def test_a_date_that_is_none(project):
+    (project.root / "params.yaml").write_text("infer: 2024-13-45\n")
+    said = verify(project, exit_code=2)
+    assert said.startswith("Error: ")
+    assert len(said.splitlines()) == 1
 
 
 def test_a_clone_without_data_is_not_damaged(project, tmp_path):

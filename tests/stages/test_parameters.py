@@ -34,6 +34,8 @@ def test_missing_section(path):
     ("text", "message"),
     [
         ("infer: [", "no valid YAML"),
+        ("infer: 2024-13-45", "no valid YAML"),
+        ("infer: &a {batch_size: *a}", "no valid YAML: Circular reference"),
         ("- 1", "must hold sections"),
         ("infre: {}", "unknown section 'infre'"),
         ("infer: 3", "must be a section, got 3"),

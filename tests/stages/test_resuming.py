@@ -69,9 +69,10 @@ def test_a_state_of_other_code_or_another_library_is_not_taken(monkeypatch, tmp_
     assert len({before, other_library, fingerprint("stage", student_options(), INPUTS)}) == 3
 
 
-def test_a_state_of_two_devices_is_not_that_of_one(monkeypatch):
+@pytest.mark.parametrize("variable", ["PERSON_SEARCH_DEVICES", "PERSON_SEARCH_THREADS"])
+def test_a_state_of_more_devices_or_threads_is_not_taken(variable, monkeypatch):
     leave_a_state()
-    monkeypatch.setenv("PERSON_SEARCH_DEVICES", "2")
+    monkeypatch.setenv(variable, "3")
     with enter() as checkpoints:
         assert checkpoints.newest() is None
 
@@ -110,7 +111,12 @@ def test_one_trainer_a_stage_and_the_lock_of_a_dead_one_is_free():
         pass
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "often"])
+def test_a_system_without_processes_left_is_not_another_training():
+    with pytest.raises(BlockingIOError, match="fork"), enter():
+        raise BlockingIOError(11, "fork: Resource temporarily unavailable")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "often", "9" * 5000])
 def test_a_wrong_interval_is_named(monkeypatch, value):
     monkeypatch.setenv("PERSON_SEARCH_CHECKPOINT_STEPS", value)
     with pytest.raises(UserError, match="PERSON_SEARCH_CHECKPOINT_STEPS"), enter():
@@ -122,3 +128,9 @@ def test_the_folder_is_where_the_environment_says(monkeypatch, tmp_path):
     leave_a_state()
     assert list((tmp_path / "scratch").rglob("step-*.safetensors"))
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_an_empty_variable_is_none(monkeypatch, tmp_path):
+    monkeypatch.setenv("PERSON_SEARCH_CHECKPOINT_DIR", "")
+    leave_a_state()
+    assert list((tmp_path / "checkpoints").rglob("step-*.safetensors"))

@@ -1,6 +1,7 @@
 """A stage's process ends when DVC is killed, and only then."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,20 +22,22 @@ end_with_dvc()
 print(os.getpid(), flush=True)
 time.sleep(600)
 """
-DVC = "import subprocess, sys; subprocess.run(sys.argv[1:], check=False)"
+DVC = """
+import os, subprocess, sys
+subprocess.run(sys.argv[2:], env={**os.environ, sys.argv[1]: "train_it"}, check=False)
+"""
 PATIENCE = 30.0
 
 
 @pytest.fixture
-def start(monkeypatch):
+def start():
     """Start something in DVC's place, which starts the stage through a shell; return both processes."""
     started = []
 
     def start(shell, ending, variable):
-        monkeypatch.setenv(variable, "train_it")
         command = f"'{sys.executable}' -c '{STAGE}'{ending}"
         starter = subprocess.Popen(
-            [sys.executable, "-c", DVC, shell, "-c", command], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", DVC, variable, shell, "-c", command], stdout=subprocess.PIPE, text=True
         )
         assert starter.stdout is not None
         stage = psutil.Process(int(starter.stdout.readline()))
@@ -49,9 +52,11 @@ def start(monkeypatch):
         starter.communicate()
 
 
-@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash", "a-shell-of-ones-own"])
 @pytest.mark.parametrize("ending", ["", "; true"])
-def test_it_ends_with_dvc_whatever_stands_between(shell, ending, start):
+def test_it_ends_with_dvc_whatever_stands_between(shell, ending, start, tmp_path):
+    if "/" not in shell:
+        shell = shutil.copy("/bin/sh", tmp_path / shell)
     if not Path(shell).exists():
         pytest.skip(f"no {shell} here")
     starter, stage = start(shell, ending, "DVC_STAGE")
@@ -59,6 +64,14 @@ def test_it_ends_with_dvc_whatever_stands_between(shell, ending, start):
     assert stage.is_running()
     starter.send_signal(signal.SIGKILL)
     starter.wait()
+    psutil.wait_procs([stage], timeout=PATIENCE)
+    assert not stage.is_running()
+
+
+def test_it_ends_with_the_shell_between(start):
+    """DVC then takes the stage for failed."""
+    _starter, stage = start("/bin/sh", "; true", "DVC_STAGE")
+    stage.parent().kill()
     psutil.wait_procs([stage], timeout=PATIENCE)
     assert not stage.is_running()
 

@@ -111,6 +111,17 @@ def test_any_flipped_bit_falls_back_to_the_checkpoint_before(tmp_path_factory, s
     assert torch.equal(state["weights"], torch.ones(5))
 
 
+def test_one_that_cannot_be_read_falls_back_to_the_one_before(tmp_path):
+    checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
+    for step in (1, 2):
+        checkpoints.write(step, {"step": step})
+    newest = max(tmp_path.iterdir())
+    newest.unlink()
+    newest.symlink_to("/proc/self/mem")  # as a bad disk does, reading it is an input/output error
+    with pytest.warns(UserWarning, match="is damaged; going back"):
+        assert checkpoints.newest() == (1, {"step": 1})
+
+
 def test_a_cut_file_and_what_is_no_checkpoint_are_passed_over(tmp_path):
     checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
     checkpoints.write(1, {"a": 1})

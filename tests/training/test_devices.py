@@ -34,7 +34,7 @@ def test_more_cuda_devices_than_there_are(monkeypatch):
         make_fabric()
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "", "1.5", "²"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "", "1.5", "²", "1025", "9" * 5000])
 def test_a_bad_number_of_devices(value, monkeypatch):
     monkeypatch.setenv("PERSON_SEARCH_DEVICES", value)
     with pytest.raises(UserError, match=r"PERSON_SEARCH_DEVICES=.*a whole number from 1"):
@@ -56,4 +56,9 @@ def test_workers(monkeypatch):
     assert data_workers() == 3
     monkeypatch.setenv("PERSON_SEARCH_WORKERS", "many")
     with pytest.raises(UserError, match=r"PERSON_SEARCH_WORKERS=many"):
+        data_workers()
+    monkeypatch.setenv("PERSON_SEARCH_WORKERS", "99999")
+    with pytest.raises(
+        UserError, match=r"PERSON_SEARCH_WORKERS=99999: it must be a whole number from 0 to 64"
+    ):
         data_workers()

@@ -33,19 +33,22 @@ class PreparedDataSet:
 
     def split(self, name: str) -> Split:
         """Read a split's annotations. Raises `UserError` where there is no such split, or it is damaged."""
-        entry = self._of(name)["annotations"]
-        path = self.root / entry["file"]
-        if path.is_file() and file_entry(path) != entry:
-            raise UserError(f"{path} is not the file that {MANIFEST} names; {RESTORE}")
-        return read_annotations(path)
+        return read_annotations(self._file(self._of(name)["annotations"]))
 
     def images(self, name: str) -> ImageShards:
-        """Open a split's pictures."""
-        return ImageShards([self.root / shard["file"] for shard in self._of(name)["images"]])
+        """Open a split's pictures. Raises `UserError` as `split` does."""
+        return ImageShards([self._file(entry) for entry in self._of(name)["images"]])
 
     def has(self, name: str) -> bool:
         """Tell whether there is a split of that name."""
         return name in self.manifest["splits"]
+
+    def _file(self, entry: Mapping[str, str]) -> Path:
+        """Return where a file of the manifest is. Raises `UserError` where another is in its place."""
+        path = self.root / entry["file"]
+        if path.is_file() and file_entry(path) != entry:
+            raise UserError(f"{path} is not the file that {MANIFEST} names; {RESTORE}")
+        return path
 
     def _of(self, name: str) -> Mapping[str, Any]:
         splits: Mapping[str, Mapping[str, Any]] = self.manifest["splits"]

@@ -20,6 +20,8 @@ from pipeline.evaluation.detections.detections import OPTIONAL, REQUIRED, Detect
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1 << 20
 HDF5_SUFFIXES = (".h5", ".hdf5")
+ARCHIVE, NUMPY_FILE = b"PK", b"\x93NUMPY"
+"""What an .npz starts with, and what an .npy does; NumPy takes all else for pickled objects."""
 DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, OverflowError, SyntaxError)
 """What NumPy and zipfile raise of an archive with wrong bytes: encrypted, it says, or larger than memory."""
 
@@ -74,11 +76,14 @@ def _read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:
             version = file.attrs.get("format_version")
             if version != FORMAT_VERSION:
                 raise UserError(f"{path}: format_version is {version}, this program reads {FORMAT_VERSION}")
-            arrays = {name: file[name][()] for name in (*REQUIRED, *OPTIONAL) if name in file}
+            arrays = {name: file[name][...] for name in (*REQUIRED, *OPTIONAL) if name in file}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"{name} holds nothing")
         for name in ("gallery_names", "query_names"):
             if name in arrays:
                 arrays[name] = np.char.decode(arrays[name].astype(bytes), "utf-8")
-    except (OSError, RuntimeError, KeyError, TypeError, UnicodeError, AttributeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{path}: not a readable HDF5 file of detections, or damaged ({_line(error)})"
         ) from error
@@ -86,6 +91,9 @@ def _read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
+    with path.open("rb") as file:
+        if not file.read(len(NUMPY_FILE)).startswith((ARCHIVE, NUMPY_FILE)):
+            raise UserError(f"{path}: not a readable .npz of plain arrays, but a file of another kind")
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):

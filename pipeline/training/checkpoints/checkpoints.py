@@ -82,7 +82,7 @@ class Checkpoints:
         for step, path in self._files():
             if before is not None and step > before:
                 continue
-            content = path.read_bytes()
+            content = _content(path)
             if hashlib.sha256(content).hexdigest() in path.name:
                 return Checkpoint(step, _state(content))
             warnings.warn(f"{path} is damaged; going back to the checkpoint before it", stacklevel=2)
@@ -101,6 +101,14 @@ class Checkpoints:
         """Return steps and files, newest first."""
         matches = [(NAME.fullmatch(path.name), path) for path in self.folder.glob("*.safetensors")]
         return sorted(((int(match["step"]), path) for match, path in matches if match), reverse=True)
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in a file; nothing where a bad disk does not give it."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _state(content: bytes) -> Any:
