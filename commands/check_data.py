@@ -21,7 +21,11 @@ SHOWN = 20
     "--dataset", "name", type=click.Choice(list(SOURCES)), required=True, help="Which data set it is."
 )
 @click.option("--root", type=click.Path(path_type=Path), help="The folder that it was unpacked to.")
-@click.option("--images", is_flag=True, help="Also decode every picture (slow).")
+@click.option(
+    "--images",
+    is_flag=True,
+    help="Also decode every picture (slow). Damage inside that the decoder conceals is not seen.",
+)
 def check_data(name: str, root: Path | None, images: bool) -> None:
     """Tell what is there, what is missing, and which release it is; exit code 1 if it cannot be used."""
     try:

@@ -1,6 +1,7 @@
 """`person-search find`: look for a person in one's own pictures with a trained student."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ def find(
 
     Boxes are in pixels of the upright picture. The query's own picture is not looked in.
     """
+    if math.isnan(score_threshold):
+        raise UserError("--score-threshold nan: give a number from 0 to 1")
     picture = read_picture(query)
     box = checked_box(_parsed(box_text), (picture.shape[1], picture.shape[0]), query)
     if out is not None:

@@ -32,7 +32,8 @@ def verify(cache: bool) -> None:
     found = list(_all(outputs, lambda output: check_output(output, folder), "outputs"))
     objects = list(_all(cache_objects(folder), lambda path: [check_object(path)], "cache")) if cache else []
     missing = [finding for finding in found if finding.kind == "missing"]
-    damaged = [finding for finding in (*found, *objects) if finding.kind == "damaged"]
+    # Objects of the cache first: an output is restored from them.
+    damaged = [finding for finding in (*objects, *found) if finding.kind == "damaged"]
     for finding in missing[:MISSING_SHOWN]:
         click.echo(f"{finding.path}: {finding.what}")
     if len(missing) > MISSING_SHOWN:

@@ -141,6 +141,8 @@ def _pack(
             path = folder / f"{name}-images-{len(shards):05d}.h5"
             write_images(path, images)
             shards.append(file_entry(path))
+    if split.scenes and len(left_out) == len(split.scenes):
+        problems.lines.append(f"split '{name}': all {len(left_out)} pictures are broken")
     names = [split.scenes[index].name for index in left_out]
     split = without_scenes(split, left_out) if left_out else split
     annotations = folder / f"{name}.h5"

@@ -13,6 +13,10 @@ def whole_number(variable: str, default: int, least: int, most: int) -> int:
     """
     text = os.environ.get(variable, str(default))
     # The length first: Python converts no text of thousands of digits.
-    if not text.isdecimal() or len(text) > len(str(most)) or not least <= int(text) <= most:
+    if (
+        not (text.isascii() and text.isdecimal())
+        or len(text) > len(str(most))
+        or not least <= int(text) <= most
+    ):
         raise UserError(f"{variable}={text[:40]}: it must be a whole number from {least} to {most}")
     return int(text)

@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 import click
@@ -25,6 +25,8 @@ USER_ERROR_CODE = 2
 SIGNAL_CODE = 128
 """Plus a signal's number: the exit code of a process that it ended."""
 LINES_WITHOUT_TERMINAL = 10
+DATA_PROCESS = "DataLoader worker"
+"""What PyTorch's errors about a process that loads data start with. One comes at any moment, by a signal."""
 
 
 class StageCommand(click.Command):
@@ -35,6 +37,20 @@ class StageCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
+        ends = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        if ends:
+            signal.signal(signal.SIGTERM, _end)  # so that what is half made is removed
+        try:
+            return self._invoke(ctx)
+        except RuntimeError as error:
+            if not str(error).startswith(DATA_PROCESS):
+                raise
+            _fail_without_data()
+        finally:
+            if ends:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         quiet = signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # set by `stages/__init__.py`
         if quiet:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,6 +62,8 @@ class StageCommand(click.Command):
             _fail(str(error))
         except Interrupted as interruption:
             _fail(f"{interruption}; run it again to go on from there", SIGNAL_CODE + interruption.signal)
+        except ConnectionError:  # of pipes between processes; nothing else connects to anything
+            _fail_without_data()
         except OSError as error:
             what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             _fail(f"cannot read or write {what}")
@@ -110,6 +128,17 @@ class ShownProgress:
 def stage(function: Callable[..., None]) -> click.Command:
     """Make a function the command of a stage."""
     return click.command(cls=StageCommand)(function)
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(SIGNAL_CODE + number)
+
+
+def _fail_without_data() -> NoReturn:
+    _fail(
+        "a process that loads data was killed (was memory short? PERSON_SEARCH_WORKERS says how many there "
+        "are); run it again to go on"
+    )
 
 
 def _fail(line: str, code: int = USER_ERROR_CODE) -> NoReturn:

@@ -223,6 +223,15 @@ def test_people_who_are_in_broken_pictures_only_are_left_out_too(tmp_path):
     assert len(split.identities) == len(set(ids[ids >= 0])) < len(TinyDataSet().splits()["train"].identities)
 
 
+def test_where_all_are_broken_nothing_is_left_to_leave_out(tmp_path):
+    class AllBroken(Broken):
+        broken = tuple(("train", index) for index in range(TRAIN_SCENES))
+
+    with pytest.raises(UserError, match=rf"split 'train': all {TRAIN_SCENES} pictures are broken"):
+        prepare(AllBroken(), tmp_path / "prepared", silent, skip_broken=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_broken_test_picture_always_stops(tmp_path):
     class BrokenTest(Broken):
         broken = (("train", 0), ("test", 1))

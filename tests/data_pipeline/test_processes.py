@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -52,3 +55,36 @@ def test_no_process_outlives_a_run_that_is_given_up():
     results.close()
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
+
+
+def test_one_that_is_killed_is_told_of_and_not_waited_for(monkeypatch):
+    monkeypatch.setattr(processes, "PATIENCE", 0.5)
+
+    def dies_at_17(index):
+        if index == 17:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return index
+
+    with pytest.raises(UserError, match="was killed"):
+        list(in_processes(dies_at_17, MANY))
+
+
+ORPHANS = """
+import os, signal, sys, time
+from pipeline.data import processes
+processes.os.cpu_count = lambda: 2
+def slow(index):
+    time.sleep(0.05)
+    return os.getpid()
+for number, worker in enumerate(processes.in_processes(slow, range(400))):
+    print(worker, flush=True)
+    if number == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_whose_starter_was_killed_end_without_a_word():
+    said = subprocess.run([sys.executable, "-c", ORPHANS], capture_output=True, text=True, check=False)
+    assert said.returncode == -signal.SIGKILL
+    assert said.stderr == ""  # it is theirs too: all have ended
+    assert len(set(said.stdout.split())) == 2

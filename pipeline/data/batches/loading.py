@@ -1,6 +1,8 @@
 """From shards to training batches: the same batches whatever the number of workers."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple, TypeVar
 
@@ -108,7 +110,14 @@ def _loader(
         collate_fn=collate,
         num_workers=workers,
         generator=torch.Generator().manual_seed(0),
+        worker_init_fn=partial(_end_if_alone, os.getpid()),
     )
+
+
+def _end_if_alone(training: int, _worker: int) -> None:
+    """End a process that loads data if its training was killed before PyTorch looks after that."""
+    if os.getppid() != training:
+        os._exit(1)
 
 
 def _loaded(batches: Iterable[Batch]) -> Iterator[Batch]:

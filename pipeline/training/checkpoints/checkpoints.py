@@ -85,7 +85,7 @@ class Checkpoints:
             content = _content(path)
             if hashlib.sha256(content).hexdigest() in path.name:
                 return Checkpoint(step, _state(content))
-            warnings.warn(f"{path} is damaged; going back to the checkpoint before it", stacklevel=2)
+            warnings.warn(f"{path} is damaged; going back to the checkpoint before it", stacklevel=1)
         return None
 
     def remove(self) -> None:
