@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,12 @@ def _beside_one_another(row: str, path: Path, seeds: Sequence[int], at_once: int
     """Run the seeds in processes that end with this one."""
     try:
         with ProcessPoolExecutor(at_once, get_context("spawn"), _start_process) as pool:
-            return list(pool.map(partial(_run_in_process, row, path), seeds))
+            try:
+                return list(pool.map(partial(_run_in_process, row, path), seeds))
+            except (SystemExit, KeyboardInterrupt):
+                for process in active_children():
+                    process.terminate()  # its training keeps its state; otherwise the pool waits for its end
+                raise
     except BrokenProcessPool:
         raise UserError(f"ablate@{row}: a process was stopped or killed; run it again to go on") from None
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-STEPS = 24
+STEPS = 40
 OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "4"}
 PATIENCE = 90.0
 
@@ -70,6 +70,10 @@ def kill_first(project, _group):
     os.kill(min(project.processes()), signal.SIGKILL)
 
 
+def ask_first(project, _group):
+    os.kill(min(project.processes()), signal.SIGTERM)
+
+
 def ask_last(project, _group):
     os.kill(max(project.processes()), signal.SIGTERM)
 
@@ -78,7 +82,7 @@ def interrupt(_project, group):
     os.killpg(group, signal.SIGINT)
 
 
-@pytest.mark.parametrize("befall", [kill_first, interrupt])
+@pytest.mark.parametrize("befall", [kill_first, ask_first, interrupt])
 def test_seeds_beside_one_another_end_with_what_started_them(befall, seeds, tmp_path):
     before, wanted = seeds
     project = before.copy(tmp_path / "project")
