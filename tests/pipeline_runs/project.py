@@ -5,7 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ SKIPPED = re.compile(r"^Stage '(.+)' didn't change, skipping", re.MULTILINE)
 AUTHOR = {"NAME": "Tester", "EMAIL": "tester@example.org"}
 FOREIGN = ("DVC_", "GIT_", "PYTHON", "PERSON_SEARCH_")
 """Beginnings of the variables that a copy must not inherit."""
+
+
+PATIENCE = 90.0
+"""Seconds after which what is waited for will not come."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,14 @@ class Project:
             "PERSON_SEARCH_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         }
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    """Wait until a call returns something that is true."""
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def repro_of(said: str) -> Repro:

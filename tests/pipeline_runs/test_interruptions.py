@@ -2,9 +2,10 @@
 
 import os
 import signal
-import time
 
 import pytest
+
+from tests.pipeline_runs.project import PATIENCE, wait_for
 
 STAGE = "train_baseline@baseline"
 WEIGHTS = "models/students/baseline.safetensors"
@@ -13,7 +14,6 @@ STEPS = 24
 CHANGED = "trainer"
 """After this kill, trainings with another setting and with other data are tried as well."""
 OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "4"}
-PATIENCE = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,6 @@ def longer(finished, tmp_path_factory):
 
 def outputs_of(project):
     return [(project.root / path).read_bytes() for path in (WEIGHTS, CURVES)]
-
-
-def wait_for(what):
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def another_start_is_from_nothing(project, wanted, parameter, value):

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import time
 
 import pytest
 
+from tests.pipeline_runs.project import PATIENCE, wait_for
+
 STEPS = 40
 OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "4"}
-PATIENCE = 90.0
 
 SEEDS = ("python", "-m", "stages.ablate", "--row", "kd_lut", "--seed", "0", "--seed", "1", "--at-once", "2")
 RUNS = "results/kd_lut.json"
@@ -57,13 +57,6 @@ def two_devices(finished, tmp_path_factory):
 
 def states(project):
     return list((project.root / "checkpoints").rglob("step-*.safetensors"))
-
-
-def wait_for(what):
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def kill_first(project, _group):

@@ -80,6 +80,15 @@ def test_a_damaged_object_of_the_cache(project):
     verify(project, "--no-cache")
 
 
+def test_an_object_is_named_before_the_output_that_is_restored_from_it(project):
+    md5 = md5_of(project.root / WEIGHTS)
+    cached = f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
+    for path in (WEIGHTS, cached):
+        flip(project.root / path, 100)
+    said = verify(project, exit_code=1)
+    assert said.index(f"{cached}: a damaged object") < said.index(f"{WEIGHTS}: not the file")
+
+
 def test_a_damaged_list_of_a_folder(project):
     (listing,) = [
         path
