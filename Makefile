@@ -23,6 +23,7 @@ lint: $(READY)  ## style and types
 bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.evaluation
 	python -m benchmarks.training
+	python -m benchmarks.busy_machine
 	python -m benchmarks.inference
 
 chaos: $(READY)  ## kill trainings at random moments, and see that nothing is lost

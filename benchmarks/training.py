@@ -41,8 +41,8 @@ def main(steps: int, threads: int) -> None:
     """Time training steps of all students in turn; exit code 1 if one costs more than it is allowed."""
     torch.set_num_threads(threads)
     rows = list(read_parameters(PARAMETERS)["students"])
-    students = {row: _Student(row) for row in rows}
-    batches = [_batch(students["baseline"].options, seed) for seed in range(4)]
+    students = {row: TimedStudent(row) for row in rows}
+    batches = [batch_of(students["baseline"].options, seed) for seed in range(4)]
     times: dict[str, list[float]] = {row: [] for row in rows}
     for step in range(WARM_UP + steps):
         for row in rows if step % 2 else rows[::-1]:
@@ -63,7 +63,7 @@ def main(steps: int, threads: int) -> None:
         raise click.ClickException(f"a step costs more than it is allowed: {', '.join(too_slow)}")
 
 
-class _Student:
+class TimedStudent:
     """A student of params.yaml with its target and optimiser."""
 
     def __init__(self, row: str) -> None:
@@ -97,7 +97,8 @@ class _Student:
         return time.perf_counter() - start
 
 
-def _batch(options: StudentOptions, seed: int) -> SceneBatch:
+def batch_of(options: StudentOptions, seed: int) -> SceneBatch:
+    """Draw a student's batch: noise with people anywhere, some of them unlabelled."""
     generator = torch.Generator().manual_seed(seed)
     height, width = options.network.short_side, options.network.long_side
     images, targets = [], []

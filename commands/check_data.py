@@ -9,7 +9,7 @@ from commands.errors import FailedCheckError
 from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, Inspection
 from pipeline.data.image_checks import check_images
-from pipeline.data.inspection import inspect_data_set, split_counts, split_galleries
+from pipeline.data.inspection import inspect_data_set, note_same_pictures, split_counts, split_galleries
 from pipeline.data.sets.sources import SOURCES
 
 SHOWN = 20
@@ -20,7 +20,11 @@ SHOWN = 20
 @click.option(
     "--dataset", "name", type=click.Choice(list(SOURCES)), required=True, help="Which data set it is."
 )
-@click.option("--root", type=click.Path(path_type=Path), help="The folder that it was unpacked to.")
+@click.option(
+    "--root",
+    type=click.Path(readable=False, path_type=Path),  # whether it can be read is said where it is
+    help="The folder that it was unpacked to.",
+)
 @click.option(
     "--images",
     is_flag=True,
@@ -34,6 +38,8 @@ def check_data(name: str, root: Path | None, images: bool) -> None:
         raise FailedCheckError(" ".join(str(error).split())) from None
     findings = inspection.findings
     check_images(inspection, findings, decode=images)
+    if images:
+        note_same_pictures(inspection, findings)
     click.echo(f"{name}{f' at {root}' if root else ''}: {inspection.release}")
     _print_tables(inspection)
     _print_findings(findings)

@@ -8,6 +8,7 @@ import click
 from pydantic import ValidationError
 
 from pipeline.basics.errors import UserError
+from stages.support.running import show_notes
 
 USER_ERROR = 2
 FAILED_CHECK = 1
@@ -35,6 +36,8 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         raise CommandError(_joined(f"cannot read or write {what}")) from None
+    except MemoryError:
+        raise CommandError("memory is short: close other programs, or give less at once") from None
     except ValidationError as error:
         first, *others = error.errors()
         key = ".".join(str(part) for part in first["loc"])
@@ -47,6 +50,7 @@ class CommandGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
+        show_notes()
         with one_line_errors():
             return super().invoke(ctx)
 

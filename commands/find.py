@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,19 @@ import numpy as np
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
 from pipeline.data.scenes.scene import FloatArray
-from pipeline.finding import Hit, checked_box, find_person, pictures_in, read_picture
-from pipeline.found_figure import found_figure
+from pipeline.finding import Hit, checked_box, find_person
+from pipeline.found_figure import MOST_DRAWN, found_figure
 from pipeline.models.weights import load_student
+from pipeline.own_pictures.folders import pictures_in
+from pipeline.own_pictures.printable import printable
+from pipeline.own_pictures.reading import read_picture
 from stages.support.running import ShownProgress
 
 FIGURE = "found.png"
 CORNERS = 4
 DIGITS = 4
+REMARKS_SHOWN = 5
+"""Pictures are named whose values were read by a guess, or that were made smaller; others are counted."""
 
 
 @click.command()
@@ -42,7 +48,11 @@ DIGITS = 4
     show_default=True,
     help="Leave out detections that are less sure than this.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help=f"Folder for a picture of the hits, {FIGURE}.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, readable=False),
+    help=f"Folder for a picture of the hits, {FIGURE}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def find(
     weights: Path,
@@ -56,16 +66,18 @@ def find(
 ) -> None:
     """Look for one person in the pictures and folders of GALLERY and list who is most similar.
 
-    Boxes are in pixels of the upright picture. The query's own picture is not looked in.
+    Boxes are in pixels of the upright picture. The query's own picture is not looked in. In folders, every
+    file that holds a picture is looked in, whatever its name.
     """
     if math.isnan(score_threshold):
         raise UserError("--score-threshold nan: give a number from 0 to 1")
     picture = read_picture(query)
-    box = checked_box(_parsed(box_text), (picture.shape[1], picture.shape[0]), query)
+    box = checked_box(_parsed(box_text), picture.size, query)
     if out is not None:
         _make_folder(out)
-    pictures = pictures_in(gallery, query)
+    pictures = pictures_in(gallery, query, _say)
     network = load_student(weights)
+    left_out, remarks = _Warnings(), _Warnings(most=REMARKS_SHOWN)
     with ShownProgress("find") as progress:
         hits = find_person(
             network,
@@ -74,25 +86,60 @@ def find(
             pictures,
             score_threshold=score_threshold,
             report=progress,
-            passed_over=lambda why: click.echo(f"warning: {why}; left out", err=True),
+            passed_over=lambda why: left_out.add(f"{why}; left out"),
+            remarked=remarks.add,
         )
+    remarks.say_rest("pictures of which such things are to be said")
+    searched = len(pictures) - left_out.number
+    if not searched:
+        raise UserError("none of the pictures could be searched: see the warnings above")
     shown = hits[:top]
     if out is not None:
         write_atomically(out / FIGURE, found_figure(query, box, shown))
     if as_json:
-        click.echo(json.dumps(_as_values(query, box, len(pictures), len(hits), shown), indent=2))
+        click.echo(json.dumps(_as_values(query, box, searched, len(hits), shown), indent=2))
         return
-    counts = f"{_counted(len(hits), 'person', 'people')} in {_counted(len(pictures), 'picture', 'pictures')}"
-    click.echo(f"{counts}; the most similar to {query} {_text(box)}:")
-    _print(shown)
+    counts = f"{_counted(len(hits), 'person', 'people')} in {_counted(searched, 'picture', 'pictures')}"
+    _print(f"{counts}; the most similar to {printable(query)} {_text(box)}:")
+    _print_hits(shown)
     if out is not None:
-        click.echo(f"picture: {out / FIGURE}")
+        more = f" (the first {MOST_DRAWN} of them)" if len(shown) > MOST_DRAWN else ""
+        _print(f"picture: {printable(out / FIGURE)}{more}")
+
+
+class _Warnings:
+    """Prints and counts warnings; with `most`, only the first ones are printed."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self.number = 0
+        self._most = most
+
+    def add(self, line: str) -> None:
+        """Count a warning, and print it where it is among the first."""
+        self.number += 1
+        if self._most is None or self.number <= self._most:
+            _say(f"warning: {line}")
+
+    def say_rest(self, what: str) -> None:
+        """Say how many further ones there were."""
+        if self._most is not None and self.number > self._most:
+            _say(f"warning: {self.number - self._most:,} more {what}")
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _print(line: str) -> None:
+    """Print a line; what the output's encoding lacks is escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    click.echo(line.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _make_folder(out: Path) -> None:
     """Make the folder for the picture, before a long search and not after."""
     if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: give a folder")
+        raise UserError(f"--out {printable(out)} is a file: give a folder")
     out.mkdir(parents=True, exist_ok=True)
 
 
@@ -106,13 +153,14 @@ def _parsed(text: str) -> FloatArray:
     return np.array(values)
 
 
-def _print(hits: Sequence[Hit]) -> None:
+def _print_hits(hits: Sequence[Hit]) -> None:
     if not hits:
-        click.echo("nobody; a lower --score-threshold shows people that the detector is less sure of")
+        _print("nobody; a lower --score-threshold shows people that the detector is less sure of")
         return
-    click.echo("rank  similarity  score  box and picture")
+    _print("rank  similarity  score  box and picture")
     for rank, hit in enumerate(hits, start=1):
-        click.echo(f"{rank:>4}  {hit.similarity:>10.3f}  {hit.score:>5.2f}  {_text(hit.box)}  {hit.path}")
+        numbers = f"{rank:>4}  {hit.similarity:>10.3f}  {hit.score:>5.2f}"
+        _print(f"{numbers}  {_text(hit.box)}  {printable(hit.path)}")
 
 
 def _counted(number: int, one: str, many: str) -> str:

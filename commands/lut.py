@@ -16,10 +16,10 @@ PAIRS_SHOWN = 5
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help=f"Prepared data set to compare with.  [default: {PREPARED}, where it is there]",
 )
 def lut(file: Path, data: Path | None) -> None:

@@ -24,11 +24,13 @@ from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_tex
 @click.option(
     "--dataset", type=click.Choice(list(SOURCES)), required=True, help="Whose protocol to score by."
 )
-@click.option("--root", type=click.Path(path_type=Path), required=True, help="The data set's folder.")
+@click.option(
+    "--root", type=click.Path(path_type=Path, readable=False), required=True, help="The data set's folder."
+)
 @click.option(
     "--detections",
     "dump",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     required=True,
     help="A .npz or .h5 of detections.",
 )
@@ -55,7 +57,8 @@ def score(
 ) -> None:
     """Score detections of a person-search model, from this program or any other.
 
-    Detections are an .npz of plain arrays or an .h5 with the same names. G test images, in any order:
+    Detections are an .npz of plain arrays or an .h5 with the same names (texts in UTF-8; it needs no
+    attributes). G test images, in any order:
 
     \b
       gallery_names   [G]     file names as in the data set

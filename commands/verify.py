@@ -23,7 +23,7 @@ Thing = TypeVar("Thing")
 @click.command()
 @click.option("--cache/--no-cache", default=True, show_default=True, help="Also look through DVC's cache.")
 def verify(cache: bool) -> None:
-    """Re-hash all outputs and DVC's cache, and open every file; exit code 1 if something is damaged.
+    """Re-hash all outputs and DVC's cache, and open every file; exit code 1 if not all of it is sound.
 
     What is damaged is named, each with the command that restores it. An output that is not here, as in a new
     clone, is no damage; one of which dvc.lock says nothing is an error.
@@ -34,11 +34,12 @@ def verify(cache: bool) -> None:
     missing = [finding for finding in found if finding.kind == "missing"]
     # Objects of the cache first: an output is restored from them.
     damaged = [finding for finding in (*objects, *found) if finding.kind == "damaged"]
+    unread = [finding for finding in (*objects, *found) if finding.kind == "unread"]
     for finding in missing[:MISSING_SHOWN]:
         click.echo(f"{finding.path}: {finding.what}")
     if len(missing) > MISSING_SHOWN:
         click.echo(f"... and {len(missing) - MISSING_SHOWN} more outputs are not here")
-    for finding in damaged:
+    for finding in (*damaged, *unread):
         click.echo(f"{finding.path}: {finding.what}")
     looked_at = f"{len(found) - len(missing)} files of {len(outputs)} outputs" + (
         f" and {len(objects)} objects of DVC's cache" if cache else ""
@@ -51,7 +52,12 @@ def verify(cache: bool) -> None:
             "`git checkout dvc.lock` if it was torn, `dvc repro` if they were never made"
         )
     if damaged:
-        raise FailedCheckError(f"{len(damaged)} of {looked_at} are damaged")
+        more = f", {len(unread)} cannot be read" if unread else ""
+        raise FailedCheckError(f"{len(damaged)} of {looked_at} are damaged{more}")
+    if unread:
+        raise FailedCheckError(
+            f"{len(unread)} of {looked_at} cannot be read, so nobody knows whether they are sound"
+        )
     click.echo(f"{looked_at}: all as dvc.lock says")
 
 

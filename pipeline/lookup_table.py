@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.hdf5 import writing_hdf5
+from pipeline.basics.file_kinds import check_is_file, restoring
+from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_hdf5
 from pipeline.data.scenes.scene import IntArray
 
 FORMAT_VERSION = 1
 UNIT_TOLERANCE = 1e-3
 Average = Literal["mean_then_normalise", "normalise_then_mean"]
-RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro export_lut`"
+MAKE = "dvc repro export_lut"
+ARRAYS = ("features", "person_ids", "counts")
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def mean_features(
 def write_lookup_table(path: Path, table: LookupTable) -> None:
     """Write a table, byte for byte the same for the same content: checksums on, no times."""
     with writing_hdf5(path) as file:
-        for name in ("features", "person_ids", "counts"):
+        for name in ARRAYS:
             values = getattr(table, name)
             file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True, track_times=False)
         file.attrs["format_version"] = FORMAT_VERSION
@@ -97,31 +99,36 @@ def read_lookup_table(path: Path) -> LookupTable:
     Raises:
         UserError: there is no such file, it is no table of this version, a chunk is damaged, shapes disagree,
             or rows are not finite or not of unit length.
+        OSError: the system does not let it be read.
     """
-    if not path.is_file():
-        raise UserError(
-            f"no look-up table at {path}; make it with `dvc repro export_lut` or get it with `dvc pull`"
-        )
+    check_is_file(path, f"no look-up table at {path}; make it with `{MAKE}` or get it with `dvc pull`")
     try:
-        with h5py.File(path, "r") as file:
-            version = int(file.attrs["format_version"])
-            if version != FORMAT_VERSION:
-                raise UserError(
-                    f"{path}: look-up table of format {version}, this program reads {FORMAT_VERSION}"
-                )
-            table = LookupTable(
-                features=file["features"][:].astype(np.float32),
-                person_ids=file["person_ids"][:].astype(np.int64),
-                counts=file["counts"][:].astype(np.int64),
-                dataset=str(file.attrs["dataset"]),
-                dataset_sha256=str(file.attrs["dataset_sha256"]),
-                teacher_sha256=str(file.attrs["teacher_sha256"]),
-            )
-            embedding_dim = int(file.attrs["embedding_dim"])
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{path} is not a sound look-up table ({_one_line(error)}); {RESTORE}") from None
+        with open_hdf5(path) as file:
+            table, embedding_dim = _read(file, path)
+    except UNREADABLE as error:
+        reason = why_unreadable(path, error)
+        advice = f"; {restoring(path, MAKE)}" if reason.damaged else ""
+        raise UserError(f"{path} is not a sound look-up table ({reason.text}){advice}") from None
     _check_itself(path, table, embedding_dim)
     return table
+
+
+def _read(file: h5py.File, path: Path) -> tuple[LookupTable, int]:
+    """Read all that a table holds, and the number of dimensions that it names."""
+    if "format_version" not in file.attrs and not any(name in file for name in ARRAYS):
+        raise UserError(f"{path} is not a sound look-up table, but an HDF5 file of something else")
+    version = int(file.attrs["format_version"])
+    if version != FORMAT_VERSION:
+        raise UserError(f"{path}: look-up table of format {version}, this program reads {FORMAT_VERSION}")
+    table = LookupTable(
+        features=file["features"][:].astype(np.float32),
+        person_ids=file["person_ids"][:].astype(np.int64),
+        counts=file["counts"][:].astype(np.int64),
+        dataset=str(file.attrs["dataset"]),
+        dataset_sha256=str(file.attrs["dataset_sha256"]),
+        teacher_sha256=str(file.attrs["teacher_sha256"]),
+    )
+    return table, int(file.attrs["embedding_dim"])
 
 
 def check_fits(
@@ -171,22 +178,20 @@ def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
         features, person_ids, counts = map(list, shapes)
         raise UserError(
             f"{path}: features {features}, person_ids {person_ids}, counts {counts} "
-            f"and embedding_dim {embedding_dim} disagree; {RESTORE}"
+            f"and embedding_dim {embedding_dim} disagree; {restoring(path, MAKE)}"
         )
     if not np.all(np.isfinite(table.features)):
         bad = table.person_ids[~np.isfinite(table.features).all(axis=1)]
-        raise UserError(f"{path}: {len(bad)} rows are not finite (first: person {bad[0]}); {RESTORE}")
+        raise UserError(
+            f"{path}: {len(bad)} rows are not finite (first: person {bad[0]}); {restoring(path, MAKE)}"
+        )
     if np.any(np.diff(table.person_ids) <= 0):
-        raise UserError(f"{path}: person_ids are not ascending; {RESTORE}")
+        raise UserError(f"{path}: person_ids are not ascending; {restoring(path, MAKE)}")
     lengths = np.linalg.norm(table.features.astype(np.float64), axis=1)
     bent = np.abs(lengths - 1) > UNIT_TOLERANCE
     if bent.any():
         first = int(np.flatnonzero(bent)[0])
         raise UserError(
             f"{path}: {int(bent.sum())} rows are not of unit length (first: person "
-            f"{table.person_ids[first]}, length {lengths[first]:.4f}); {RESTORE}"
+            f"{table.person_ids[first]}, length {lengths[first]:.4f}); {restoring(path, MAKE)}"
         )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -3,8 +3,10 @@
 DVC itself takes a file's time and size for its content, and does not look into its cache again.
 """
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,12 @@ from typing import Literal
 import h5py
 from safetensors import SafetensorError, safe_open
 
+from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable
+
 FOLDER_SUFFIX = ".dir"
 """At the end of the hash of a folder: that of a list of its files."""
-Kind = Literal["sound", "damaged", "missing"]
+Kind = Literal["sound", "damaged", "missing", "unread"]
+"""Unread: the system did not let it be read, which says nothing of its content."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,13 @@ class Finding:
 def check_output(output: Output, cache: Path) -> Iterator[Finding]:
     """Compare one output, file by file where it is a folder, with what the lock file says; look into it."""
     path = output.path
-    if not path.exists():
+    if not os.path.lexists(path):
         if output.cached:
             yield Finding(path, "missing", "not here; `dvc pull` or `dvc repro` brings it")
         else:
             yield Finding(path, "damaged", f"gone, although git keeps it; `git checkout {path}`")
+    elif path.is_symlink() and not path.exists():
+        yield Finding(path, "damaged", f"a link to {path.readlink()}, which is gone; {output.restore}")
     elif not output.md5.endswith(FOLDER_SUFFIX):
         yield _check_file(path, output.md5, output)
     else:
@@ -75,7 +82,7 @@ def check_object(path: Path) -> Finding:
         if md5_of(path) == named:
             return Finding(path, "sound")
     except OSError as error:
-        return Finding(path, "damaged", f"an object of DVC's cache that {_cannot_be_read(error)}; {restore}")
+        return _not_read(path, error, "an object of DVC's cache that ", restore)
     return Finding(path, "damaged", f"a damaged object of DVC's cache; {restore}")
 
 
@@ -93,20 +100,24 @@ def md5_of(path: Path) -> str:
 def _check_folder(output: Output, cache: Path) -> Iterator[Finding]:
     folder, digest = output.path, output.md5
     listing = cache / digest[:2] / digest[2:]
+    restore = f"`rm -f {listing}`, then `dvc pull` or `dvc repro`"
     try:
         content = listing.read_bytes()
         if hashlib.md5(content, usedforsecurity=False).hexdigest() + FOLDER_SUFFIX != digest:
             raise ValueError("not the list that its name says")
         wanted = {folder / entry["relpath"]: entry["md5"] for entry in json.loads(content)}
-    except (OSError, ValueError, KeyError, TypeError):
-        yield Finding(
-            folder,
-            "damaged",
-            f"the list of its files in DVC's cache ({listing}) is missing or damaged; "
-            f"`rm -f {listing}`, then `dvc pull` or `dvc repro`",
-        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        what = f"the list of its files in DVC's cache ({listing}) is missing or damaged; {restore}"
+        yield Finding(folder, "damaged", what)
         return
-    there = {path for path in folder.rglob("*") if path.is_file()}
+    except OSError as error:
+        yield _not_read(folder, error, f"the list of its files in DVC's cache ({listing}) ", restore)
+        return
+    try:
+        there = set(_files_below(folder))
+    except OSError as error:
+        yield _not_read(folder, error, "", output.restore)
+        return
     for path in sorted(wanted.keys() | there):
         if path not in there:
             yield Finding(path, "damaged", f"gone from its folder; {output.restore}")
@@ -116,23 +127,36 @@ def _check_folder(output: Output, cache: Path) -> Iterator[Finding]:
             yield _check_file(path, wanted[path], output)
 
 
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield all files in a folder and its folders. Raises `OSError` where one cannot be listed."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _folders, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place, name) for name in names if Path(place, name).is_file())
+
+
 def _check_file(path: Path, md5: str, output: Output) -> Finding:
     try:
         if md5_of(path) != md5:
             return Finding(path, "damaged", f"not the file that dvc.lock names; {output.restore}")
-    except OSError as error:  # a bad disk; the other files are looked at all the same
-        return Finding(path, "damaged", f"{_cannot_be_read(error)}; {output.restore}")
-    unreadable = _unreadable(path)
+        unreadable = _unreadable(path)
+    except OSError as error:  # a bad disk, say; the other files are looked at all the same
+        return _not_read(path, error, "", output.restore)
     if unreadable:
         # It was damaged when it was recorded: no copy can be better.
-        return Finding(
-            path, "damaged", f"as it was recorded, but {unreadable}; `dvc repro --force` its stage"
-        )
+        what = f"as it was recorded, but {unreadable}; `dvc repro --single-item --force` its stage"
+        return Finding(path, "damaged", what)
     return Finding(path, "sound")
 
 
-def _cannot_be_read(error: OSError) -> str:
-    return f"cannot be read ({error.strerror})"
+def _not_read(path: Path, error: OSError, subject: str, restore: str) -> Finding:
+    """Return the finding for a file that the system does not let be read; a bad disk has damaged it."""
+    what = f"{subject}cannot be read ({error.strerror or error})"
+    if error.errno == errno.EIO:
+        return Finding(path, "damaged", f"{what}; {restore}")
+    return Finding(path, "unread", what)
 
 
 def _read(_name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -142,14 +166,21 @@ def _read(_name: str, item: h5py.Group | h5py.Dataset) -> None:
 
 
 def _unreadable(path: Path) -> str:
-    """Return what keeps a file from being read whole: every chunk of an HDF5, the header of weights."""
-    try:
-        if path.suffix == ".h5":
-            with h5py.File(path, "r") as file:
+    """Return what keeps a file from being read whole: every chunk of an HDF5, the header of weights.
+
+    Raises:
+        OSError: the system does not let it be read.
+    """
+    if path.suffix == ".h5":
+        try:
+            with open_hdf5(path) as file:
                 file.visititems(_read)
-        elif path.suffix == ".safetensors":
+        except UNREADABLE as error:
+            return why_unreadable(path, error).text
+    elif path.suffix == ".safetensors":
+        try:
             with safe_open(path, framework="np") as weights:
                 weights.metadata()
-    except (OSError, RuntimeError, SafetensorError) as error:
-        return " ".join(str(error).split())
+        except (SafetensorError, RuntimeError) as error:
+            return " ".join(str(error).split())
     return ""

@@ -3,7 +3,13 @@
 import os
 import signal
 
+from pipeline.basics.busy_machine import choose_waiting
+from pipeline.basics.launchers import forget_other_launchers
 from stages.support.starter import DVC_VARIABLE, end_with_dvc
+
+# Before PyTorch and lightning-fabric are imported, which read the environment then.
+choose_waiting()
+forget_other_launchers()
 
 if DVC_VARIABLE in os.environ:
     # Before PyTorch is imported, which takes seconds in which DVC may be killed, or Ctrl-C be pressed. That

@@ -5,6 +5,7 @@ all that the training depends on, so that a state is never continued with other 
 code.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -22,6 +23,7 @@ import torchvision
 
 import pipeline
 from pipeline.basics.errors import UserError
+from pipeline.basics.launchers import rank
 from pipeline.basics.options import Options
 from pipeline.training.checkpoints.checkpoints import Checkpoints
 from pipeline.training.devices import placement
@@ -35,6 +37,8 @@ MOST_STEPS = 10**9
 OTHERS_KEPT = 2
 """Of trainings of a stage with other inputs, so many keep their states, should they be taken up again."""
 DIGITS = 16
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
+"""What a disk without locks says: NFS without its lock service, Lustre without `-o flock`, some FUSE."""
 
 
 @contextmanager
@@ -61,7 +65,7 @@ def resuming(
         _drop_old(top, folder)
         steps = whole_number(STEPS_VARIABLE, DEFAULT_STEPS, least=1, most=MOST_STEPS)
         epoch = max(1, samples // training.batch_size)
-        checkpoints = Checkpoints(folder if _rank() == 0 else folder / f"rank-{_rank()}", steps, epoch)
+        checkpoints = Checkpoints(folder if rank() == 0 else folder / f"rank-{rank()}", steps, epoch)
         newest = checkpoints.newest()
         if newest is not None:
             click.echo(f"{stage}: going on after step {newest.step}, from {folder}", err=True)
@@ -96,8 +100,12 @@ def _code_digest() -> str:
 
 @contextmanager
 def _only_one(top: Path, stage: str) -> Iterator[None]:
-    """Lock the stage's folder; the system frees it when the process is gone, however it went."""
-    if _rank():
+    """Lock the stage's folder; the system frees it when the process is gone, however it went.
+
+    A disk without locks gets one line about what is not noticed there: a file in place of the lock would stay
+    after a kill, and nobody could tell whether its process still runs on some other machine.
+    """
+    if rank():
         yield  # started by the process that has the lock
         return
     top.mkdir(parents=True, exist_ok=True)
@@ -109,6 +117,14 @@ def _only_one(top: Path, stage: str) -> Iterator[None]:
             raise UserError(
                 f"another process is training {stage} here (it has locked {top}); wait for it, or stop it"
             ) from None
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise OSError(error.errno, error.strerror, str(top)) from None
+            click.echo(
+                f"{stage}: the disk of {top} has no locks: start no second training of it there, "
+                "it would not be noticed",
+                err=True,
+            )
         yield
     finally:
         os.close(lock)
@@ -123,8 +139,3 @@ def _drop_old(top: Path, own: Path) -> None:
 
 def _changed(path: Path) -> float:
     return path.stat().st_mtime
-
-
-def _rank() -> int:
-    """Return which of several processes that train together this is; lightning-fabric numbers them."""
-    return int(os.environ.get("LOCAL_RANK", "0"))

@@ -6,10 +6,12 @@ import torch
 from PIL import Image
 
 from pipeline.basics.errors import UserError
-from pipeline.finding import checked_box, find_person, pictures_in, read_picture
+from pipeline.finding import checked_box, find_person
 from pipeline.models.backbones.backbones import BackboneOptions
 from pipeline.models.detector.detector_options import RegionProposalOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
+from pipeline.own_pictures import folders, reading
+from pipeline.own_pictures.reading import read_picture
 
 SIZE = (96, 64)
 BOX = np.array([10.0, 8.0, 40.0, 60.0])
@@ -50,7 +52,11 @@ def scenes(tmp_path):
     return write_picture(tmp_path / "query.png"), folder
 
 
-def find(network, query, gallery, threshold=0.0, box=BOX, warnings=None):
+def pictures_in(places, query):
+    return folders.pictures_in(places, query, lambda _line: None)
+
+
+def find(network, query, gallery, threshold=0.0, box=BOX, warnings=None, guesses=None):
     return find_person(
         network,
         query,
@@ -59,6 +65,7 @@ def find(network, query, gallery, threshold=0.0, box=BOX, warnings=None):
         score_threshold=threshold,
         report=lambda *_: None,
         passed_over=(warnings if warnings is not None else []).append,
+        remarked=(guesses if guesses is not None else []).append,
     )
 
 
@@ -71,7 +78,7 @@ def test_ranks_what_the_network_finds_by_similarity(network, scenes):
     assert similarities == sorted(similarities, reverse=True)
 
     def tensor(path):
-        return torch.from_numpy(read_picture(path)).permute(2, 0, 1).float() / 255
+        return torch.from_numpy(read_picture(path).pixels).permute(2, 0, 1).float() / 255
 
     wanted = network.search([tensor(query)], [torch.from_numpy(BOX[None]).float()])[1][0][0]
     for path in gallery:
@@ -117,13 +124,13 @@ def test_pictures_are_turned_upright(tmp_path):
     exif[ORIENTATION] = TURNED_LEFT
     with Image.open(upright) as image:
         image.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "turned.png", exif=exif)
-    np.testing.assert_array_equal(read_picture(tmp_path / "turned.png"), read_picture(upright))
+    np.testing.assert_array_equal(read_picture(tmp_path / "turned.png").pixels, read_picture(upright).pixels)
 
 
 def test_grey_and_transparent_pictures_are_read(tmp_path):
     for mode in ("L", "RGBA", "P"):
         Image.new(mode, SIZE).save(tmp_path / f"{mode}.png")
-        assert read_picture(tmp_path / f"{mode}.png").shape == (SIZE[1], SIZE[0], 3)
+        assert read_picture(tmp_path / f"{mode}.png").pixels.shape == (SIZE[1], SIZE[0], 3)
 
 
 def test_folders_are_searched_below_and_in_order(scenes):
@@ -175,6 +182,60 @@ def test_a_picture_without_height_in_the_networks_size_is_left_out(network, scen
     others, warnings = pictures_in([folder], query), []
     assert find(network, query, [line, *others], warnings=warnings)
     assert warnings == [f"{line} is too narrow to look for people in: 3000 x 1 pixels"]
+
+
+def test_boxes_of_a_picture_made_smaller_are_in_its_own_pixels(network, scenes, tmp_path, monkeypatch):
+    query, _ = scenes
+    small, large = tmp_path / "small.png", tmp_path / "large.png"
+    with Image.open(write_picture(small, 4)) as image:
+        image.resize((2 * SIZE[0], 2 * SIZE[1]), Image.Resampling.NEAREST).save(large)
+    expected = find(network, query, [small])
+    monkeypatch.setattr(reading, "KEPT_PIXELS", SIZE[0] * SIZE[1])
+    found = find(network, query, [large])
+    np.testing.assert_allclose([hit.box for hit in found], [2 * hit.box for hit in expected], rtol=1e-6)
+    assert [hit.similarity for hit in found] == [hit.similarity for hit in expected]
+    doubled = find(network, large, [small], box=2 * BOX)
+    whole = find(network, small, [large])
+    np.testing.assert_allclose(
+        [hit.similarity for hit in doubled],
+        [hit.similarity for hit in find(network, small, [small])],
+        atol=1e-6,
+    )
+    assert whole
+
+
+def test_progress_counts_pictures_left_out_too(network, scenes, tmp_path):
+    query, folder = scenes
+    (tmp_path / "bad.jpg").write_text("no picture")
+    done = []
+    find_person(
+        network,
+        query,
+        BOX,
+        [tmp_path / "bad.jpg", *pictures_in([folder], query), tmp_path / "bad.jpg"],
+        score_threshold=0.0,
+        report=lambda *at: done.append(at),
+        passed_over=lambda _why: None,
+        remarked=lambda _how: None,
+    )
+    assert done == [(number, 5) for number in range(1, 6)]
+
+
+def test_a_guess_is_said_of_query_and_gallery(network, scenes, tmp_path):
+    values = np.random.default_rng(3).integers(0, 1000, (SIZE[1], SIZE[0]), dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "dark.png")
+    guesses = []
+    find(network, tmp_path / "dark.png", [scenes[0], tmp_path / "dark.png"], guesses=guesses)
+    assert len(guesses) == 2
+    assert all("dark.png: its values reach only 999 of 65,535" in guess for guess in guesses)
+
+
+def test_the_thinnest_pictures(network, scenes, tmp_path):
+    for size in ((1, 1), (1, 40), (90, 1)):
+        Image.new("RGB", size).save(tmp_path / "thin.png")
+        warnings = []
+        find(network, scenes[0], [tmp_path / "thin.png"], warnings=warnings)
+        assert not warnings
 
 
 def test_a_box_over_the_edge_is_cut():

@@ -1,12 +1,15 @@
 """Options from what a user wrote: strict types, named keys, sections put over each other."""
 
+import re
+
 import pytest
+from dvc.utils.serialize import load_yaml, modify_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import Options, merged, parse_options
+from pipeline.basics.options import Options, merged, parse_options, read_yaml
 from pipeline.training.reid import ReidTrainingOptions
 from pipeline.training.student.student import StudentOptions
 from tests.tiny import reid_options, search_options, training_options
@@ -142,3 +145,67 @@ def test_reid_options_out_of_range(key, value):
 def test_an_rpn_needs_anchors(key, value):
     good = search_options().model_dump()
     assert f"'rpn.{key}" in problem({**good, "rpn": {**good["rpn"], key: value}}, type(search_options()))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-05", 1e-05),
+        ("5e-1", 0.5),
+        ("1E5", 1e5),
+        ("-2e3", -2000.0),
+        ("1e+16", 1e16),
+        ("010", 10),
+        ("0o10", 8),
+        ("1:30", "1:30"),
+        ("yes", "yes"),
+        ("'1e5'", "1e5"),
+        ("1e5x", "1e5x"),
+        ("[1e-3, 2]", [0.001, 2]),
+    ],
+)
+def test_values_are_read_as_dvc_reads_them(text, value, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"a: {text}\n")
+    assert read_yaml(path, "") == {"a": value}
+    assert load_yaml(str(path)) == {"a": value}
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_that_dvc_writes_is_the_same_number(tmp_path_factory, number):
+    path = tmp_path_factory.mktemp("numbers") / "params.yaml"
+    path.write_text("a: {b: 1}\n")
+    with modify_yaml(str(path)) as values:
+        values["a"]["b"] = number
+    assert read_yaml(path, "") == {"a": {"b": number}}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: 1\nb: {}\na: 2\n", 'params.yaml, line 3: found duplicate key "a"'),
+        (b"a:\n  b: 1\n  b: 1\n", "found duplicate key"),
+        ("a: ä".encode("latin-1"), "is no text in UTF-8"),
+        ("a: 1".encode("utf-16"), "is no text in UTF-8"),
+        (b"a: [", "is no valid YAML"),
+        (b"a: 1\n---\nb: 2\n", "is no valid YAML"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(content, said, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(said)) as error:
+        read_yaml(path, "")
+    assert "\n" not in str(error.value)
+
+
+def test_a_byte_order_mark_and_other_line_ends_do_no_harm(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
+    assert read_yaml(tmp_path / "params.yaml", "") == {"a": 1, "b": 2}
+
+
+def test_a_folder_in_its_place(tmp_path):
+    with pytest.raises(UserError, match="is no file"):
+        read_yaml(tmp_path, "")
+    with pytest.raises(UserError, match="absent"):
+        read_yaml(tmp_path / "params.yaml", "absent")

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
 
 from pipeline.basics.errors import UserError
 
@@ -18,7 +20,7 @@ class Options(BaseModel):
 
 
 NO_YAML = (
-    yaml.YAMLError,
+    YAMLError,
     ValueError,
     LookupError,
     ArithmeticError,
@@ -26,7 +28,7 @@ NO_YAML = (
     TypeError,
     RecursionError,
 )
-"""What PyYAML raises of what is no YAML, or no date or number that Python has: 2024-13-45, !!bool x."""
+"""What ruamel.yaml raises of what is no YAML, or no date or number that Python has: 2024-13-45, !!bool x."""
 
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 
@@ -63,18 +65,28 @@ def parse_options(model: type[AnyOptions], values: Mapping[str, Any], where: str
 def read_yaml(path: Path, if_missing: str) -> Any:
     """Return what is in a YAML file that a person wrote.
 
+    It is read as DVC reads params.yaml, by the same library and rules (YAML 1.2), so that a value is the one
+    that `dvc params diff` shows: 1e-05 is a number, 010 is ten, and `yes` is a text.
+
     Args:
         path: the file.
         if_missing: the message where there is no such file.
 
     Raises:
-        UserError: it is missing, no text in UTF-8, or no valid YAML.
+        UserError: it is missing, no text in UTF-8, no valid YAML, or has a key twice.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(if_missing)
+    if not path.is_file():
+        raise UserError(f"{path} is no file")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
         json.dumps(values, default=str, skipkeys=True)  # a section inside itself is a ValueError
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8; save it as UTF-8") from None
+    except DuplicateKeyError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{path}{where}: {str(error.problem).partition(' with value')[0]}") from None
     except NO_YAML as error:
         raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
     return values

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.comparison.text import PERCENT, TITLES
-from pipeline.reporting.style import BLUE, GREY, INK, drawing, png
+from pipeline.reporting.style import BLUE, GREY, INK, drawable, drawing, png
 
 SHOWN = ("search_mAP", "coco_ap50", "coco_ap70")
 WIDTH = 13.5
@@ -34,7 +34,7 @@ def comparison_figure(comparison: Mapping[str, Any]) -> bytes:
         for axes_of_group, group in zip(panels, groups, strict=True):
             for axes, name in zip(axes_of_group, SHOWN, strict=True):
                 _panel(axes, group["rows"], name, first=name == SHOWN[0])
-            axes_of_group[0].set_title(group["title"])
+            axes_of_group[0].set_title(drawable(group["title"]))
         for axes, name in zip(panels[-1], SHOWN, strict=True):
             axes.set_xlabel(f"{TITLES[name]}, %")
         return png(figure)
@@ -54,5 +54,5 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]], name: str, *, first: b
     axes.axvline(rows[0]["figures"][name]["mean"] * PERCENT, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.margins(x=0.1)
-    axes.set_yticks(range(len(rows)), [row["is"] for row in rows] if first else [])
+    axes.set_yticks(range(len(rows)), [drawable(row["is"]) for row in rows] if first else [])
     axes.grid(visible=False, axis="y")

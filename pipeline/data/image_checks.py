@@ -2,7 +2,7 @@
 
 from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, Inspection, clip_boxes, outside, scene_problems
-from pipeline.data.jpeg import jpeg_size, read_jpeg
+from pipeline.data.jpeg import UPRIGHT, jpeg_header, read_jpeg
 
 
 def check_images(inspection: Inspection, findings: Findings, *, decode: bool) -> None:
@@ -21,7 +21,7 @@ def check_images(inspection: Inspection, findings: Findings, *, decode: bool) ->
         return
     seen: set[str] = set()
     known = set(findings.problems)
-    reaching_over = 0
+    reaching_over = turned = 0
     for split in inspection.splits.values():
         for scene in split.scenes:
             if scene.name in seen:
@@ -29,7 +29,8 @@ def check_images(inspection: Inspection, findings: Findings, *, decode: bool) ->
             seen.add(scene.name)
             path = folder / scene.name
             try:
-                size = jpeg_size(path)
+                size, orientation = jpeg_header(path)
+                turned += orientation != UPRIGHT
                 if decode:
                     read_jpeg(path)
                 problems = scene_problems(scene, len(split.identities), size)
@@ -39,3 +40,8 @@ def check_images(inspection: Inspection, findings: Findings, *, decode: bool) ->
                 problems = [str(error)]
             findings.problems += [problem for problem in problems if problem not in known]
     findings.note_count(reaching_over, "boxes reach over their image's edge")
+    findings.note_count(
+        turned,
+        "pictures have an EXIF orientation: boxes are taken in pixels of the pictures as stored, "
+        "which are not turned upright",
+    )

@@ -1,11 +1,14 @@
 """What `check-data` shows of a data set: one row of counts a split, and one a gallery."""
 
+import hashlib
+from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.checks import Findings, Inspection, split_problems
+from pipeline.data.checks import Findings, Inspection, apart, some, split_problems
 from pipeline.data.scenes.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, Split
 from pipeline.data.sets.cuhk_sysu import CuhkSysu
 from pipeline.data.sets.on_disk import DataSetOnDisk
@@ -26,6 +29,25 @@ def inspect_data_set(name: str, root: Path | None) -> Inspection:
     splits = data_set.splits()
     problems = [problem for split in splits.values() for problem in split_problems(split)]
     return Inspection("made by this program", splits, None, Findings(problems))
+
+
+def note_same_pictures(inspection: Inspection, findings: Findings) -> None:
+    """Note pictures of two splits that are the same, byte by byte, under two names; reads all of them."""
+    folder = inspection.images
+    if folder is None:
+        return
+    splits = apart(inspection.splits)
+    contents = [{scene.name: _digest(folder / scene.name) for scene in split.scenes} for split in splits]
+    for (first, ours), (second, theirs) in combinations(zip(splits, contents, strict=True), 2):
+        names = {digest: name for name, digest in theirs.items()}
+        same = [
+            f"{name} is {names[digest]}"
+            for name, digest in ours.items()
+            if digest and digest in names and name not in theirs
+        ]
+        findings.note_count(
+            len(same), f"pictures of {first.name} are in {second.name} under another name: {some(same)}"
+        )
 
 
 def split_counts(split: Split) -> dict[str, str]:
@@ -71,6 +93,13 @@ def _rest_sizes(galleries: Galleries, split: Split, cameras: npt.NDArray[np.int6
         listed = galleries.listed_scenes[slice(*galleries.listed_offsets[index : index + 2])]
         rest[index] = len(galleries.of_query(index, query.scene, cameras).scenes) - len(listed)
     return rest
+
+
+def _digest(path: Path) -> bytes:
+    """Return a hash of a file's content; empty where it cannot be read, which is a problem already."""
+    with suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+    return b""
 
 
 def _span(values: npt.NDArray[np.int64]) -> str:

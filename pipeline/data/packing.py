@@ -1,6 +1,7 @@
 """Packing a data set into the one format that everything behind `prepare` reads; `prepared.py` reads it."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,8 +14,8 @@ import numpy as np
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import scene_problems
-from pipeline.data.jpeg import check_jpeg
+from pipeline.data.checks import UNBOUNDED, scene_problems, search_problems, shared_between
+from pipeline.data.jpeg import UnfitPictureError, check_jpeg
 from pipeline.data.processes import in_processes
 from pipeline.data.scenes.prepared import (
     FORMAT_VERSION,
@@ -37,9 +38,10 @@ Report = Callable[[int, int], None]
 
 
 class _Picture(NamedTuple):
-    """A picture that was read: its bytes, or what is wrong with it or with its boxes."""
+    """A picture that was read: its bytes and size, or what is wrong with it or with its boxes."""
 
     encoded: bytes
+    size: tuple[float, float] = UNBOUNDED
     problems: Sequence[str] = ()
     broken: bool = False
 
@@ -73,10 +75,12 @@ def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool =
         skip_broken: leave out training scenes whose picture is broken, and name them in the manifest. Scenes
             of other splits are never left out: a score would be of another test set.
 
+    Splits that share pictures or people are warned of in the log.
+
     Raises:
         UserError: annotations or pictures are bad, all of them in its details. Nothing is left behind then.
     """
-    beside = root.with_name(f".{root.name}.tmp")
+    beside, before = root.with_name(f".{root.name}.tmp"), root.with_name(f".{root.name}.old")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
@@ -96,6 +100,8 @@ def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool =
                 skip_broken=skip_broken and name == TRAINING,
             )
         problems.refuse()
+        for doubt in shared_between(splits):
+            logging.getLogger(__name__).warning("warning: %s", doubt)
         manifest = {
             "format_version": FORMAT_VERSION,
             "dataset": dataset.name,
@@ -103,10 +109,13 @@ def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool =
             "splits": entries,
         }
         write_atomically(beside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-        shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
+        if root.exists():
+            root.rename(before)  # not removed first: on NFS, files that a reader holds would stay behind
         beside.rename(root)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        for folder in (beside, before):
+            shutil.rmtree(folder, ignore_errors=True)
     return open_prepared(root)
 
 
@@ -123,6 +132,7 @@ def _pack(
     """Write one split's files, add what is wrong to `problems`, and return its entry in the manifest."""
     shards: list[dict[str, str]] = []
     left_out: list[int] = []
+    sizes: list[tuple[float, float]] = []
     for start in range(0, len(split.scenes), SCENES_PER_SHARD):
         indices = range(start, min(start + SCENES_PER_SHARD, len(split.scenes)))
         images = []
@@ -130,6 +140,7 @@ def _pack(
             indices, in_processes(partial(_checked, dataset, split, name), indices), strict=True
         ):
             report()
+            sizes.append(picture.size)
             if skip_broken and picture.broken:
                 left_out.append(index)
             elif picture.problems:
@@ -143,6 +154,7 @@ def _pack(
             shards.append(file_entry(path))
     if split.scenes and len(left_out) == len(split.scenes):
         problems.lines.append(f"split '{name}': all {len(left_out)} pictures are broken")
+    problems.lines += search_problems(split, np.array(sizes).reshape(-1, 2))
     names = [split.scenes[index].name for index in left_out]
     split = without_scenes(split, left_out) if left_out else split
     annotations = folder / f"{name}.h5"
@@ -184,5 +196,5 @@ def _checked(dataset: DataSet, split: Split, name: str, index: int) -> _Picture:
         encoded = dataset.image_bytes(name, index)
         size = check_jpeg(encoded, scene.name)
     except UserError as error:
-        return _Picture(b"", (str(error),), broken=True)
-    return _Picture(encoded, scene_problems(scene, len(split.identities), size))
+        return _Picture(b"", problems=(str(error),), broken=not isinstance(error, UnfitPictureError))
+    return _Picture(encoded, size, scene_problems(scene, len(split.identities), size))

@@ -7,18 +7,20 @@ It knows no network, so that a stage that loads one depends on that network's co
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.file_kinds import EMPTY, SAFETENSORS, check_is_file, is_refused, kind_of, restoring
 from pipeline.basics.options import Options, parse_options
 from pipeline.models.saving import FORMAT_VERSION, METADATA, Kind, digest_of
 
 OptionsClass = TypeVar("OptionsClass", bound=Options)
 Network = TypeVar("Network", bound=nn.Module)
+MAKE = "dvc repro"
 
 
 def load_network(
@@ -37,17 +39,10 @@ def load_network(
 
     Raises:
         UserError: there is no such file, it is damaged or not finite, or it holds another kind of network.
+        OSError: the system does not let it be read.
     """
-    if not path.is_file():
-        raise UserError(f"no weight file at {path}; run `dvc repro` or `dvc pull` first")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is not a readable safetensors file ({error}); restore it with `dvc checkout`"
-        ) from None
+    check_is_file(path, f"no weight file at {path}; run `dvc repro` or `dvc pull` first")
+    metadata, state = _read(path)
     if not isinstance(metadata, dict) or metadata.get("format_version") != FORMAT_VERSION:
         raise UserError(
             f"{path} was not written by this program (no architecture of version {FORMAT_VERSION} in it)"
@@ -56,8 +51,8 @@ def load_network(
         raise UserError(f"{path} holds a network of kind '{metadata.get('kind')}', not '{kind}'")
     try:
         architecture = json.loads(metadata.get("architecture", ""))
-    except (TypeError, ValueError):
-        raise UserError(f"{path} does not say its architecture; restore it with `dvc checkout`") from None
+    except (TypeError, ValueError, RecursionError):
+        raise UserError(f"{path} does not say its architecture; {restoring(path, MAKE)}") from None
     options = parse_options(options_class, architecture, str(path))
     with torch.random.fork_rng(devices=[]):
         network = network_class(options)
@@ -65,12 +60,28 @@ def load_network(
         network.load_state_dict(state)
     except RuntimeError:
         raise UserError(
-            f"{path}: its tensors are not those of its architecture; restore it with `dvc checkout`"
+            f"{path}: its tensors are not those of its architecture; {restoring(path, MAKE)}"
         ) from None
     if metadata.get("sha256") != digest_of(metadata["architecture"], state):
-        raise UserError(
-            f"{path} is damaged: its content is not what was written; restore it with `dvc checkout`"
-        )
+        raise UserError(f"{path} is damaged: its content is not what was written; {restoring(path, MAKE)}")
     if not all(tensor.isfinite().all() for tensor in state.values()):
-        raise UserError(f"{path} holds values that are not finite; restore it with `dvc checkout`")
+        raise UserError(f"{path} holds values that are not finite; {restoring(path, MAKE)}")
     return network.eval()
+
+
+def _read(path: Path) -> tuple[Any, dict[str, Tensor]]:
+    """Return what a file says of itself, which may be anything, and its tensors."""
+    kind = kind_of(path)
+    if kind not in (None, EMPTY, SAFETENSORS):
+        raise UserError(f"{path} is not a readable safetensors file, but {kind}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        if isinstance(error, OSError) and is_refused(error):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        reason = f"it is {EMPTY}" if kind == EMPTY else error
+        raise UserError(
+            f"{path} is not a readable safetensors file ({reason}); {restoring(path, MAKE)}"
+        ) from None

@@ -12,7 +12,9 @@ from pipeline.reporting.columns import Columns
 from pipeline.reporting.style import (
     ROW_TITLES,
     TEACHER_COLOUR,
+    drawable,
     drawing,
+    legend_text,
     png,
     row_colour,
     row_style,
@@ -71,7 +73,7 @@ def _reached(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, A
     values = [row.metrics["search"]["mAP"] for row in rows.values()] + [teachers["search"]["mAP"]]
     colours = [row_colour(index) for index in range(len(rows))] + [TEACHER_COLOUR]
     few = len(rows) < MOST_TITLES
-    names = [_title(row, "\n") if few else row for row in rows] + ["both teachers\nin two steps"]
+    names = [_title(row, "\n") if few else drawable(row) for row in rows] + ["both teachers\nin two steps"]
     bars = axes.bar(range(len(values)), np.array(values) * PERCENT, color=colours, width=0.6)
     axes.bar_label(bars, fmt="%.1f", weight="bold", fontsize=11, padding=2)
     axes.set_xticks(range(len(values)), names)
@@ -88,7 +90,7 @@ def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[s
         axes.plot(
             sizes,
             _over_sizes(by_size, sizes),
-            label=row,
+            label=legend_text(row),
             marker="o",
             color=row_colour(index),
             linestyle=row_style(index),
@@ -116,7 +118,7 @@ def _precision_recall(axes: Axes, rows: Mapping[str, RowCurves]) -> None:
         axes.plot(
             table["recall"] * PERCENT,
             table["precision"] * PERCENT,
-            label=f"{row}: COCO AP50 {reached['coco_ap50'] * PERCENT:.1f}, "
+            label=f"{legend_text(row)}: COCO AP50 {reached['coco_ap50'] * PERCENT:.1f}, "
             f"AP70 {reached['coco_ap70'] * PERCENT:.1f}",
             color=row_colour(index),
             linestyle=row_style(index),
@@ -137,7 +139,7 @@ def _training(axes: Axes, rows: Mapping[str, RowCurves], loss: str, note: str) -
             axes.plot(
                 curves.training["step"],
                 curves.training[loss],
-                label=_title(row),
+                label=legend_text(_title(row)),
                 color=row_colour(index),
                 linestyle=row_style(index),
             )
@@ -149,7 +151,9 @@ def _training(axes: Axes, rows: Mapping[str, RowCurves], loss: str, note: str) -
 
 def _teacher_training(axes: Axes, teachers: Mapping[str, Columns]) -> None:
     for name, columns, style in zip(teachers, teachers.values(), ("-", "--"), strict=False):
-        axes.plot(columns["step"], columns["total"], label=name, color=TEACHER_COLOUR, linestyle=style)
+        axes.plot(
+            columns["step"], columns["total"], label=legend_text(name), color=TEACHER_COLOUR, linestyle=style
+        )
     axes.set(title="Training: the teachers' total loss", xlabel="step", ylabel="total loss")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
@@ -157,7 +161,7 @@ def _teacher_training(axes: Axes, teachers: Mapping[str, Columns]) -> None:
 
 
 def _title(row: str, between: str = ": ") -> str:
-    return f"{row}{between}{ROW_TITLES[row]}" if row in ROW_TITLES else row
+    return f"{row}{between}{ROW_TITLES[row]}" if row in ROW_TITLES else drawable(row)
 
 
 def _sizes(curves: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from pipeline.data.scenes.scene import FloatArray
 from pipeline.reporting.cut_out import Picture, cut_out
 from pipeline.reporting.shown_queries import Answer, ShownQuery
-from pipeline.reporting.style import BLUE, FAINT, GREEN, GREY, INK, RED, ROW_TITLES, drawing, png
+from pipeline.reporting.style import BLUE, FAINT, GREEN, GREY, INK, RED, ROW_TITLES, drawable, drawing, png
 
 Pictures = Callable[[int], Picture]
 """Gives the picture of a scene, `[H, W, 3]`."""
@@ -100,12 +100,12 @@ def _header(
         axes.text(x + 0.24, y, text, fontsize=10, va="center_baseline")
         x += 0.6 + 0.07 * len(text)
     axes.text(x, y, f"left to right: the {top} most similar boxes", fontsize=10, va="center_baseline")
-    searched = GALLERIES.get(gallery, f"gallery of {gallery} scenes")
+    searched = GALLERIES.get(gallery, f"gallery of {drawable(gallery)} scenes")
     numbers = ", ".join(str(shown.number) for shown in queries)
     axes.text(
         MARGIN,
         0.8,
-        f"Below each box: its similarity. Queries {numbers} of 0 … {total - 1}, {choice}; "
+        f"Below each box: its similarity. Queries {numbers} of 0 … {total - 1}, {drawable(choice)}; "
         f"each in its {searched}.",
         fontsize=8,
         color=GREY,
@@ -129,7 +129,7 @@ def _query(axes: Axes, shown: ShownQuery, y: float, lines: int, picture: Picture
 
 def _row_name(axes: Axes, row: str, colour: str, y: float) -> None:
     x = MARGIN + QUERY_WIDTH + 0.15
-    axes.text(x, y + 0.42, row, fontsize=11, weight="bold", color=colour, va="center")
+    axes.text(x, y + 0.42, drawable(row), fontsize=11, weight="bold", color=colour, va="center")
     axes.text(x, y + 0.63, ROW_TITLES.get(row, ""), fontsize=8, color=GREY, va="center")
 
 

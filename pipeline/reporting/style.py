@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import style
+from matplotlib import font_manager, style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -17,6 +18,7 @@ SHADES = (32, 28, 25, 22, 19, 16, 12, 8, 5)
 """Shades of a colour channel, fewer and fewer, for a picture that is to take less room."""
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so pictures do not depend on the fonts of a machine."""
+WEIGHTS = ("normal", "bold")
 INK = "#222222"
 GREY = "#777777"
 FAINT = "#e4e4e4"
@@ -51,7 +53,9 @@ SETTINGS: dict[str, Any] = {
     "grid.color": FAINT,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
+    "text.parse_math": False,  # a name may have dollar signs
 }
+NO_GLYPH = "□"
 
 
 @contextmanager
@@ -86,6 +90,30 @@ def _encoded(pixels: npt.NDArray[np.uint8]) -> bytes:
     encoded = BytesIO()
     Image.fromarray(pixels).save(encoded, format="PNG", optimize=True)
     return encoded.getvalue()
+
+
+def drawable(text: str) -> str:
+    """Return a text that a person gave with a box for each character that the font has no picture of.
+
+    matplotlib draws such a box too, but warns of each.
+    """
+    glyphs = _glyphs()
+    return "".join(char if char == "\n" or ord(char) in glyphs else NO_GLYPH for char in text)
+
+
+def legend_text(text: str) -> str:
+    """Return a drawable text for a legend, which leaves out those that begin with `_`."""
+    return f" {drawable(text)}" if text.startswith("_") else drawable(text)
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """Return the characters that the font has, light and bold."""
+    files = (
+        font_manager.findfont(font_manager.FontProperties(family=FONT, weight=weight)) for weight in WEIGHTS
+    )
+    light, bold = (font_manager.get_font(file).get_charmap() for file in files)
+    return frozenset(light) & frozenset(bold)
 
 
 def row_colour(index: int) -> str:

@@ -6,8 +6,10 @@ from typing import NamedTuple
 import lightning_fabric
 import numpy as np
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.launchers import forget_other_launchers
 from pipeline.training.environment_variables import whole_number
 
 DEVICE_VARIABLE = "PERSON_SEARCH_DEVICE"
@@ -60,11 +62,14 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
     device, devices, threads = placement()
     if device == "cpu":
         torch.set_num_threads(threads)
+    forget_other_launchers()
     fabric = lightning_fabric.Fabric(
         accelerator=device,
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
         precision=precision,  # type: ignore[arg-type]
+        # The devices above, whatever a batch system (SLURM, LSF, MPI) says of the tasks of its job.
+        plugins=LightningEnvironment(),
     )
     fabric.launch()
     return fabric

@@ -1,9 +1,12 @@
 """How a stage is run: errors in one line, progress with the time left, one line about what was made."""
 
+import logging
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
+from io import TextIOWrapper
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -25,7 +28,7 @@ USER_ERROR_CODE = 2
 SIGNAL_CODE = 128
 """Plus a signal's number: the exit code of a process that it ended."""
 LINES_WITHOUT_TERMINAL = 10
-DATA_PROCESS = "DataLoader worker"
+DATA_PROCESS = ("DataLoader worker", "DataLoader timed out", "Too many open files")
 """What PyTorch's errors about a process that loads data start with. One comes at any moment, by a signal."""
 
 
@@ -37,6 +40,7 @@ class StageCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
+        show_notes()
         ends = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
         if ends:
             signal.signal(signal.SIGTERM, _end)  # so that what is half made is removed
@@ -62,8 +66,10 @@ class StageCommand(click.Command):
             _fail(str(error))
         except Interrupted as interruption:
             _fail(f"{interruption}; run it again to go on from there", SIGNAL_CODE + interruption.signal)
-        except ConnectionError:  # of pipes between processes; nothing else connects to anything
+        except (ConnectionError, EOFError):  # of pipes between processes; nothing else connects to anything
             _fail_without_data()
+        except MemoryError:
+            _fail("memory is short; a smaller batch_size or fewer PERSON_SEARCH_WORKERS needs less")
         except OSError as error:
             what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             _fail(f"cannot read or write {what}")
@@ -136,14 +142,36 @@ def _end(number: int, _frame: FrameType | None) -> NoReturn:
 
 def _fail_without_data() -> NoReturn:
     _fail(
-        "a process that loads data was killed (was memory short? PERSON_SEARCH_WORKERS says how many there "
-        "are); run it again to go on"
+        "a process that loads data failed or was killed (is memory short, or `ulimit -n` low? "
+        "PERSON_SEARCH_WORKERS says how many there are); run it again to go on"
     )
 
 
 def _fail(line: str, code: int = USER_ERROR_CODE) -> NoReturn:
     click.echo(f"Error: {' '.join(line.split())}", err=True)
     sys.exit(code)
+
+
+class _Notes(logging.Handler):
+    """Prints what the library notes, a line each, on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
+
+
+def show_notes() -> None:
+    """Print what the library notes from now on: which weights were taken, for instance.
+
+    Where the terminal lacks a character, a `?` stands for it. Pillow's remarks on odd pictures are no news.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    notes = logging.getLogger("pipeline")
+    notes.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Notes) for handler in notes.handlers):
+        notes.addHandler(_Notes())
 
 
 def say(text: str) -> None:

@@ -1,4 +1,6 @@
 import json
+import os
+import warnings
 
 import numpy as np
 import pytest
@@ -114,3 +116,73 @@ def test_bad_files(weights, pictures):
         assert result.exit_code == 2
         assert result.stderr.startswith("Error: ")
         assert result.stderr.count("\n") == 1
+
+
+def test_pictures_left_out_are_not_counted(weights, pictures):
+    whole = (pictures / "gallery" / "a.png").read_bytes()
+    (pictures / "gallery" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (pictures / "gallery" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    (pictures / "gallery" / "notes.txt").write_text("text")
+    result = find(weights, pictures)
+    assert result.exit_code == 0
+    assert " in 2 pictures; " in result.stdout
+    assert "cut.png is no picture that can be read: it is damaged or cut off (PNG, 96 x 64" in result.stderr
+    assert "phone.heic" in result.stderr
+    assert "1 other file passed over" in result.stderr
+    assert json.loads(find(weights, pictures, "--json").stdout)["pictures"] == 2
+
+
+def test_no_picture_could_be_searched(weights, pictures):
+    for path in (pictures / "gallery").iterdir():
+        path.write_text("no picture")
+    result = find(weights, pictures)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith("Error: none of the pictures could be searched")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cash_$1^$.png",
+        "$\\frac{$.png",
+        "假日照片😀.png",
+        "a\nb\x1b[31m\u202e.png",
+        "-x_[0]*?%s{0}.png",
+        "x" * 240 + ".png",
+        os.fsdecode(b"\xff\xfe.png"),
+    ],
+)
+def test_any_name_is_printed_and_drawn(weights, pictures, name):
+    (pictures / "gallery" / "a.png").rename(pictures / "gallery" / name)
+    (pictures / "gallery" / "b.png").unlink()
+    (pictures / "query.png").rename(pictures / f"q{name[1:]}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        arguments = ["--query", str(pictures / f"q{name[1:]}"), "--out", str(pictures / "out")]
+        result = find(weights, pictures, *arguments, "--top", "2")
+        as_json = find(weights, pictures, *arguments, "--top", "2", "--json")
+    assert result.exit_code == 0, result.output
+    assert len([line for line in result.stdout.splitlines() if ".png" in line]) == 4
+    assert "\x1b" not in result.stdout
+    assert json.loads(as_json.stdout)["hits"][0]["file"] == str(pictures / "gallery" / name)
+    with Image.open(pictures / "out" / "found.png") as image:
+        image.load()
+
+
+def test_thousands_of_hits_are_drawn_as_far_as_there_is_room(weights, pictures, monkeypatch):
+    monkeypatch.setattr("pipeline.found_figure.MOST_DRAWN", 5)
+    monkeypatch.setattr("commands.find.MOST_DRAWN", 5)
+    result = find(weights, pictures, "--top", "100000", "--out", str(pictures / "out"))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1].endswith("found.png (the first 5 of them)")
+
+
+def test_guesses_are_named_and_then_counted(weights, pictures):
+    values = np.random.default_rng(0).integers(0, 1000, (64, 96), dtype=np.uint16)
+    for number in range(8):
+        Image.fromarray(values).save(pictures / "gallery" / f"dark{number}.png")
+    result = find(weights, pictures)
+    lines = [line for line in result.stderr.splitlines() if line.startswith("warning")]
+    assert len(lines) == 6
+    assert "dark0.png: its values reach only 999" in lines[0]
+    assert lines[-1].startswith("warning: 3 more")

@@ -1,4 +1,8 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +13,7 @@ from pipeline.reporting.summary import summarise
 from pipeline.reporting.table import COLUMNS, PARTS, markdown_table, table_rows
 from tests.reporting.test_summary import metrics
 
+ROOT = Path(__file__).parents[2]
 SUMMARY = summarise({"baseline": metrics(0.25), "kd_lut": metrics(1.0)}, metrics(0.875))
 
 
@@ -64,3 +69,18 @@ def test_no_results_yet(results):
     assert result.stderr.splitlines() == [
         "Error: no results yet (nowhere.json is missing); run `dvc repro` or `make repro`"
     ]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_narrow_terminal_without_utf_8(encoding, tmp_path):
+    (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
+    command = "from commands.main import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", command, "results", "--summary", str(tmp_path / "summary.json")],
+        env=os.environ | {"COLUMNS": "20", "PYTHONIOENCODING": encoding},
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert b"?" in result.stdout

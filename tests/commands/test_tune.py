@@ -98,12 +98,14 @@ def test_bad_tries_are_one_line(project, rows, message):
     assert not (project / "tuning/results").exists()
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00"])
-def test_tries_that_are_no_yaml_are_one_line(project, content):
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"a: [", "is no valid YAML"), (b"\xff\xfe\x00", "is no text in UTF-8")]
+)
+def test_tries_that_are_no_yaml_are_one_line(project, content, said):
     (project / "tuning/tries.yaml").write_bytes(content)
     result = run()
     assert result.exit_code == 2
-    assert "is no valid YAML" in result.stderr
+    assert said in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 

@@ -13,7 +13,7 @@ from pipeline.data.crops import crop_jpeg, pixels_of
 coordinates = st.floats(-30, 130, allow_nan=False)
 
 
-@given(x1=coordinates, y1=coordinates, width=st.floats(0.01, 80), height=st.floats(0.01, 80))
+@given(x1=coordinates, y1=coordinates, width=st.floats(1e-17, 80), height=st.floats(1e-17, 80))
 def test_pixels_are_inside_and_at_least_one(x1, y1, width, height):
     left, top, right, bottom = pixels_of(np.array([x1, y1, x1 + width, y1 + height]), 100, 60)
     assert 0 <= left < right <= 100

@@ -1,5 +1,7 @@
 """From shards to batches: pixels, boxes, transforms, and the same whatever the workers."""
 
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -186,3 +188,22 @@ def test_erased_pixels_stay_in_range(crops):
     erased = transform(crop)
     assert 0 <= erased.min() <= erased.max() <= 1
     assert not torch.equal(erased, plain_crop_transform(32, 16)(crop))
+
+
+def test_a_temporary_folder_that_is_too_long_for_a_socket(prepared, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/" + 90 * "x")
+    with pytest.raises(UserError, match=r"set TMPDIR to a shorter one, or PERSON_SEARCH_WORKERS=0"):
+        list(scene_loader(scenes_of(prepared, NOTHING), ShuffledBatches(TRAIN_SCENES, 2, 1, 0), 1))
+    assert (
+        len(list(scene_loader(scenes_of(prepared, NOTHING), ShuffledBatches(TRAIN_SCENES, 2, 1, 0), 0))) == 1
+    )
+
+
+def test_processes_may_open_as_many_files_as_the_system_allows(prepared):
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, most), most))
+        list(scene_loader(scenes_of(prepared, NOTHING), ShuffledBatches(TRAIN_SCENES, 2, 1, 0), 1))
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))

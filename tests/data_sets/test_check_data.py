@@ -1,5 +1,6 @@
 """`check-data` tells what is there, lists everything that is missing, and never shows a traceback."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,12 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from commands.errors import CommandGroup
 from commands.main import main
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import scene_problems, split_problems
+from pipeline.data.checks import MIN_SIDE, scene_problems, search_problems, shared_between, split_problems
 from pipeline.data.inspection import split_counts
 from pipeline.data.scenes.scene import Galleries, Query, Scene, Split
 from pipeline.data.sets.releases import release_of
 from pipeline.data.sets.sources import open_data_set
 from tests.data_sets.trees import CASES, copy_case, jpeg, rewrite, small_cuhk, small_prw
+from tests.data_sets.trees import test_query as query
 
 
 def _check(dataset: str, root: Path, *options: str) -> Result:
@@ -105,11 +107,7 @@ def test_a_file_that_is_no_picture_is_found_at_once(tmp_path: Path) -> None:
     root = small_prw(tmp_path)
     (root / "frames/c1s1_000004.jpg").write_bytes(b"")
     result = _check("prw", root)
-    assert (
-        result.exit_code == 1
-        and "1 problem:" in result.stdout
-        and "c1s1_000004.jpg is no JPEG" in result.stdout
-    )
+    assert result.exit_code == 1 and "1 problem:" in result.stdout and "c1s1_000004.jpg is " in result.stdout
 
 
 def test_boxes_outside_their_picture_are_problems_and_over_its_edge_notes(tmp_path: Path) -> None:
@@ -238,3 +236,112 @@ def test_split_problems_find_what_does_not_fit_together() -> None:
     good = Split("train", (scene,), ("p",))
     assert split_problems(good) == []
     assert split_counts(good)["labelled"] == "1"
+
+
+@pytest.mark.parametrize("case", ["clean", "quirks"])
+@pytest.mark.parametrize(("dataset", "layout"), [("cuhk_sysu", "cuhk"), ("prw", "prw")])
+def test_good_trees_share_nothing(case: str, dataset: str, layout: str) -> None:
+    assert "in both" not in _check(dataset, CASES / case / layout).stdout
+
+
+def test_pictures_and_people_of_both_splits_are_noted(tmp_path: Path) -> None:
+    box = (10, 10, 20, 40)
+    train = {f"c1s1_{number:06d}": [(number, *box)] for number in range(1, 9)}
+    test = {**train, "c1s1_000099": [(99, *box)]}
+    del test["c1s1_000001"], test["c1s1_000008"]
+    root = small_prw(
+        tmp_path / "prw", frames={"train": train, "test": test}, queries="99 10 10 20 40 c1s1_000099"
+    )
+    lines = _check("prw", root).stdout.splitlines()
+    names = ", ".join(f"c1s1_{number:06d}.jpg" for number in range(2, 7))
+    end = "in both train and test, so scores come out too good"
+    assert f"  - 6 pictures are {end}: {names}, ..." in lines
+    assert f"  - 6 people are {end}: ids 2, 3, 4, 5, 6, ..." in lines
+    root = small_cuhk(tmp_path / "cuhk", train=[("q1", [("s1.jpg", (10, 10, 20, 40))])])
+    result = _check("cuhk_sysu", root)
+    assert result.exit_code == 0 and f"  - 1 person is {end}: ids q1" in result.stdout.splitlines()
+
+
+def test_a_subset_of_the_test_split_shares_nothing_that_it_should_not() -> None:
+    scenes = (Scene("a.jpg", np.array([[0.0, 0, 5, 5]]), np.array([0])),)
+    test, subset = Split("test", scenes, ("p",)), Split("occlusion", scenes, ("p",))
+    assert shared_between({"test": test, "occlusion": subset}) == []
+    train = Split("train", tuple(replace(scene) for scene in scenes), ("p",))
+    assert len(shared_between({"train": train, "test": test, "occlusion": subset})) == 2
+
+
+def test_somebody_boxed_twice_in_a_scene_is_noted(tmp_path: Path) -> None:
+    root = small_prw(tmp_path)
+    rows = np.array([[7, 12, 10, 20, 40], [7, 60, 10, 20, 40], [-2, 1, 1, 9, 9], [-2, 1, 1, 9, 9]])
+    rewrite(root / "annotations/c1s1_000004.jpg.mat", box_new=rows)
+    note = "1 boxes of split 'test' show a person whom another box of the scene shows already"
+    assert note in _check("prw", root).stdout
+
+
+def test_a_box_is_as_thin_inside_its_image_as_it_is_learned_from() -> None:
+    boxes = np.array(
+        [[5, 5, 5 + MIN_SIDE / 2, 50], [100 - 1e-9, 5, 120, 50], [5, -40, 50, 1e-3], [5, 5, 6, 6]]
+    )
+    scene = Scene("a.jpg", boxes, np.full(4, -1))
+    assert [problem.partition("] ")[2] for problem in scene_problems(scene, 0, (100, 100))] == [
+        "is thinner than 0.1 pixels inside its image of 100 x 100",
+        "is thinner than 0.1 pixels inside its image of 100 x 100",
+        "is thinner than 0.1 pixels inside its image of 100 x 100",
+    ]
+
+
+@pytest.mark.parametrize("right", [1.0, 1500.0, 65535.0])
+@pytest.mark.parametrize("ratio", [1500 / 65535, 1 / 3, 1.0, 2.34])
+def test_the_thinnest_box_has_a_side_in_float32_whatever_its_image_is_resized_to(
+    right: float, ratio: float
+) -> None:
+    corners = np.array([right - MIN_SIDE, right]).astype(np.float32) * np.float32(ratio)
+    assert corners.dtype == np.float32 and corners[0] < corners[1]
+
+
+@pytest.mark.parametrize("x", [119.99999, 200])
+def test_a_query_or_a_positive_outside_its_picture_is_a_problem(tmp_path: Path, x: float) -> None:
+    inside, out = (20, 20, 30, 60), (x, 20, 30, 60)
+    protocols = {
+        "TestG50": [
+            query("q1", "s3.jpg", out, [("s5.jpg", None), ("s4.jpg", inside)], np.float64),
+            query("q2", "s3.jpg", inside, [("s5.jpg", None), ("s4.jpg", out)], np.float64),
+        ]
+    }
+    result = _check("cuhk_sysu", small_cuhk(tmp_path, protocols=protocols))
+    what = f"box [{x:g}, 20, {x + 30:g}, 80] lies outside"
+    assert result.exit_code == 1 and "3 problems:" in result.stdout
+    assert f"test: query 1: {what} s3.jpg, or with less than 0.1 pixels inside" in result.stdout
+    for gallery in ("50", "full"):
+        assert f"test, gallery {gallery}: query 2: {what} s4.jpg" in result.stdout
+
+
+def test_pictures_of_unknown_size_hold_every_box() -> None:
+    scene = Scene("a.jpg", np.array([[0.0, 0, 5, 5]]), np.array([0]))
+    split = Split("test", (scene,), ("p",), (Query(0, np.array([1e6, 0, 2e6, 5]), 0),))
+    assert search_problems(split, np.full((1, 2), np.inf)) == []
+
+
+@pytest.mark.parametrize("root", ["~/prw", "~"])
+def test_a_tilde_that_the_shell_left_is_explained(root: str) -> None:
+    assert "'~' is taken as a folder's name here" in _check("prw", Path(root)).stderr
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "with space", "with space/"])
+def test_odd_roots_are_one_line(tmp_path: Path, name: str) -> None:
+    result = _check("prw", Path(f"{tmp_path}/{name}"))
+    assert result.exit_code == 1 and result.stdout == ""
+    small_prw(tmp_path / "with space")
+    assert _check("prw", Path(f"{tmp_path}/with space/")).exit_code == 0
+
+
+def test_one_picture_under_two_names_is_noted_with_images(tmp_path: Path) -> None:
+    root = small_prw(tmp_path)
+    for number, path in enumerate(sorted((root / "frames").iterdir())):
+        path.write_bytes(jpeg((120, 100 + number)))
+    (root / "frames/c1s1_000004.jpg").write_bytes((root / "frames/c2s1_000002.jpg").read_bytes())
+    note = "1 pictures of train are in test under another name: c2s1_000002.jpg is c1s1_000004.jpg"
+    assert note not in _check("prw", root).stdout
+    assert note in _check("prw", root, "--images").stdout
+    (root / "frames/c1s1_000004.jpg").unlink()
+    assert "under another name" not in _check("prw", root, "--images").stdout

@@ -411,3 +411,86 @@ def test_pictures_come_as_they_are_stored_or_not_at_all(tmp_path: Path) -> None:
         data_set.image_bytes("test", 0)
     with pytest.raises(UserError, match="has no split 'val'; it has train, test"):
         data_set.image_bytes("val", 0)
+
+
+@pytest.mark.parametrize("name", ["../s1.jpg", "/s1.jpg", "a\\s1.jpg", "./s1.jpg"])
+def test_names_that_are_no_file_below_the_pictures(tmp_path: Path, name: str) -> None:
+    root = small_cuhk(tmp_path)
+    path = root / "annotation/Images.mat"
+    images = variable(path, "Img")
+    images["imname"][0, 0] = np.array([name])
+    rewrite(path, Img=images)
+    problems = CuhkSysu(root).inspect().findings.problems
+    assert problems[0].startswith(f"Images.mat: image {name!r} ")
+    with pytest.raises(UserError, match=r"Images\.mat: image "):
+        _splits(root)
+
+
+def _with_first_box(root: Path, box: Any) -> Path:
+    path = root / "annotation/Images.mat"
+    images = variable(path, "Img")
+    images["box"][0, 0][0, 1]["idlocate"] = np.array([box], dtype=np.float64)
+    rewrite(path, Img=images)
+    return root
+
+
+@pytest.mark.parametrize("box", [(119.99999, 10, 20, 40), (-19.95, 10, 20, 40), (50, 10, 1e-3, 40)])
+def test_boxes_too_thin_inside_their_image_are_left_out(
+    tmp_path: Path, box: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = _with_first_box(small_cuhk(tmp_path), box)
+    note = "1 boxes in Images.mat thinner than 0.1 pixels inside their image left out"
+    assert note in CuhkSysu(root).inspect().findings.notes
+    assert _scene(_splits(root)["train"], "s1.jpg").boxes.tolist() == [[10, 10, 30, 50]]
+    assert f"warning: {note}" in caplog.messages
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_corner_that_is_not_finite_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"s1\.jpg: box \[1e\+308, 10, inf, 50\] is not finite"):
+        _splits(_with_first_box(small_cuhk(tmp_path), (1e308, 10, 1e308, 40)))
+
+
+def test_a_person_who_stands_twice_among_the_training_people_is_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train = [("p1", [("s1.jpg", (10, 10, 20, 40))]), ("p1", [("s2.jpg", (12, 10, 20, 40))])]
+    split = _splits(small_cuhk(tmp_path, train=train))["train"]
+    assert split.identities == ("p1",)
+    assert _ids(split, "s1.jpg") == [0, UNLABELLED] and _ids(split, "s2.jpg") == [0]
+    assert "1 people stand in Train.mat once more" in caplog.text
+
+
+def test_people_without_a_name_are_not_one_person(tmp_path: Path) -> None:
+    train = [("", [("s1.jpg", (10, 10, 20, 40))]), ("", [("s2.jpg", (12, 10, 20, 40))])]
+    assert _splits(small_cuhk(tmp_path, train=train))["train"].identities == ("person 1", "person 2")
+
+
+def test_a_box_of_two_people_is_noted(tmp_path: Path) -> None:
+    train = [(person, [("s1.jpg", (10, 10, 20, 40))]) for person in ("p1", "p2")]
+    notes = CuhkSysu(small_cuhk(tmp_path, train=train)).inspect().findings.notes
+    assert "1 boxes belong to two people at once; the one named last has them" in notes
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [({}, r"TestG50\.mat: query 1: no field idname"), ({"idname": {"a": 1.0}}, "query 1: a name expected")],
+)
+def test_a_query_without_a_name_that_can_be_read(tmp_path: Path, names: Any, message: str) -> None:
+    root = small_cuhk(tmp_path)
+    path = root / TESTS / "TestG50.mat"
+    raw = variable(path, "TestG50")
+    own = {"imname": "s3.jpg", "idlocate": np.array([[20.0, 20, 30, 60]])}
+    raw["Query"][0, 0] = struct_array([own | names])
+    rewrite(path, TestG50=raw)
+    with pytest.raises(UserError, match=message):
+        _splits(root)
+
+
+@pytest.mark.parametrize("file", ["annotation/pool.mat", f"{TESTS}/TestG50.mat"])
+def test_a_folder_in_a_files_place(tmp_path: Path, file: str) -> None:
+    path = small_cuhk(tmp_path) / file
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match=rf"{path.name} cannot be read: Is a directory$"):
+        _splits(tmp_path)

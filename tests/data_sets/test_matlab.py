@@ -199,3 +199,36 @@ def test_streaming_a_big_endian_file(tmp_path: Path) -> None:
         path.write_bytes(header + body)
         assert loadmat(path)["S"]["field"][0, 0] == 2.5
         assert [numbers(values["field"]).tolist() for values in stream_structs(path, "S")] == [[2.5]]
+
+
+def test_matlab_strings_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    """An object of MATLAB's class `string`, by hand: scipy writes none."""
+
+    def element(kind: int, content: bytes) -> bytes:
+        return struct.pack("<II", kind, len(content)) + content + b"\0" * (-len(content) % 8)
+
+    number = element(14, element(6, struct.pack("<II", 6, 0)) + element(5, struct.pack("<ii", 1, 1)))
+    names = b"".join(element(1, name) for name in (b"pool", b"MCOS", b"string"))
+    value = struct.pack("<II", 9, 8) + struct.pack("<d", 1)
+    number = element(14, number[8:] + element(1, b"") + value)
+    opaque = element(14, element(6, struct.pack("<II", 17, 0)) + names + number)
+    path = tmp_path / "pool.mat"
+    path.write_bytes(b"MATLAB 5.0".ljust(124) + b"\x00\x01IM" + opaque)
+    with pytest.raises(UserError, match=r"pool\.mat holds a MATLAB string, table or other object: save"):
+        load(path, "pool")
+    (held,) = (value for value in loadmat(path).values() if isinstance(value, np.ndarray))
+    for wrapped in (held, _wrapped(held, 2)):
+        with pytest.raises(UserError, match="a name expected, found a MATLAB string"):
+            text(wrapped)
+        with pytest.raises(UserError, match="a name expected, found a MATLAB string"):
+            texts(wrapped)
+
+
+def test_a_struct_is_no_name() -> None:
+    with pytest.raises(UserError, match="a name expected, found a struct"):
+        text(struct_array([{"a": 1.0}]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_a_number_as_a_name_is_the_same_in_any_type(dtype: type) -> None:
+    assert text(np.array([[12]], dtype=dtype)) == "12"

@@ -13,7 +13,7 @@ from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, clip_boxes, outside, split_problems, xywh_to_xyxy
 from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.data.sets.prw import Prw, PrwMini
-from pipeline.data.sets.prw_files import read_queries
+from pipeline.data.sets.prw_files import LARGEST_ID, camera_of, read_queries
 from tests.data_sets.trees import CASES, SIZE, cell, copy_case, rewrite, small_prw, variable
 
 WIDTH, HEIGHT = SIZE
@@ -327,3 +327,161 @@ def test_cut_boxes_are_inside_and_only_those_outside_lose_all_area(
     gone = (cut[:, 2:] <= cut[:, :2]).any(axis=1)
     np.testing.assert_array_equal(gone, outside(corners, (width, height)))
     np.testing.assert_array_equal(clip_boxes(cut, (width, height)), cut)
+
+
+def test_cameras_of_more_than_one_digit(tmp_path: Path) -> None:
+    rows: Any = [(7, 10, 10, 20, 40)]
+    names = ["c1s1_000003", "c12s1_000004", "c01s1_000005", "day1/c2s3_000006"]
+    frames = {"train": {"c10s2_000001": [(1, 10, 10, 20, 40)]}, "test": dict.fromkeys(names, rows)}
+    splits = Prw(small_prw(tmp_path, frames=frames)).splits()
+    test = splits["test"]
+    assert splits["train"].cameras.tolist() == [10] and test.cameras.tolist() == [1, 12, 1, 2]
+    cross = test.galleries["cross_camera"].of_query(0, 0, test.cameras)
+    assert [test.scenes[scene].name for scene in cross.scenes[cross.positives]] == [
+        "c12s1_000004.jpg",
+        "day1/c2s3_000006.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "abc1s1_000001.jpg",
+        "C1S1_000001.jpg",
+        "c1_000001.jpg",
+        "cs1_000001.jpg",
+        "0001_c1s1_000151.jpg",
+        "c1s1_1/frame.jpg",
+        f"c{10**19}s1_000001.jpg",
+        "c\u0663s1_000001.jpg",
+    ],
+)
+def test_names_that_say_no_camera(name: str) -> None:
+    assert camera_of(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("../frames/c1s1_000003", "leads out of the folder of pictures"),
+        ("/frames/c1s1_000003", "leads out of the folder of pictures"),
+        ("day1\\c1s1_000003", "has a backslash in it: separate folders by '/'"),
+        ("./c1s1_000003", r"is no plain name: write 'c1s1_000003\.jpg'"),
+        ("c1s1_\n000003", "has a control character"),
+    ],
+)
+def test_names_that_are_no_file_below_the_pictures(tmp_path: Path, name: str, problem: str) -> None:
+    root = small_prw(tmp_path)
+    rewrite(root / "frame_test.mat", img_index_test=cell(["c1s1_000003", name]))
+    with pytest.raises(UserError, match=rf"^frame_test\.mat: '.*' {problem}"):
+        Prw(root).splits()
+
+
+def test_a_name_keeps_the_suffix_that_it_has(tmp_path: Path) -> None:
+    root = small_prw(tmp_path, queries="7 10 10 20 40 c1s1_000003.JPG")
+    for path in (root / "frames/c1s1_000003.jpg", root / "annotations/c1s1_000003.jpg.mat"):
+        path.rename(path.with_name(path.name.replace(".jpg", ".JPG")))
+    rewrite(root / "frame_test.mat", img_index_test=cell(["c1s1_000003.JPG", "c1s1_000004"]))
+    test = Prw(root).splits()["test"]
+    assert [scene.name for scene in test.scenes] == ["c1s1_000003.JPG", "c1s1_000004.jpg"]
+    assert len(test.scenes[0].boxes) == 1 and len(test.queries) == 1
+
+
+THIN = [(7, WIDTH - 1e-8, 10, 20, 40), (7, -19.95, 10, 20, 40), (7, 5, 5, 1e-3, 40), (7, 5, -40, 20, 40.05)]
+
+
+@pytest.mark.parametrize("row", THIN)
+def test_boxes_too_thin_inside_their_image_are_left_out(
+    tmp_path: Path, row: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = small_prw(tmp_path, frames=_frames(c1s1_000004=[row, (-2, 60, 10, 20, 40)]))
+    note = "1 boxes of frame_test.mat thinner than 0.1 pixels inside their image left out"
+    assert note in Prw(root).inspect().findings.notes
+    test = Prw(root).splits()["test"]
+    assert f"warning: {note}" in caplog.messages
+    assert test.scenes[1].boxes.tolist() == [[60, 10, 80, 50]]
+    assert 1 not in test.galleries["full"].of_query(0, 0, test.cameras).positives
+
+
+@pytest.mark.parametrize("row", THIN)
+def test_a_query_too_thin_inside_its_image_is_refused(tmp_path: Path, row: Any) -> None:
+    root = small_prw(tmp_path, queries=" ".join(map(repr, row)) + " c1s1_000003")
+    with pytest.raises(UserError, match=r"line 1: box .* thinner than 0\.1 pixels inside c1s1_000003\.jpg"):
+        Prw(root).splits()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_small_integers_do_not_wrap(tmp_path: Path, dtype: type) -> None:
+    root = small_prw(tmp_path)
+    rows: Any = np.array([[7, 10, 10, 250, 250]], dtype=dtype)
+    rewrite(root / "annotations/c1s1_000004.jpg.mat", box_new=rows)
+    assert Prw(root).splits()["test"].scenes[1].boxes.tolist() == [[10, 10, WIDTH, HEIGHT]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("x", [1e30, -1e30, 1e308])
+def test_huge_coordinates_are_outside(tmp_path: Path, x: float) -> None:
+    root = small_prw(tmp_path, frames=_frames(c1s1_000004=[(-2, x, 10, abs(x), 40)]))
+    with pytest.raises(UserError, match=r"c1s1_000004\.jpg: box .* lies outside its image"):
+        Prw(root).splits()
+
+
+@pytest.mark.parametrize("person", [LARGEST_ID + 1, 1e30, -1e30])
+def test_ids_that_numbers_do_not_tell_apart(tmp_path: Path, person: float) -> None:
+    root = small_prw(tmp_path)
+    rewrite(root / "annotations/c1s1_000004.jpg.mat", box_new=np.array([[person, 10, 10, 20, 40]]))
+    with pytest.raises(UserError, match=r"c1s1_000004\.jpg\.mat: an id beyond 9007199254740991"):
+        Prw(root).splits()
+    rewrite(root / "ID_train.mat", ID_train=np.array([[1, 3, 932, np.nan, np.inf, 2.5, person]]))
+    assert "4 numbers in ID_train.mat are no ids" in Prw(root).inspect().findings.notes
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("9007199254740993 10 10 20 40 c1s1_000003", r"\(ids are at most 9007199254740991\)"),
+        ("-2 10 10 20 40 c1s1_000003", r"\(an id is a whole number from 0\)"),
+        ("7.5 10 10 20 40 c1s1_000003", r"\(an id is a whole number from 0\)"),
+        ("7 1e400 10 20 40 c1s1_000003", r"\(a coordinate is too large\)"),
+        ("7 1_0 10 20 40 c1s1_000003", "$"),
+        ("7,10,10,20,40,c1s1_000003", "$"),
+    ],
+)
+def test_a_broken_query_says_why(tmp_path: Path, line: str, why: str) -> None:
+    with pytest.raises(UserError, match=f"line 1: 'id x y w h frame' expected, found '.*'( |){why}"):
+        Prw(small_prw(tmp_path, queries=line)).splits()
+
+
+def test_tabs_a_byte_order_mark_and_names_with_spaces(tmp_path: Path) -> None:
+    frames = _frames(**{"c1s1_a \u5e27": [(7, 10, 10, 20, 40)]})
+    root = small_prw(tmp_path, frames=frames, queries="\ufeff7\t10\t10 20 40\tc1s1_a \u5e27\r\n")
+    test = Prw(root).splits()["test"]
+    assert test.scenes[test.queries[0].scene].name == "c1s1_a \u5e27.jpg"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "gbk"])
+def test_queries_in_another_encoding(tmp_path: Path, encoding: str) -> None:
+    root = small_prw(tmp_path)
+    (root / "query_info.txt").write_bytes("7 10 10 20 40 \u4e2d".encode(encoding))
+    with pytest.raises(UserError, match=r"query_info\.txt cannot be read as text: save it as UTF-8"):
+        Prw(root).splits()
+
+
+@pytest.mark.parametrize("file", ["frame_test.mat", "query_info.txt", "annotations/c1s1_000003.jpg.mat"])
+def test_a_folder_in_a_files_place(tmp_path: Path, file: str) -> None:
+    path = small_prw(tmp_path) / file
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match=rf"{path.name} cannot be read: Is a directory$"):
+        Prw(tmp_path).splits()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("frame_test.mat", {"img_index_test": {"a": 1.0}}), ("ID_train.mat", {"ID_train": "text"})],
+)
+def test_lists_of_another_kind_name_the_file(tmp_path: Path, file: str, content: Any) -> None:
+    root = small_prw(tmp_path)
+    rewrite(root / file, **content)
+    with pytest.raises(UserError, match=rf"{file}: .* expected, found"):
+        Prw(root).splits()

@@ -136,6 +136,8 @@ def write_prw(
         ids = sorted({int(row[0]) for rows in listed.values() for row in rows if row[0] >= 0})
         savemat(root / f"ID_{split}.mat", {variable: np.array([ids])})
         for name, rows in listed.items():
+            for folder in ("frames", "annotations"):
+                (root / folder / name).parent.mkdir(exist_ok=True)
             (root / "frames" / f"{name}.jpg").write_bytes(jpeg())
             savemat(
                 root / "annotations" / f"{name}.jpg.mat", {key: np.array(rows, dtype=dtype).reshape(-1, 5)}

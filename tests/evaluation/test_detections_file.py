@@ -153,5 +153,105 @@ def test_a_version_that_is_no_number_and_an_array_that_is_none(tmp_path):
 def test_no_such_file(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         read_detections(tmp_path / "absent.npz")
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="is a folder"):
         read_detections(tmp_path)
+
+
+def same_values(read, written):
+    """Names and whole numbers as ours; floats of any width."""
+    for name, array in arrays(read).items():
+        assert array.tolist() == arrays(written)[name].tolist(), name
+        assert array.dtype.kind == arrays(written)[name].dtype.kind, name
+        assert array.dtype.isnative
+
+
+def foreign(detections, texts, whole="<i8", floats="<f8"):
+    """Arrays as another program may hand them to HDF5 or NumPy."""
+    kinds = {"U": texts, "i": whole, "f": floats}
+    return {name: array.astype(kinds[array.dtype.kind]) for name, array in arrays(detections).items()}
+
+
+HALVES = replace(
+    FULL,
+    **{name: np.round(array * 4) / 4 for name, array in arrays(FULL).items() if array.dtype.kind == "f"},
+)
+"""Of values that a float16 holds."""
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}, {"chunks": True, "shuffle": True}])
+@pytest.mark.parametrize(
+    ("texts", "whole", "floats"),
+    [
+        (h5py.string_dtype(), "<i8", "<f4"),
+        (h5py.string_dtype("ascii"), "u1", "<f2"),
+        ("S", ">i2", ">f4"),
+        (h5py.string_dtype("utf-8", 40), "<u8", ">f8"),
+        (h5py.string_dtype(), "<f8", "<f8"),
+    ],
+)
+def test_an_hdf5_of_another_program(texts, whole, floats, options, tmp_path):
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        for name, array in foreign(HALVES, texts, whole, floats).items():
+            file.create_dataset(name, data=array, **options)
+    same_values(read_detections(tmp_path / "d.h5"), HALVES)
+
+
+@pytest.mark.parametrize(("whole", "floats"), [("u1", "<f2"), (">i4", ">f8"), ("<f4", "<f4")])
+@pytest.mark.parametrize("texts", ["U", "S", ">U40"])
+def test_an_npz_of_other_types(texts, whole, floats, tmp_path):
+    np.savez(tmp_path / "d.npz", **foreign(HALVES, texts, whole, floats))
+    same_values(read_detections(tmp_path / "d.npz"), HALVES)
+
+
+def test_the_content_says_which_kind_it_is_and_not_the_name(tmp_path):
+    np.savez(tmp_path / "d.npz", **arrays(PLAIN))
+    write_detections(PLAIN, tmp_path / "d.h5")
+    (tmp_path / "d.npz").rename(tmp_path / "a.h5")
+    (tmp_path / "d.h5").rename(tmp_path / "b.npz")
+    same(read_detections(tmp_path / "a.h5"), PLAIN)
+    same(read_detections(tmp_path / "b.npz"), PLAIN)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_no_detections_as_lists_of_nothing(suffix, tmp_path):
+    nothing = np.array([])
+    empty = {"gallery_counts": 0.0 * PLAIN.gallery_counts, "gallery_dets": nothing, "gallery_feats": nothing}
+    given = {**arrays(PLAIN), **empty}
+    if suffix == ".npz":
+        np.savez(tmp_path / "d.npz", **given)
+    else:
+        with h5py.File(tmp_path / "d.h5", "w") as file:
+            for name, array in given.items():
+                file[name] = array.astype(h5py.string_dtype()) if array.dtype.kind == "U" else array
+    read = read_detections(tmp_path / f"d{suffix}")
+    assert read.gallery_dets.shape == (0, 5)
+    assert read.gallery_feats.shape == (0, PLAIN.query_feats.shape[1])
+    assert read.gallery_counts.tolist() == [0] * 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"gallery_counts": PLAIN.gallery_counts + 0.5}, r"gallery_counts must be whole numbers, not \d+\.5"),
+        ({"query_pids": PLAIN.query_pids * np.nan}, "query_pids must be whole numbers, not nan"),
+        ({"query_pids": PLAIN.query_pids * 0 + 1e300}, "query_pids must be whole numbers"),
+        ({"query_pids": np.full(len(PLAIN.query_pids), 2**64 - 1, np.uint64)}, "beyond 2"),
+        ({"gallery_names": np.array([b"caf\xe9.jpg"] * 12)}, "gallery_names must be UTF-8, which b'caf"),
+        ({"gallery_names": PLAIN.gallery_names.astype(object)}, "gallery_names holds Python objects"),
+    ],
+)
+def test_what_no_type_helps_is_named(changes, says, tmp_path):
+    np.savez(tmp_path / "d.npz", **{**arrays(PLAIN), **changes})
+    with pytest.raises(UserError, match=says):
+        read_detections(tmp_path / "d.npz")
+
+
+def test_arrays_in_a_group_and_a_group_in_an_arrays_place(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("detections")["gallery_counts"] = PLAIN.gallery_counts
+    with pytest.raises(UserError, match="at the top of the file, not in its group 'detections'"):
+        read_detections(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_group("gallery_names")
+    with pytest.raises(UserError, match="gallery_names is a group, not an array"):
+        read_detections(tmp_path / "b.h5")

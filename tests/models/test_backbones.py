@@ -2,9 +2,7 @@
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
-from torchvision.models import resnet18
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from pipeline.basics.errors import UserError
@@ -81,28 +79,6 @@ def test_frozen_stages(name):
     later = [*frozen.stem[1:].parameters(), *frozen.tail.parameters()]
     assert later
     assert all(parameter.requires_grad for parameter in later)
-
-
-def test_weights_from_a_file(tmp_path):
-    network = resnet18(weights=None)
-    save_file(network.state_dict(), tmp_path / "resnet18.safetensors")
-    options = BackboneOptions(name="resnet18", weights=str(tmp_path / "resnet18.safetensors"))
-    assert torch.equal(build_backbone(options).stem[0][0].weight, network.conv1.weight)
-
-
-def test_faults_of_weights_are_one_line(tmp_path):
-    save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    (tmp_path / "text.safetensors").write_text("no safetensors")
-    faults = {
-        "other.safetensors": "does not fit resnet18",
-        "text.safetensors": "not a readable safetensors file",
-        "absent.safetensors": "no weight file at",
-    }
-    for file, says in faults.items():
-        with pytest.raises(UserError, match=says) as error:
-            build_backbone(BackboneOptions(name="resnet18", weights=str(tmp_path / file)))
-        assert "\n" not in str(error.value)
-        assert len(str(error.value)) < 400
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import random
 
+import h5py
 import pytest
 import torch
 from hypothesis import given, settings
@@ -104,6 +105,26 @@ def test_another_kind(student):
 
 def test_no_file(tmp_path):
     refused(load_student, tmp_path / "none.safetensors", "no weight file at")
+
+
+@pytest.mark.parametrize(
+    ("write", "says"),
+    [
+        (lambda path: torch.save({"a": torch.zeros(1)}, path), "but a PyTorch file"),
+        (lambda path: h5py.File(path, "w").close(), "but an HDF5 file"),
+        (lambda path: path.write_bytes(b"\x08\x07\x12\x07pytorch"), "but an ONNX model"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1"), "`git lfs pull`"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.symlink_to("gone"), "is a link to gone, which does not exist"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_and_not_to_be_restored(write, says, tmp_path):
+    (tmp_path / ".dvc").mkdir()
+    write(tmp_path / "w.pth")
+    refused(load_student, tmp_path / "w.pth", says)
+    with pytest.raises(UserError) as error:
+        load_student(tmp_path / "w.pth")
+    assert "dvc" not in str(error.value).removeprefix(str(tmp_path))
 
 
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.2, 0.99])

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.data.scenes.prepared import open_prepared
 from pipeline.data.sets.prw import Prw
-from tests.data_sets.trees import rewrite, small_cuhk, small_prw
+from tests.data_sets.trees import cell, rewrite, small_cuhk, small_prw
+from tests.data_sets.trees import test_query as query
 from tests.pipeline_runs.in_process import refused, run_stage
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
 
@@ -166,6 +168,7 @@ def test_cuhk_file_missing_or_damaged(here, cuhk, file):
         ("7 10 10 20 40 c9s9_999999\n", "c9s9_999999.jpg is not among the test frames"),
         ("7 10 10 twenty 40 c1s1_000003\n", "line 1"),
         ("7 500 10 20 40 c1s1_000003\n", "has no area inside"),
+        ("7 119.99999 10 20 40 c1s1_000003\n", "is thinner than 0.1 pixels inside"),
         ("", "holds no query"),
     ],
 )
@@ -201,3 +204,46 @@ def test_training_goes_without_broken_pictures_where_that_is_asked_for(here, prw
     result = run_stage("prepare")
     assert result.exit_code == 0, result.stderr
     assert f"train {len(names) - 1} scenes (1 broken ones left out)" in result.stdout
+
+
+def test_box_too_thin_to_learn_from_is_left_out(here, prw):
+    annotate(prw, [(7, 12, 10, 20, 40), (-2, 119.9999999, 10, 20, 40)])
+    result = run_stage("prepare")
+    assert result.exit_code == 0, result.stderr
+    assert (
+        "warning: 1 boxes of frame_test.mat thinner than 0.1 pixels inside their image left out\n"
+        in result.stderr
+    )
+    assert open_prepared(here / "data/prepared").manifest["splits"]["test"]["counts"]["unlabelled"] == 0
+
+
+@pytest.mark.parametrize("x", [119.9999999, 200])
+def test_query_and_positive_outside_their_pictures(here, x):
+    use(here, "cuhk_sysu", "raw/cuhk")
+    box, out = (20, 20, 30, 60), (x, 20, 30, 60)
+    queries = [
+        query("q1", "s3.jpg", box, [("s4.jpg", out)], np.float64),
+        query("q2", "s3.jpg", out, [("s4.jpg", box)], np.float64),
+    ]
+    small_cuhk(here / "raw/cuhk", protocols={"TestG50": queries})
+    assert "test: query 2: box" in refused(here, "prepare")
+    assert "(and 2 more, all listed above)" in refused(here, "prepare")
+
+
+def test_splits_that_share_pictures_and_people_are_warned_of(here, prw):
+    annotate(prw, [(3, 12, 10, 20, 40)])
+    names = ["c1s1_000001", "c2s1_000002", FRAME]
+    rewrite(prw / "frame_train.mat", img_index_train=cell(names))
+    result = run_stage("prepare")
+    assert result.exit_code == 0, result.stderr
+    warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    end = "in both train and test, so scores come out too good"
+    assert warnings == [
+        f"warning: 1 picture is {end}: {FRAME}",
+        f"warning: 1 person is {end}: ids 3",
+    ]
+
+
+def test_name_that_leads_out_of_the_folder(here, prw):
+    rewrite(prw / "frame_train.mat", img_index_train=cell(["../../secret/c1s1_000001"]))
+    assert "leads out of the folder of pictures" in refused(here, "prepare")

@@ -116,6 +116,28 @@ def test_a_disk_that_does_not_give_a_file_does_not_hide_what_else_is_damaged(pro
     assert f"{TABLE}: not the file that dvc.lock names" in said
 
 
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    """Nor is anything advised that would remove it."""
+    path = tmp_path / "id_lut.h5"
+    path.write_bytes(b"content")
+    output = Output(path, md5_of(path))
+
+    def refused(*_arguments):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(path), "open", refused)
+    (finding,) = check_output(output, tmp_path)
+    assert (finding.kind, finding.what) == ("unread", "cannot be read (Permission denied)")
+
+
+def test_a_link_whose_file_is_gone_is_restored(tmp_path):
+    path = tmp_path / "id_lut.h5"
+    path.symlink_to("gone")
+    (finding,) = check_output(Output(path, "0" * 32), tmp_path)
+    assert finding.kind == "damaged"
+    assert "a link to gone, which is gone; `rm -rf" in finding.what
+
+
 @pytest.mark.parametrize("name", ["features", "person_ids", "counts"])
 def test_every_chunk_is_read_of_what_was_damaged_before_it_was_recorded(name, finished, tmp_path):
     """Then its hash is right."""

@@ -1,6 +1,9 @@
 """Which checkpoints a stage takes for its own."""
 
+import errno
+import fcntl
 import multiprocessing
+import os
 import time
 
 import pytest
@@ -114,6 +117,28 @@ def test_one_trainer_a_stage_and_the_lock_of_a_dead_one_is_free():
 def test_a_system_without_processes_left_is_not_another_training():
     with pytest.raises(BlockingIOError, match="fork"), enter():
         raise BlockingIOError(11, "fork: Resource temporarily unavailable")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_on_a_disk_without_locks_it_trains_and_says_so(number, monkeypatch, capsys):
+    def refused(_opened, _operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with enter() as checkpoints:
+        assert checkpoints.newest() is None
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("train_student@kd_lut: the disk of checkpoints/train_student@kd_lut has no locks")
+
+
+def test_another_failure_of_the_lock_names_the_folder(monkeypatch):
+    def refused(_opened, _operation):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(OSError, match="Input/output") as error, enter():
+        pass
+    assert error.value.filename == "checkpoints/train_student@kd_lut"
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "often", "9" * 5000])

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from stages.support.running import stage
 
-LOST = "Error: a process that loads data was killed"
+LOST = "Error: a process that loads data failed or was killed"
 
 
 def run(what):

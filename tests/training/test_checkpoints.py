@@ -1,6 +1,7 @@
 """States kept without pickle, checked when read."""
 
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -120,6 +121,19 @@ def test_one_that_cannot_be_read_falls_back_to_the_one_before(tmp_path):
     newest.symlink_to("/proc/self/mem")  # as a bad disk does, reading it is an input/output error
     with pytest.warns(UserWarning, match="is damaged; going back"):
         assert checkpoints.newest() == (1, {"step": 1})
+
+
+def test_one_that_may_not_be_read_is_no_damaged_one(tmp_path, monkeypatch):
+    """Going back would throw away what the next try may read."""
+    checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
+    checkpoints.write(1, {"step": 1})
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(PermissionError):
+        checkpoints.newest()
 
 
 def test_a_cut_file_and_what_is_no_checkpoint_are_passed_over(tmp_path):

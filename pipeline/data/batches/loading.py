@@ -1,6 +1,8 @@
 """From shards to training batches: the same batches whatever the number of workers."""
 
 import os
+import resource
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BytesIO
@@ -19,6 +21,13 @@ from pipeline.data.batches.ground_truth import Target, ground_truth
 from pipeline.data.batches.samplers import Draw
 from pipeline.data.scenes.scene import Split
 from pipeline.data.scenes.shards import ImageShards
+
+LONGEST_SOCKET = 107
+"""Bytes that the name of a Unix socket may have."""
+SOCKET_BELOW = "/pymp-xxxxxxxx/listener-xxxxxxxx"
+"""What Python appends to the temporary folder's name for a socket."""
+WORKER_SECONDS = 600
+"""After which a batch that a process loads will not come. One takes seconds at most."""
 
 
 class SceneBatch(NamedTuple):
@@ -103,15 +112,34 @@ def crop_loader(dataset: TrainingCrops, batches: Sampler[list[Draw]], workers: i
 def _loader(
     dataset: Dataset[Any], batches: Sampler[list[Draw]], collate: Callable[[list[Any]], Batch], workers: int
 ) -> DataLoader[Batch]:
+    if workers:
+        _check_limits()
     # A generator of its own: otherwise it draws from the one that samples RoIs, at each start anew.
     return DataLoader(
         dataset,
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=workers,
+        timeout=WORKER_SECONDS if workers else 0,
         generator=torch.Generator().manual_seed(0),
         worker_init_fn=partial(_end_if_alone, os.getpid()),
     )
+
+
+def _check_limits() -> None:
+    """See that processes can hand over batches: through sockets in the temporary folder, as open files.
+
+    Raises:
+        UserError: the temporary folder's name is too long for a socket's.
+    """
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > LONGEST_SOCKET - len(SOCKET_BELOW):
+        raise UserError(
+            f"the temporary folder's name is too long for processes that load data ({folder}); set TMPDIR to "
+            f"a shorter one, or PERSON_SEARCH_WORKERS=0"
+        )
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _end_if_alone(training: int, _worker: int) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.file_kinds import check_is_file, restoring
 from pipeline.data.scenes.scene import Split
-from pipeline.data.scenes.shards import RESTORE, ImageShards, read_annotations
+from pipeline.data.scenes.shards import MAKE, ImageShards, read_annotations
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -46,8 +47,9 @@ class PreparedDataSet:
     def _file(self, entry: Mapping[str, str]) -> Path:
         """Return where a file of the manifest is. Raises `UserError` where another is in its place."""
         path = self.root / entry["file"]
-        if path.is_file() and file_entry(path) != entry:
-            raise UserError(f"{path} is not the file that {MANIFEST} names; {RESTORE}")
+        check_is_file(path, f"{path} is missing; {restoring(path, MAKE)}")
+        if file_entry(path) != entry:
+            raise UserError(f"{path} is not the file that {MANIFEST} names; {restoring(path, MAKE)}")
         return path
 
     def _of(self, name: str) -> Mapping[str, Any]:
@@ -58,22 +60,28 @@ class PreparedDataSet:
 
 
 def open_prepared(root: Path) -> PreparedDataSet:
-    """Open a prepared data set. Raises `UserError` where there is none, or of another version."""
+    """Open a prepared data set.
+
+    Raises:
+        UserError: there is none, it is damaged or of another version.
+        OSError: the system does not let it be read.
+    """
     path = root / MANIFEST
-    if not path.is_file():
-        raise UserError(f"no prepared data set in {root} ({MANIFEST} is missing); run `dvc repro prepare`")
+    check_is_file(path, f"no prepared data set in {root} ({MANIFEST} is missing); run `dvc repro prepare`")
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         version, name, sha256 = manifest["format_version"], manifest["dataset"], manifest["dataset_sha256"]
         sound = sha256 == fingerprint(name, manifest["splits"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} is damaged; {RESTORE}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{path} is damaged; {restoring(path, MAKE)}") from None
     if version != FORMAT_VERSION:
         raise UserError(
             f"{path}: format {version}, this program reads {FORMAT_VERSION}; run `dvc repro prepare`"
         )
     if not sound:
-        raise UserError(f"{path} is damaged: its parts do not make its dataset_sha256; {RESTORE}")
+        raise UserError(
+            f"{path} is damaged: its parts do not make its dataset_sha256; {restoring(path, MAKE)}"
+        )
     return PreparedDataSet(root, name, sha256, manifest)
 
 

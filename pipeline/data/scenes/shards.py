@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.hdf5 import writing_hdf5
+from pipeline.basics.file_kinds import check_is_file, restoring
+from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_hdf5
 from pipeline.data.scenes.scene import Galleries, Query, Scene, Split
 
 CHUNK_BYTES = 1 << 16
 """Reading a picture reads, and checks, the chunks that it lies in: small ones cost less."""
 GALLERY_ARRAYS = ("listed_offsets", "listed_scenes", "positive_offsets", "positives", "positive_boxes")
-RESTORE = "restore it with `dvc checkout`, or make it again with `dvc repro prepare`"
+MAKE = "dvc repro"
+"""What makes again what DVC sees changed: data are of `prepare`, crops of `crop`."""
 
 
 def write_images(path: Path, images: Sequence[bytes]) -> None:
@@ -50,7 +52,7 @@ class ImageShards:
         offsets, position = self._offsets[shard], index - self._starts[shard]
         try:
             picture: npt.NDArray[np.uint8] = self._jpegs[shard][offsets[position] : offsets[position + 1]]
-        except OSError as error:
+        except UNREADABLE as error:
             raise _damaged(self._paths[shard], error) from None
         return picture
 
@@ -67,12 +69,11 @@ class ImageShards:
 
 
 def open_shard(path: Path) -> h5py.File:
-    """Open an HDF5 file to read. Raises `UserError` where it is missing or no HDF5 file."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing; {RESTORE}")
+    """Open an HDF5 file to read. Raises `UserError` where it is missing, no HDF5 file or cannot be read."""
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        check_is_file(path, f"{path} is missing; {restoring(path, MAKE)}")
+        return open_hdf5(path)
+    except UNREADABLE as error:
         raise _damaged(path, error) from None
 
 
@@ -104,7 +105,7 @@ def read_annotations(path: Path) -> Split:
     with open_shard(path) as file:
         try:
             return _read_split(file, path)
-        except (OSError, KeyError, ValueError) as error:
+        except UNREADABLE as error:
             raise _damaged(path, error) from None
 
 
@@ -159,20 +160,28 @@ def _put_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
 
 def _get(group: h5py.Group, name: str, path: Path) -> Any:
     try:
-        return _dataset(group, name, path)[:]
-    except OSError as error:
+        return group[name][:]
+    except UNREADABLE as error:
         raise _damaged(path, error) from None
 
 
 def _dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
     try:
         return group[name]
-    except KeyError as error:
+    except UNREADABLE as error:
         raise _damaged(path, error) from None
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} is damaged ({' '.join(str(error).split())}); {RESTORE}")
+def _damaged(path: Path, error: BaseException) -> UserError:
+    """Return the line for a file that cannot be read.
+
+    What the system says is no `OSError` here: of one in a data worker, only the text gets out.
+    """
+    try:
+        reason = why_unreadable(path, error)
+    except OSError as refused:
+        return UserError(f"cannot read {path}: {refused.strerror}")
+    return UserError(f"{path} is damaged ({reason.text}); {restoring(path, MAKE)}")
 
 
 def _texts(group: h5py.Group, name: str, path: Path) -> list[str]:

@@ -91,13 +91,14 @@ def read_protocol(path: Path, variable: str, scene_index: Mapping[str, int], fin
                 raise UserError(f"{where}: its scene '{name}' is not among the test images (pool.mat)")
             gallery = list(_entries(element, where))
             listed, positions, held = _resolve(gallery, scene_index, unknown, counts)
+            person = text(field(query, "idname")) or f"query {number}"
         except UserError as error:
             message = str(error)
             findings.problems.append(message if message.startswith(where) else f"{where}: {message}")
             continue
         counts.own += scene_index[name] in listed
         counts.repeated += len(listed) != len(set(listed))
-        people.append(text(field(query, "idname")) or f"query {number}")
+        people.append(person)
         scenes.append(scene_index[name])
         boxes.append(box)
         builder.add(listed, positions, held)

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import Findings, xywh_to_xyxy
+from pipeline.data.checks import MIN_SIDE, Findings, xywh_to_xyxy
 from pipeline.data.scenes.scene import FloatArray, Galleries, Query, Scene, Split
 from pipeline.data.sets.cuhk_boxes import BoxesByImage
 from pipeline.data.sets.cuhk_protocols import Protocol, box_of, read_protocol
-from pipeline.data.sets.matlab import field, load, load_structs, structs, text, texts
+from pipeline.data.sets.matlab import field, load_structs, load_texts, structs, text
 from pipeline.data.sets.on_disk import DataSetOnDisk
 from pipeline.data.sets.releases import release_of, require_layout
 
@@ -65,7 +65,7 @@ class CuhkSysu(DataSetOnDisk):
     def _read(self, findings: Findings) -> Mapping[str, Split]:
         require_layout(self.root, "cuhk_sysu", (IMAGES, POOL, TRAIN))
         boxes = self._boxes(findings)
-        pool = dict.fromkeys(name for name in texts(load(self.root / POOL, "pool")) if name)
+        pool = dict.fromkeys(name for name in load_texts(self.root / POOL, "pool") if name)
         findings.problems += [
             f"pool.mat names {name}, not in Images.mat" for name in pool if name not in boxes
         ]
@@ -83,6 +83,7 @@ class CuhkSysu(DataSetOnDisk):
         train = Split("train", boxes.scenes(train_names), train_people)
         people = tuple(dict.fromkeys(reference.people))
         _label_test(reference, people, test_names, boxes, findings)
+        findings.warn_count(boxes.taken, "boxes belong to two people at once; the one named last has them")
         test = self._test(boxes.scenes(test_names), people, protocols, reference)
         return {"train": train, "test": test, **self._read_subsets(test, index, findings)}
 
@@ -108,7 +109,7 @@ class CuhkSysu(DataSetOnDisk):
         return sorted({present[0], *wanted})
 
     def _boxes(self, findings: Findings) -> BoxesByImage:
-        boxes = BoxesByImage(findings)
+        boxes = BoxesByImage(findings, self.size_of)
         for number, element in enumerate(load_structs(self.root / IMAGES, "Img"), start=1):
             try:
                 name = text(field(element, "imname"))
@@ -118,34 +119,43 @@ class CuhkSysu(DataSetOnDisk):
                 continue
             boxes.add(name, [box for box in found if box is not None])
         findings.note_count(boxes.dropped, "boxes without width or height in Images.mat left out")
+        findings.warn_count(
+            boxes.thin, f"boxes in Images.mat thinner than {MIN_SIDE:g} pixels inside their image left out"
+        )
         return boxes
 
     def _train(self, boxes: BoxesByImage, pool: Mapping[str, None], findings: Findings) -> tuple[str, ...]:
         """Label the training people's boxes and return their ids; people without a box are left out."""
-        people: list[str] = []
-        unmatched, in_test, without = 0, 0, 0
+        people: dict[str, int] = {}
+        seen: set[str] = set()
+        unmatched, in_test, without, repeated = 0, 0, 0, 0
         for number, person in enumerate(load_structs(self.root / TRAIN, "Train"), start=1):
             try:
                 person_id, appearances = _appearances(person)
             except UserError as error:
                 findings.problems.append(f"Train.mat: person {number}: {error}")
                 continue
+            person_id = person_id or f"person {number}"
+            repeated += person_id in seen
+            seen.add(person_id)
             labelled = 0
             for name, box in appearances:
                 if name not in boxes:
                     findings.problems.append(f"Train.mat: {person_id} appears in {name}, not in Images.mat")
                 elif name in pool:
                     in_test += 1
-                elif box is None or not boxes.label(name, box, len(people)):
+                elif box is None or not boxes.label(name, box, people.get(person_id, len(people))):
                     unmatched += 1
                 else:
                     labelled += 1
             without += not labelled
-            people += [person_id] if labelled else []
+            if labelled:
+                people.setdefault(person_id, len(people))
         findings.note_count(
             unmatched, "boxes of Train.mat that Images.mat does not have (nobody is labelled there)"
         )
         findings.note_count(in_test, "appearances in Train.mat are in test images and were left out")
+        findings.warn_count(repeated, "people stand in Train.mat once more; their boxes were put together")
         findings.note_count(without, "people of Train.mat without any box were left out")
         return tuple(people)
 

@@ -6,18 +6,24 @@ which `x + w` overflows. The functions here flatten all of that once, so that no
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
+from scipy.io.matlab import MatlabOpaque
 
 from pipeline.basics.errors import UserError
 from pipeline.data.scenes.scene import FloatArray
 
 MatValue = npt.NDArray[Any]
 """What scipy returns for one MATLAB value: numbers, text, an object array (cell) or a struct array."""
+
+
+STRINGS = "a MATLAB string, table or other object: save names as a cell array of char (`cellstr`)"
+"""Only MATLAB itself can read these; scipy gives a place in a part of the file that it does not decode."""
 
 
 def load(path: Path, *variables: str) -> MatValue:
@@ -31,6 +37,8 @@ def load(path: Path, *variables: str) -> MatValue:
             content = loadmat(file)
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or one_line(error)}") from None
     except NotImplementedError:
         raise UserError(f"{path} is in MATLAB's v7.3 format: save it again with `save -v7`") from None
     except (
@@ -40,6 +48,8 @@ def load(path: Path, *variables: str) -> MatValue:
     for variable in variables:
         if variable in content:
             return np.asarray(content[variable])
+    if any(isinstance(value, MatlabOpaque) for value in content.values()):
+        raise UserError(f"{path} holds {STRINGS}")
     present = sorted(name for name in content if not name.startswith("__"))
     raise UserError(
         f"{path} has no variable {' or '.join(variables)}, only {', '.join(present) or 'nothing'}"
@@ -52,18 +62,32 @@ def one_line(error: BaseException) -> str:
 
 
 def text(value: object) -> str:
-    """Return a name, out of as many cells and arrays as it is wrapped in; empty where there is none."""
+    """Return a name, out of as many cells and arrays as it is wrapped in; empty where there is none.
+
+    Raises:
+        UserError: the value is an object or a struct.
+    """
     while isinstance(value, np.ndarray):
+        if isinstance(value, MatlabOpaque):
+            raise UserError(f"a name expected, found {STRINGS}")
         if value.size == 0:
             return ""
         if value.dtype.kind == "U" and value.size > 1:  # a char matrix, one character an element
             return "".join(value.ravel().tolist()).strip()
         value = value.ravel()[0]
+    if isinstance(value, np.void):
+        raise UserError("a name expected, found a struct")
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)  # a number as a name is the same whatever type each file stores it in
     return str(value).strip()
 
 
 def texts(value: object) -> list[str]:
-    """Return the names of a cell array (`[N, 1]`, `[1, N]`, nested), in MATLAB's order."""
+    """Return the names of a cell array (`[N, 1]`, `[1, N]`, nested), in MATLAB's order.
+
+    Raises:
+        UserError: one of them is an object or a struct.
+    """
     if isinstance(value, np.ndarray) and value.dtype == object:
         return [name for element in value.ravel(order="F") for name in texts(element)]
     if isinstance(value, np.ndarray) and value.dtype.kind == "U":
@@ -122,10 +146,29 @@ def structs(value: object) -> Iterator[Any]:
 
 def load_structs(path: Path, variable: str) -> Iterator[Any]:
     """Yield the elements of a file's struct array or cell of structs. Raises `UserError`, naming the file."""
-    try:
+    with _naming(path, f"{variable}: "):
         yield from structs(load(path, variable))
+
+
+def load_texts(path: Path, variable: str) -> list[str]:
+    """Return the names in a file's cell array. Raises `UserError`, naming the file."""
+    with _naming(path):
+        return texts(load(path, variable))
+
+
+def load_numbers(path: Path, *variables: str) -> FloatArray:
+    """Return a file's numbers as one flat float64 vector. Raises `UserError`, naming the file."""
+    with _naming(path):
+        return numbers(load(path, *variables))
+
+
+@contextmanager
+def _naming(path: Path, within: str = "") -> Iterator[None]:
+    """Put the file, and where `within` it, in front of an error that does not name it."""
+    try:
+        yield
     except UserError as error:
-        raise UserError(str(error) if str(path) in str(error) else f"{path}: {variable}: {error}") from None
+        raise UserError(str(error) if str(path) in str(error) else f"{path}: {within}{error}") from None
 
 
 def field(element: Any, name: str) -> Any:

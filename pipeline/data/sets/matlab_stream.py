@@ -102,7 +102,9 @@ def stream_structs(path: Path, variable: str) -> Iterator[dict[str, MatValue]]:
                 return
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
-    except (EOFError, OSError, ValueError, struct.error, zlib.error) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or one_line(error)}") from None
+    except (EOFError, ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path} is damaged: {one_line(error)}") from None
     for element in structs(load(path, variable)):
         yield {name: element[name] for name in element.dtype.names}

@@ -1,6 +1,6 @@
 """PRW (Zheng et al., CVPR 2017) and PRW-mini (Munjal et al., CVPR 2019).
 
-    frames/*.jpg                        scenes; the camera is the digit after `c` in the name
+    frames/*.jpg                        scenes; the camera is the number after `c` in the name
     frame_train.mat, frame_test.mat     names without `.jpg`
     annotations/NAME.jpg.mat            K x 5: id x y w h; id -2 is unlabelled
     query_info.txt                      id x y w h frame, a line a query
@@ -17,18 +17,35 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import Findings, box_text, clip_boxes, xywh_to_xyxy
-from pipeline.data.jpeg import jpeg_size
+from pipeline.data.checks import (
+    MIN_SIDE,
+    Findings,
+    box_text,
+    clip_boxes,
+    outside,
+    some,
+    thin_text,
+    too_thin,
+    xywh_to_xyxy,
+)
 from pipeline.data.scenes.scene import UNLABELLED, FloatArray, Galleries, Query, Scene, Split
 from pipeline.data.sets.galleries import GalleriesBuilder
-from pipeline.data.sets.matlab import load, numbers, texts
+from pipeline.data.sets.matlab import load_numbers, load_texts
 from pipeline.data.sets.on_disk import DataSetOnDisk
-from pipeline.data.sets.prw_files import Annotation, QueryLine, camera_of, read_annotation, read_queries
+from pipeline.data.sets.picture_names import name_problem
+from pipeline.data.sets.prw_files import (
+    Annotation,
+    QueryLine,
+    are_ids,
+    camera_of,
+    picture_name,
+    read_annotation,
+    read_queries,
+)
 from pipeline.data.sets.releases import release_of, require_layout
 
 ID_LISTS = {"train": ("ID_train.mat", ("ID_train",)), "test": ("ID_test.mat", ("ID_test2", "ID_test"))}
 PUBLISHED = {"train scenes": 5704, "train identities": 483, "test scenes": 6112}
-UNBOUNDED = (np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -96,43 +113,38 @@ class Prw(DataSetOnDisk):
 
     def _frames(self, split: str, findings: Findings) -> _Frames:
         listing = self.root / f"frame_{split}.mat"
-        stems = [name.removesuffix(".jpg") for name in texts(load(listing, f"img_index_{split}"))]
-        names = [f"{stem}.jpg" for stem in dict.fromkeys(stem for stem in stems if stem)]
-        findings.note_count(len(stems) - len(names), f"empty or repeated names in {listing.name} left out")
-        annotations, sizes, cut = [], [], 0
+        names = _names(listing, f"img_index_{split}", findings)
+        annotations, sizes, cut, thin = [], [], 0, 0
         for name in names:
-            size = self._size(name)
+            size = self.size_of(name)
             annotation = read_annotation(self.root / "annotations" / f"{name}.mat", findings)
             inside = clip_boxes(annotation.boxes, size)
-            seen = (inside[:, 2:] > inside[:, :2]).all(axis=1)
-            for box in annotation.boxes[~seen]:
+            gone, kept = outside(annotation.boxes, size), ~too_thin(inside)
+            for box in annotation.boxes[gone]:
                 findings.problems.append(f"{name}: box {box_text(box)} lies outside its image")
-            cut += int((inside != annotation.boxes).any(axis=1).sum())
-            annotations.append(Annotation(annotation.ids[seen], inside[seen]))
+            cut += int(((inside != annotation.boxes).any(axis=1) & kept).sum())
+            thin += int((~gone & ~kept).sum())
+            annotations.append(Annotation(annotation.ids[kept], inside[kept]))
             sizes.append(size)
         findings.note_count(cut, f"boxes of {listing.name} reach over their image's edge and were cut")
+        findings.warn_count(
+            thin, f"boxes of {listing.name} thinner than {MIN_SIDE:g} pixels inside their image left out"
+        )
         return _Frames(names, annotations, sizes)
-
-    def _size(self, name: str) -> tuple[float, float]:
-        """Return a frame's width and height; unbounded where the picture is missing or broken.
-
-        That it is, is found where pictures are read.
-        """
-        try:
-            return jpeg_size(self.images / name)
-        except UserError:
-            return UNBOUNDED
 
     def _compare_ids(self, split: str, found: set[int], findings: Findings) -> None:
         file, variables = ID_LISTS[split]
         if not (self.root / file).exists():
             findings.notes.append(f"{file} is missing; identities are those found in the annotations")
             return
-        listed = {int(person) for person in numbers(load(self.root / file, *variables))}
+        values = load_numbers(self.root / file, *variables)
+        sound = are_ids(values)
+        findings.note_count(int((~sound).sum()), f"numbers in {file} are no ids")
+        listed = set(values[sound].astype(np.int64).tolist())
         findings.note_count(
-            len(found - listed), f"{split} ids found that {file} does not list: {_some(found - listed)}"
+            len(found - listed), f"{split} ids found that {file} does not list: {_ids(found - listed)}"
         )
-        findings.note_count(len(listed - found), f"ids of {file} without a box: {_some(listed - found)}")
+        findings.note_count(len(listed - found), f"ids of {file} without a box: {_ids(listed - found)}")
 
 
 class PrwMini(Prw):
@@ -144,16 +156,27 @@ class PrwMini(Prw):
     published_queries = 30
 
 
-def _some(ids: set[int]) -> str:
-    shown = sorted(ids)[:5]
-    return ", ".join(str(person) for person in shown) + (", ..." if len(ids) > len(shown) else "")
+def _names(listing: Path, variable: str, findings: Findings) -> list[str]:
+    """Return the pictures that a list of frames names, each once; names that cannot be are problems."""
+    listed = load_texts(listing, variable)
+    names = list(dict.fromkeys(picture_name(name) for name in listed if name))
+    findings.note_count(len(listed) - len(names), f"empty or repeated names in {listing.name} left out")
+    wrong = {name: problem for name in names if (problem := name_problem(name))}
+    findings.problems += [f"{listing.name}: {name!r} {problem}" for name, problem in wrong.items()]
+    return [name for name in names if name not in wrong]
+
+
+def _ids(ids: set[int]) -> str:
+    return some([str(person) for person in sorted(ids)])
 
 
 def _scene(name: str, annotation: Annotation, numbering: Mapping[int, int], findings: Findings) -> Scene:
     ids = np.array([numbering.get(int(person), UNLABELLED) for person in annotation.ids], dtype=np.int64)
     camera = camera_of(name)
     if camera is None:
-        findings.problems.append(f"{name}: no camera in the name (the digit after 'c')")
+        findings.problems.append(
+            f"{name}: no camera in the name; it should start as c1s1_ or c12s3_ do: camera 1, camera 12"
+        )
         return Scene(name, annotation.boxes, ids)
     return Scene(name, annotation.boxes, ids, camera)
 
@@ -174,9 +197,9 @@ def _queries(
             continue
         scene = index[line.frame]
         box = clip_boxes(xywh_to_xyxy(line.box), sizes[scene])[0]
-        if (box[2:] <= box[:2]).any():
+        if too_thin(box[None])[0]:
             findings.problems.append(
-                f"{where}: box {box_text(line.box)} (x y w h) has no area inside {line.frame}"
+                f"{where}: box {box_text(line.box)} (x y w h) {thin_text(box)} inside {line.frame}"
             )
             continue
         person = numbering[line.person]

@@ -3,9 +3,10 @@
 import math
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.basics.errors import UserError
 from pipeline.data.checks import Findings, xywh_to_xyxy
@@ -17,7 +18,13 @@ ANNOTATION_KEYS = ("box_new", "anno_file", "anno_previous")
 
 ANNOTATION_COLUMNS = 5
 QUERY_WORDS = 6
-CAMERA = re.compile(r"c(\d)")
+CAMERA = re.compile(r"c([0-9]{1,9})s[0-9]+_")
+"""How a frame's name starts, folders aside: `c1s2_` is camera 1, sequence 2."""
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+"""Of these, a name has its suffix already; whether the picture is a JPEG is seen where it is read."""
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+LARGEST_ID = 2**53 - 1
+"""MATLAB's numbers do not tell larger ones apart."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,19 @@ class QueryLine:
 
 def camera_of(name: str) -> int | None:
     """Return the camera in a frame's name, or None where there is none."""
-    match = CAMERA.search(name)
+    match = CAMERA.match(PurePosixPath(name).name)
     return int(match.group(1)) if match else None
+
+
+def picture_name(name: str) -> str:
+    """Return a frame's file name: lists name frames with or without `.jpg`."""
+    return name if name.lower().endswith(PICTURE_SUFFIXES) else f"{name}.jpg"
+
+
+def are_ids(values: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return `[K]` which numbers are whole and small enough to be ids; negative ones are unlabelled."""
+    with np.errstate(invalid="ignore"):  # of infinite ones
+        return np.asarray((np.abs(values) <= LARGEST_ID) & (values % 1 == 0))
 
 
 def read_annotation(path: Path, findings: Findings) -> Annotation:
@@ -75,6 +93,9 @@ def read_annotation(path: Path, findings: Findings) -> Annotation:
     if not np.isfinite(rows).all() or (rows[:, 0] % 1).any():
         findings.problems.append(f"{path}: an id that is no whole number, or a coordinate that is not finite")
         return none
+    if not are_ids(rows[:, 0]).all():
+        findings.problems.append(f"{path}: an id beyond {LARGEST_ID}, the largest that MATLAB tells apart")
+        return none
     sized = (rows[:, 3:] > 0).all(axis=1)
     findings.note_count(int((~sized).sum()), f"boxes without width or height left out of {path.name}")
     rows = rows[sized]
@@ -85,18 +106,21 @@ def read_queries(path: Path, findings: Findings) -> list[QueryLine]:
     """Read the list of queries, whatever its line ends; blank lines are skipped, broken ones are problems."""
     try:
         content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise UserError(f"{path} cannot be read as text") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} cannot be read as text: save it as UTF-8") from None
     lines = []
-    for number, line in enumerate(content.splitlines(), start=1):
-        words = line.split()
+    for number, line in enumerate(content.split("\n"), start=1):
+        words = line.split(maxsplit=QUERY_WORDS - 1)  # a frame's name may have spaces in it
         if not words:
             continue
         try:
             lines.append(_query_line(path.name, number, words))
-        except ValueError:
+        except ValueError as error:
+            why = f" ({error})" if str(error) else ""
             findings.problems.append(
-                f"{path.name}: line {number}: 'id x y w h frame' expected, found '{line.strip()}'"
+                f"{path.name}: line {number}: 'id x y w h frame' expected, found '{line.strip()}'{why}"
             )
     if not lines and not findings.problems:
         findings.problems.append(f"{path} holds no query")
@@ -104,11 +128,16 @@ def read_queries(path: Path, findings: Findings) -> list[QueryLine]:
 
 
 def _query_line(file: str, number: int, words: list[str]) -> QueryLine:
+    """Return what one line says. Raises `ValueError`, with the reason where it is not plain to see."""
     if len(words) != QUERY_WORDS:
-        raise ValueError(words)
-    values = [float(word) for word in words[:5]]
-    if not all(math.isfinite(value) for value in values) or values[0] % 1 or values[0] < 0:
-        raise ValueError(words)
-    return QueryLine(
-        file, number, int(values[0]), np.array(values[1:]), words[5].removesuffix(".jpg") + ".jpg"
-    )
+        raise ValueError
+    if not all(NUMBER.fullmatch(word) for word in words[:5]):
+        raise ValueError
+    person, *box = [float(word) for word in words[:5]]
+    if not all(math.isfinite(value) for value in box):
+        raise ValueError("a coordinate is too large")
+    if person % 1 or person < 0:
+        raise ValueError("an id is a whole number from 0")
+    if person > LARGEST_ID:
+        raise ValueError(f"ids are at most {LARGEST_ID}")
+    return QueryLine(file, number, int(person), np.array(box), picture_name(words[5].strip()))

@@ -31,13 +31,21 @@ def require_layout(root: Path, data_set: str, needed: Sequence[str]) -> None:
         UserError: the folder is missing, is another data set or release, or lacks some of it.
     """
     title, _ = LAYOUTS[data_set]
-    if not root.exists():
-        raise UserError(f"{root} does not exist: give the folder that {title} was unpacked to")
-    if not root.is_dir():
-        raise UserError(f"{root} is a file: give the folder that {title} was unpacked to")
-    missing = [path for path in needed if not (root / path).exists()]
-    if missing:
-        raise UserError(f"{root} is no complete {title}: {_some(missing)} missing{_guess(root, data_set)}")
+    give = f"give the folder that {title} was unpacked to"
+    try:
+        if not root.exists():
+            tilde = " ('~' is taken as a folder's name here: write the home folder out)"
+            raise UserError(f"{root} does not exist{tilde if root.parts[:1] == ('~',) else ''}: {give}")
+        if not root.is_dir():
+            raise UserError(f"{root} is a file: {give}")
+        missing = [path for path in needed if not (root / path).exists()]
+        if missing:
+            guess = _guess(root, data_set)
+            raise UserError(f"{root} is no complete {title}: {_some(missing)} missing{guess}")
+    except OSError as error:
+        raise UserError(f"{root} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # no system has such a path
+        raise UserError(f"{str(root)!r} cannot be a folder: {error}; {give}") from None
 
 
 def release_of(counts: dict[str, tuple[int, int]]) -> str:

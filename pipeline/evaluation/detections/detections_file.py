@@ -1,7 +1,7 @@
-"""Detections on disk: `.npz` as anybody's program can write it, and our `.h5` with the same names.
+"""Detections on disk: an `.npz` or `.h5` of anybody's program, and our `.h5` with the same names.
 
-Nothing is ever unpickled. An `.h5` holds no times, so the same detections give the same bytes, and a checksum
-a chunk, so a damaged file is noticed when it is read.
+Which of the two a file is, its first bytes say. Nothing is ever unpickled. Our `.h5` holds no times, so the
+same detections give the same bytes, and a checksum a chunk, so a damaged file is noticed when it is read.
 """
 
 import zipfile
@@ -14,16 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.hdf5 import writing_hdf5
-from pipeline.evaluation.detections.detections import OPTIONAL, REQUIRED, Detections
+from pipeline.basics.file_kinds import HDF5, NPY, NPZ, check_is_file, is_refused, kind_of
+from pipeline.basics.hdf5 import UNREADABLE, is_held, open_hdf5, why_unreadable, writing_hdf5
+from pipeline.evaluation.detections.as_detections import as_detections
+from pipeline.evaluation.detections.detections import OPTIONAL, REQUIRED, Array, Detections
 
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1 << 20
-HDF5_SUFFIXES = (".h5", ".hdf5")
-ARCHIVE, NUMPY_FILE = b"PK", b"\x93NUMPY"
-"""What an .npz starts with, and what an .npy does; NumPy takes all else for pickled objects."""
 DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, OverflowError, SyntaxError)
 """What NumPy and zipfile raise of an archive with wrong bytes: encrypted, it says, or larger than memory."""
+PICKLED = "allow_pickle"
+"""In NumPy's error about an array that it would have to unpickle."""
 
 
 def read_detections(path: Path) -> Detections:
@@ -32,15 +33,24 @@ def read_detections(path: Path) -> Detections:
     Raises:
         UserError: there is no such file, it is of another kind, damaged, lacks an array, or its arrays do not
             fit each other.
+        OSError: the system does not let it be read.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; give a .npz or .h5 file of detections")
-    arrays = _read_hdf5(path) if path.suffix in HDF5_SUFFIXES else _read_npz(path)
+    check_is_file(path, f"{path}: no such file; give a .npz or .h5 file of detections")
+    kind = kind_of(path)
+    if kind == HDF5:
+        arrays = _read_hdf5(path)
+    elif kind == NPY:
+        raise UserError(f"{path}: one bare array, not an .npz archive of named arrays")
+    elif kind == NPZ:
+        arrays = _read_npz(path)
+    else:
+        what = f"it is {kind}" if kind else "it is neither by its first bytes"
+        raise UserError(f"{path}: not a readable file of detections (.npz or .h5): {what}")
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
         raise UserError(f"{path}: lacks {', '.join(missing)}; detections need {', '.join(REQUIRED)}")
     try:
-        return Detections(**arrays)
+        return as_detections(arrays)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -70,40 +80,61 @@ def _write_array(file: h5py.File, name: str, array: npt.NDArray[Any]) -> None:
     )
 
 
-def _read_hdf5(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _read_hdf5(path: Path) -> dict[str, Array]:
     try:
-        with h5py.File(path, "r") as file:
-            version = file.attrs.get("format_version")
+        with open_hdf5(path) as file:
+            version = file.attrs.get("format_version", FORMAT_VERSION)
             if version != FORMAT_VERSION:
                 raise UserError(f"{path}: format_version is {version}, this program reads {FORMAT_VERSION}")
-            arrays = {name: file[name][...] for name in (*REQUIRED, *OPTIONAL) if name in file}
-        for name, array in arrays.items():
-            if not isinstance(array, np.ndarray):
-                raise TypeError(f"{name} holds nothing")
-        for name in ("gallery_names", "query_names"):
-            if name in arrays:
-                arrays[name] = np.char.decode(arrays[name].astype(bytes), "utf-8")
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            if "format_version" not in file.attrs and is_held(path):
+                # Ours are renamed into their place; of another program's, half may be written.
+                raise UserError(f"{path}: another program has it open to write; try again when it is closed")
+            arrays = {name: _read_dataset(file[name]) for name in (*REQUIRED, *OPTIONAL) if name in file}
+            groups = [name for name in file if not arrays and file.get(name, getclass=True) is h5py.Group]
+            if groups:
+                raise UserError(
+                    f"{path}: the arrays must stand at the top of the file, not in its group {groups[0]!r}"
+                )
+            return arrays
+    except UNREADABLE as error:
+        reason = why_unreadable(path, error)
+        or_damaged = ", or damaged" if reason.damaged else ""
         raise UserError(
-            f"{path}: not a readable HDF5 file of detections, or damaged ({_line(error)})"
+            f"{path}: not a readable HDF5 file of detections{or_damaged} ({reason.text})"
         ) from error
-    return arrays
 
 
-def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with path.open("rb") as file:
-        if not file.read(len(NUMPY_FILE)).startswith((ARCHIVE, NUMPY_FILE)):
-            raise UserError(f"{path}: not a readable .npz of plain arrays, but a file of another kind")
+def _read_dataset(item: h5py.Dataset | h5py.Group) -> Array:
+    """Read a whole array; texts, which HDF5 keeps as bytes of fixed or of any length, as they are there."""
+    name = item.name.removeprefix("/")
+    if not isinstance(item, h5py.Dataset):
+        raise TypeError(f"{name} is a group, not an array")
+    array = item[...]
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} holds nothing")
+    return array.astype(bytes) if h5py.check_string_dtype(item.dtype) and array.size else array
+
+
+def _read_npz(path: Path) -> dict[str, Array]:
+    arrays: dict[str, Array] = {}
+    name = ""
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"{path}: one bare array, not an .npz archive of named arrays")
-        with archive:
-            return {name: archive[name] for name in (*REQUIRED, *OPTIONAL) if name in archive.files}
+        with np.load(path, allow_pickle=False) as archive:
+            for name in (*REQUIRED, *OPTIONAL):
+                if name in archive.files:
+                    arrays[name] = archive[name]
     except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, OSError) and is_refused(error):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        if PICKLED in str(error):
+            raise UserError(
+                f"{path}: not a readable .npz of plain arrays: {name} holds Python objects, which are never "
+                "unpickled; save texts as np.array(texts, dtype=str), numbers as arrays of numbers"
+            ) from None
         raise UserError(
             f"{path}: not a readable .npz of plain arrays, or damaged ({_line(error)})"
         ) from error
+    return arrays
 
 
 def _line(error: BaseException) -> str:

@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 import torchvision
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.resnet import BasicBlock
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
 from pipeline.models.backbones.normalisation import Normalisation, normalisation_layer
+from pipeline.models.backbones.pretrained import load_trunk
 
 TINY_CHANNELS = (16, 32, 64, 128)
 LONGEST_REASON = 160
@@ -28,7 +27,7 @@ class BackboneOptions(Options):
         width: multiplies the channels of `tiny` (16, 32, 64, 128); 1.0 for the others.
         normalisation: see `normalisation_layer`.
         weights: `none` (from scratch), `imagenet` (torchvision's, downloaded at the first use), or the path
-            of a safetensors file with the state of torchvision's model of that name.
+            of a file that holds the trunk of torchvision's model of that name (see `pretrained.py`).
         frozen_stages: how many of the first stages do not learn: 0 none, 1 the first convolution (as OIM).
     """
 
@@ -103,7 +102,7 @@ def _initialise(*parts: nn.Module) -> None:
 
 
 def _resnet(options: BackboneOptions) -> Backbone:
-    network = _from_torchvision(options)
+    network = _from_torchvision(options, "fc")
     first = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
     stem = nn.Sequential(first, network.layer1, network.layer2, network.layer3)
     channels = network.fc.in_features
@@ -113,13 +112,18 @@ def _resnet(options: BackboneOptions) -> Backbone:
 def _mobilenet_v2(options: BackboneOptions) -> Backbone:
     """MobileNetV2, cut before the block that takes the stride from 16 to 32."""
     stride_32 = 14
-    features = _from_torchvision(options).features
+    features = _from_torchvision(options, "classifier").features
     stem, tail = features[:stride_32], features[stride_32:]
     return Backbone(stem, tail, stem[-1].out_channels, tail[-1].out_channels)
 
 
-def _from_torchvision(options: BackboneOptions) -> Any:
-    """Return torchvision's model of that name; what it is made of has no types."""
+def _from_torchvision(options: BackboneOptions, classifier: str) -> Any:
+    """Return torchvision's model of that name; what it is made of has no types.
+
+    Args:
+        options: its name and weights.
+        classifier: name of its last part, which is thrown away.
+    """
     if options.width != 1.0:
         raise UserError(f"backbone: 'width' scales only 'tiny'; '{options.name}' takes width: 1.0")
     constructor = getattr(torchvision.models, options.name)
@@ -137,25 +141,8 @@ def _from_torchvision(options: BackboneOptions) -> Any:
             ) from None
     network = constructor(weights=None, norm_layer=norm)
     if options.weights != "none":
-        state = _read_weights(Path(options.weights))
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise UserError(
-                f"backbone: {options.weights} does not fit {options.name} ({_one_line(error)})"
-            ) from None
+        load_trunk(network, options.name, classifier, Path(options.weights))
     return network
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UserError(
-            f"backbone: no weight file at {path}; set weights: none, imagenet, or an existing file"
-        )
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"backbone: {path} is not a readable safetensors file ({_one_line(error)})") from None
 
 
 def _one_line(error: Exception) -> str:

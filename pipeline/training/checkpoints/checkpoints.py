@@ -1,5 +1,6 @@
 """The checkpoints of one training: written whole or not at all, checked when read, and gone at the end."""
 
+import errno
 import hashlib
 import json
 import re
@@ -78,6 +79,9 @@ class Checkpoints:
 
         Args:
             before: if given, of the steps up to this one.
+
+        Raises:
+            OSError: one cannot be read although nothing says that it is damaged: it may be read another time.
         """
         for step, path in self._files():
             if before is not None and step > before:
@@ -107,7 +111,9 @@ def _content(path: Path) -> bytes:
     """Return what is in a file; nothing where a bad disk does not give it."""
     try:
         return path.read_bytes()
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
         return b""
 
 

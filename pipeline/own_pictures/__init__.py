@@ -1,0 +1,1 @@
+"""A person's own picture files: which are in a folder, and what they show."""

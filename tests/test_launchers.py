@@ -1,0 +1,69 @@
+"""Variables of launchers that something left in the environment: a training neither obeys them nor waits."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.basics.launchers import LAUNCHER_VARIABLES, STARTER_VARIABLE, forget_other_launchers, rank
+from pipeline.training.devices import make_fabric
+
+ROOT = Path(__file__).parents[1]
+LEFT_OVER = {
+    "a shell's": {"LOCAL_RANK": "0"},
+    "empty": {"LOCAL_RANK": "", "RANK": "", "WORLD_SIZE": ""},
+    "another rank": {"LOCAL_RANK": "1", "NODE_RANK": "3", "RANK": "7", "WORLD_SIZE": "8"},
+    "an address": {"MASTER_ADDR": "10.255.255.1", "MASTER_PORT": "abc"},
+    "torchrun's": {"TORCHELASTIC_RUN_ID": "x", "GROUP_RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "4"},
+    "SLURM's": {"SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"},
+    "SLURM's, per node": {"SLURM_JOB_ID": "77", "SLURM_NTASKS_PER_NODE": "4", "SLURM_LOCALID": "2"},
+    "LSF's": {"LSB_JOBID": "1", "LSB_DJOB_RANKFILE": "/nonexistent", "JSM_NAMESPACE_SIZE": "2"},
+    "MPI's": {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1", "PMI_RANK": "1"},
+}
+PROGRAM = """
+import stages
+from pipeline.training.devices import make_fabric
+fabric = make_fabric()
+print(fabric.global_rank, fabric.world_size)
+"""
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("name", LEFT_OVER)
+def test_as_many_processes_as_asked_for_whatever_is_left_over(name, devices, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    environment = {key: value for key, value in os.environ.items() if key != STARTER_VARIABLE}
+    result = subprocess.run(
+        [sys.executable, str(program)],
+        env=environment
+        | LEFT_OVER[name]
+        | {"PERSON_SEARCH_DEVICE": "cpu", "PERSON_SEARCH_DEVICES": str(devices), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    said = [line for line in result.stdout.splitlines() if line[:1].isdigit()]
+    assert sorted(said) == [f"{number} {devices}" for number in range(devices)]
+
+
+def test_what_the_starter_says_is_obeyed(monkeypatch):
+    monkeypatch.setenv(STARTER_VARIABLE, str(os.getppid()))
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    forget_other_launchers()
+    assert rank() == 3
+
+
+def test_what_others_say_is_forgotten(monkeypatch):
+    monkeypatch.setenv(STARTER_VARIABLE, "1")
+    for variable in LAUNCHER_VARIABLES:
+        monkeypatch.setenv(variable, "5")
+    forget_other_launchers()
+    assert rank() == 0
+    assert not set(LAUNCHER_VARIABLES) & set(os.environ)
+    assert os.environ[STARTER_VARIABLE] == str(os.getpid())
+    assert make_fabric().world_size == 1
