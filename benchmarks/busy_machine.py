@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import click
 
-from pipeline.basics.busy_machine import SPIN_VARIABLE, WAIT_VARIABLE
+from pipeline.basics.busy_machine import SPIN_VARIABLE, WAIT_VARIABLE, ask_for_slices
 
 QUIET_ALLOWED = 1.05
 """Of a quiet step to one with OpenMP's own waiting."""
@@ -46,6 +46,7 @@ class _Trainer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            preexec_fn=_with_default_slices,  # noqa: PLW1509 (there is one thread)
         )
 
     def milliseconds(self) -> float:
@@ -71,10 +72,19 @@ DEFAULT_SPINS = 300_000
 """GNU OpenMP's own, where nothing is set."""
 
 
+def _with_default_slices() -> None:
+    """Give a new process Linux's own time slices, not the short ones that this one has asked for."""
+    ask_for_slices(0)
+
+
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
     """Keep cores busy meanwhile."""
-    started = [subprocess.Popen([sys.executable, "-c", LOAD]) for _ in range(processes)]
+    load = [sys.executable, "-c", LOAD]
+    started = [
+        subprocess.Popen(load, preexec_fn=_with_default_slices)  # noqa: PLW1509 (there is one thread)
+        for _ in range(processes)
+    ]
     try:
         yield
     finally:

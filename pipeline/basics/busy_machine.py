@@ -4,10 +4,10 @@ PyTorch's CPU threads meet at barriers. GNU OpenMP, which runs them, lets a thre
 milliseconds in the hope that the others are near. Where other programs have the cores, the others are not
 near: the thread spins away the time that they need. Two things help, and neither changes what is computed:
 
-- Short time slices. A thread that asks Linux for them (6.12 and newer) has its turn soon after it woke up, and
-  for as much time in all as before. A spin of 10,000 turns is then good on a quiet and on a busy machine.
-- Elsewhere, a spin that is chosen by what runs at the start: long where the machine is quiet, and short where it
-  is busy, when it is faster to sleep and be woken at each barrier.
+- Short time slices. A thread that asks Linux (6.12 or newer) for them has its turn soon after it woke up,
+  and no less time in all. A spin of 3,000 turns is then good on a quiet and on a busy machine.
+- Elsewhere, a spin that is chosen by what runs at the start: long where the machine is quiet, and short where
+  it is busy, when it is faster to sleep and be woken at each barrier.
 
 `make bench` measures both ways of a machine.
 """
@@ -22,9 +22,10 @@ from pathlib import Path
 
 SPIN_VARIABLE = "GOMP_SPINCOUNT"
 WAIT_VARIABLE = "OMP_WAIT_POLICY"
-QUIET_SPINS = 10_000
-"""Turns of the waiting loop before a thread sleeps; the library's own default is 300,000."""
-BUSY_SPINS = 300
+SPINS = 3000
+"""Turns of the waiting loop before a thread sleeps, with short time slices; the library's own are 300,000."""
+QUIET_SPINS, BUSY_SPINS = 5000, 300
+"""The same without short time slices, by what runs at the start."""
 SLICE_NANOSECONDS = 100_000
 """The shortest time slice that Linux gives; its own default is some milliseconds."""
 SCHED_ATTR = "IIQiIQQQ"
@@ -47,21 +48,32 @@ def choose_waiting() -> None:
     wait, it stays so.
     """
     if SPIN_VARIABLE not in os.environ and WAIT_VARIABLE not in os.environ:
-        long_enough = has_short_slices() or not is_busy()
-        os.environ[SPIN_VARIABLE] = str(QUIET_SPINS if long_enough else BUSY_SPINS)
+        os.environ[SPIN_VARIABLE] = str(_spins())
+
+
+def _spins() -> int:
+    if has_short_slices():
+        return SPINS
+    return BUSY_SPINS if is_busy() else QUIET_SPINS
 
 
 def has_short_slices() -> bool:
     """Ask for short time slices, and return whether this thread has them now."""
+    return ask_for_slices(SLICE_NANOSECONDS) == SLICE_NANOSECONDS
+
+
+def ask_for_slices(nanoseconds: int) -> int | None:
+    """Ask Linux for time slices of a length, 0 for its own; return what this thread has, None if unknown."""
     numbers = SET_AND_GET.get(platform.machine())
     if numbers is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
-        return False
+        return None
     size, nice = struct.calcsize(SCHED_ATTR), os.getpriority(os.PRIO_PROCESS, 0)
-    asked = struct.pack(SCHED_ATTR, size, os.SCHED_OTHER, 0, nice, 0, SLICE_NANOSECONDS, 0, 0)
+    asked = struct.pack(SCHED_ATTR, size, os.SCHED_OTHER, 0, nice, 0, nanoseconds, 0, 0)
     given = ctypes.create_string_buffer(size)
     call = ctypes.CDLL(None).syscall
-    done = call(numbers[0], 0, asked, 0) == 0 and call(numbers[1], 0, given, size, 0) == 0
-    return done and struct.unpack(SCHED_ATTR, given.raw)[5] == SLICE_NANOSECONDS
+    if call(numbers[0], 0, asked, 0) or call(numbers[1], 0, given, size, 0):
+        return None
+    return int(struct.unpack(SCHED_ATTR, given.raw)[5])
 
 
 def is_busy() -> bool:
