@@ -24,7 +24,7 @@ BUSY_ALLOWED = 2.5
 """Of a step beside two busy processes to a quiet one."""
 STEPS = 6
 """Steps in a turn; the first only wakes the threads up and is not counted."""
-LEAST_TURNS = 6
+LEAST_TURNS = 10
 LOAD = "while True: pass"
 
 

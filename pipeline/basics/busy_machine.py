@@ -5,7 +5,7 @@ milliseconds in the hope that the others are near. Where other programs have the
 near: the thread spins away the time that they need. Two things help, and neither changes what is computed:
 
 - Short time slices. A thread that asks Linux (6.12 or newer) for them has its turn soon after it woke up,
-  and no less time in all. A spin of 3,000 turns is then good on a quiet and on a busy machine.
+  and no less time in all. A spin of 2,000 turns is then good on a quiet and on a busy machine.
 - Elsewhere, a spin that is chosen by what runs at the start: long where the machine is quiet, and short where
   it is busy, when it is faster to sleep and be woken at each barrier.
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 SPIN_VARIABLE = "GOMP_SPINCOUNT"
 WAIT_VARIABLE = "OMP_WAIT_POLICY"
-SPINS = 3000
+SPINS = 2000
 """Turns of the waiting loop before a thread sleeps, with short time slices; the library's own are 300,000."""
 QUIET_SPINS, BUSY_SPINS = 5000, 300
 """The same without short time slices, by what runs at the start."""
