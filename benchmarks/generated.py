@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.scenes.scene import FloatArray, Galleries, IntArray, Query, Scene, Split
-from pipeline.evaluation.detections.detections import Detections
-from pipeline.evaluation.search.box_pairs import offsets_of
+from pipeline.evaluation.box_pairs import offsets_of
+from pipeline.evaluation.detections import Detections
+from pipeline.scenes.scene import FloatArray, Galleries, IntArray, Query, Scene, Split
 
 Rest = Literal["none", "all", "other_cameras"]
 

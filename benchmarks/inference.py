@@ -14,14 +14,14 @@ import click
 import torch
 from torch import Tensor
 
-from pipeline.data.scenes.prepared import PreparedDataSet, open_prepared
+from pipeline.devices import make_fabric
 from pipeline.inference.cost import count_parameters
-from pipeline.inference.inference import picture
+from pipeline.inference.students import picture
+from pipeline.inference.two_step import embed_boxes
 from pipeline.models.weights import load_detector, load_reid, load_student
 from pipeline.reporting.speed import Speed, Timing, write_speed
 from pipeline.reporting.summary import TEACHERS, read_summary
-from pipeline.training.devices import make_fabric
-from pipeline.two_step import embed_boxes
+from pipeline.scenes.prepared import PreparedDataSet, open_prepared
 
 SCENES = 8
 WARM_UP = 2

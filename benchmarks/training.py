@@ -14,18 +14,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pipeline.data.batches.ground_truth import PERSON
-from pipeline.data.batches.loading import SceneBatch
+from pipeline.batches.ground_truth import PERSON
+from pipeline.batches.loading import SceneBatch
+from pipeline.devices import seed_everything
 from pipeline.losses.identity.targets import build_identity_loss
-from pipeline.models.detector.detector import Detector
+from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
-from pipeline.training.devices import seed_everything
-from pipeline.training.loop.memory_layout import channels_last_is_safe
-from pipeline.training.loop.optimisation import build_optimizer
-from pipeline.training.student.student import StudentOptions, StudentTask
+from pipeline.training.engine.memory_layout import channels_last_is_safe
+from pipeline.training.engine.optimisation import build_optimizer
 from pipeline.training.student.taught_student import TaughtStudent
-from stages.student import student_options
+from pipeline.training.student.training import StudentOptions, StudentTask
 from stages.support.parameters import PARAMETERS, Parameters, read_parameters
+from stages.support.student import student_options
 
 ALLOWED_RATIOS = {"kd_lut": 1.02, "kd_detector": 1.6, "kd_both": 1.6}
 """Of a row's step to the baseline's; a detector teacher costs a forward pass more."""

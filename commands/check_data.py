@@ -7,10 +7,10 @@ import click
 
 from commands.errors import FailedCheckError
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import Findings, Inspection
-from pipeline.data.image_checks import check_images
-from pipeline.data.inspection import inspect_data_set, note_same_pictures, split_counts, split_galleries
-from pipeline.data.sets.sources import SOURCES
+from pipeline.datasets.checks import Findings, Inspection
+from pipeline.datasets.image_checks import check_images
+from pipeline.datasets.inspection import inspect_data_set, note_same_pictures, split_counts, split_galleries
+from pipeline.datasets.sources import SOURCES
 
 SHOWN = 20
 """How many problems are listed; the others are counted."""

@@ -12,13 +12,13 @@ import numpy as np
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.scene import FloatArray
-from pipeline.finding import Hit, checked_box, find_person
-from pipeline.found_figure import MOST_DRAWN, found_figure
+from pipeline.inference.finding import Hit, checked_box, find_person
+from pipeline.inference.own_pictures.folders import pictures_in
+from pipeline.inference.own_pictures.printable import printable
+from pipeline.inference.own_pictures.reading import read_picture
 from pipeline.models.weights import load_student
-from pipeline.own_pictures.folders import pictures_in
-from pipeline.own_pictures.printable import printable
-from pipeline.own_pictures.reading import read_picture
+from pipeline.reporting.found_figure import MOST_DRAWN, found_figure
+from pipeline.scenes.scene import FloatArray
 from stages.support.running import ShownProgress
 
 FIGURE = "found.png"

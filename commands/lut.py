@@ -7,9 +7,9 @@ import click
 
 from commands.errors import FailedCheckError
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.prepared import MANIFEST, PreparedDataSet, open_prepared
 from pipeline.lookup_table import LookupTable, check_fits, read_lookup_table
-from pipeline.table_summary import TableSummary, summarise
+from pipeline.reporting.table_summary import TableSummary, summarise
+from pipeline.scenes.prepared import MANIFEST, PreparedDataSet, open_prepared
 
 PREPARED = Path("data/prepared")
 PAIRS_SHOWN = 5

@@ -11,8 +11,8 @@ import yaml
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import read_yaml
-from pipeline.data.sets.releases import LAYOUTS, require_layout
-from stages.every_section import check_parameters
+from pipeline.datasets.releases import LAYOUTS, require_layout
+from stages.support.every_section import check_parameters
 from stages.support.parameters import PARAMETERS
 
 PRESETS = Path(__file__).parents[1] / "presets"

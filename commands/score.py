@@ -12,11 +12,11 @@ from rich.table import Table
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import parse_options
-from pipeline.data.sets.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
-from pipeline.data.sets.dataset import DataSet
-from pipeline.data.sets.sources import SOURCES, open_data_set
+from pipeline.datasets.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
+from pipeline.datasets.dataset import DataSet
+from pipeline.datasets.sources import SOURCES, open_data_set
 from pipeline.evaluation.detection_doubts import doubts
-from pipeline.evaluation.detections.detections_file import read_detections
+from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
 
 

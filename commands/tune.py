@@ -6,20 +6,20 @@ from typing import Any
 
 import click
 
+from commands.trying import VALIDATION, Teachers, try_settings
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
+from pipeline.basics.hashing import sha256_of
 from pipeline.basics.options import merged, parse_options, read_yaml
-from pipeline.data.scenes.prepared import PreparedDataSet, open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions
-from pipeline.hashing import sha256_of
-from pipeline.inference.inference_options import InferenceOptions
+from pipeline.inference.options import InferenceOptions
 from pipeline.lookup_table import read_lookup_table
-from pipeline.training.student.student import StudentOptions
-from pipeline.tuning import VALIDATION, Teachers, try_settings
-from stages.detector_teacher import DETECTOR, teacher_detector
+from pipeline.scenes.prepared import PreparedDataSet, open_prepared
+from pipeline.training.student.training import StudentOptions
+from stages.support.detector_teacher import DETECTOR, teacher_detector
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress
-from stages.table_teacher import TABLE, teacher_table
+from stages.support.table_teacher import TABLE, teacher_table
 
 PREPARED = Path("data/prepared")
 COMMON_SECTIONS = ("train_student", "infer", "evaluate")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
+from commands.trying import validation_outcome
 from pipeline.basics.options import parse_options
-from pipeline.data.scenes.prepared import open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions
-from pipeline.inference.inference_options import InferenceOptions
+from pipeline.inference.options import InferenceOptions
 from pipeline.models.weights import load_student
-from pipeline.tuning import validation_outcome
+from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress
 

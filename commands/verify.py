@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import track
 
 from commands.errors import FailedCheckError
+from commands.verification import Finding, Output, cache_objects, check_object, check_output
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import NO_YAML
-from pipeline.verifying import Finding, Output, cache_objects, check_object, check_output
 
 MISSING_SHOWN = 5
 

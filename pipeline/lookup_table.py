@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import check_is_file, restoring
 from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_hdf5
-from pipeline.data.scenes.scene import IntArray
+from pipeline.scenes.scene import IntArray
 
 FORMAT_VERSION = 1
 UNIT_TOLERANCE = 1e-3

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pipeline.data.crops import LabelledCrops
-from pipeline.data.packing import prepare
-from pipeline.data.scenes.prepared import open_prepared
+from pipeline.datasets.crops import LabelledCrops
+from pipeline.datasets.packing import prepare
+from pipeline.scenes.prepared import open_prepared
 from stages.support.running import ShownProgress, say, stage
 
 PREPARED = Path("data/prepared")

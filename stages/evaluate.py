@@ -6,12 +6,12 @@ import click
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.options import parse_options
-from pipeline.data.scenes.prepared import open_prepared
 from pipeline.evaluation.curve_file import write_precision_recall
-from pipeline.evaluation.detection.detection import detection_curve
-from pipeline.evaluation.detections.detections_file import read_detections
+from pipeline.evaluation.detection import detection_curve
+from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
-from pipeline.evaluation.search.scene_boxes import detected_boxes
+from pipeline.evaluation.scene_boxes import detected_boxes
+from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.running import say, stage
 

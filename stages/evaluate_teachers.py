@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.options import parse_options
-from pipeline.data.scenes.prepared import open_prepared
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
 from pipeline.inference.cost import cost_text
-from pipeline.inference.inference_options import InferenceOptions
+from pipeline.inference.options import InferenceOptions
+from pipeline.inference.two_step import two_step_cost, two_step_detections
 from pipeline.models.weights import load_detector, load_reid
-from pipeline.two_step import two_step_cost, two_step_detections
+from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress, say, stage
 

@@ -6,12 +6,12 @@ from typing import get_args
 import click
 from pydantic import Field
 
+from pipeline.basics.hashing import sha256_of
 from pipeline.basics.options import Options, parse_options
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.embedding import embed_crops
-from pipeline.hashing import sha256_of
+from pipeline.inference.crops import embed_crops
 from pipeline.lookup_table import Average, LookupTable, mean_features, write_lookup_table
 from pipeline.models.weights import load_reid
+from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress, say, stage
 

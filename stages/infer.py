@@ -6,12 +6,12 @@ import click
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.options import parse_options
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.evaluation.detections.detections_file import write_detections
+from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference.cost import cost_text
-from pipeline.inference.inference import search_detections, student_cost
-from pipeline.inference.inference_options import InferenceOptions
+from pipeline.inference.options import InferenceOptions
+from pipeline.inference.students import search_detections, student_cost
 from pipeline.models.weights import load_student
+from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress, say, stage
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from pipeline.basics.options import Options, parse_options
-from pipeline.data.packing import prepare
-from pipeline.data.sets.dataset import DataSet
-from pipeline.data.sets.sources import SOURCES, open_data_set
-from pipeline.data.sets.synthetic import Synthetic, SyntheticOptions
+from pipeline.datasets.dataset import DataSet
+from pipeline.datasets.packing import prepare
+from pipeline.datasets.sources import SOURCES, open_data_set
+from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress, say, stage
 
@@ -22,7 +22,7 @@ class DataSetOptions(Options):
     """Which data set.
 
     Attributes:
-        name: `synthetic`, or one of `pipeline/data/sets/sources.py`.
+        name: `synthetic`, or one of `pipeline/datasets/sources.py`.
         root: folder that a real data set was unpacked to, from the project's root; not for `synthetic`.
         on_broken_image: `stop` with a list of all broken pictures, or `skip`: train without them. A broken
             picture of a test split always stops.

@@ -9,14 +9,14 @@ import click
 
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
-from pipeline.comparison.text import EXPLAINED, comparison_tables
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.evaluation.detections.detections_file import read_detections
+from pipeline.evaluation.detections_file import read_detections
 from pipeline.reporting.columns import read_columns
+from pipeline.reporting.comparison.text import EXPLAINED, comparison_tables
 from pipeline.reporting.curves_figure import RowCurves, curves_figure
 from pipeline.reporting.page import Section, page
 from pipeline.reporting.searches import SPACED, Searches
 from pipeline.reporting.summary import COST, summarise
+from pipeline.scenes.prepared import open_prepared
 from stages.support.running import say, stage
 
 PREPARED = Path("data/prepared")

@@ -1,8 +1,10 @@
 """Stage `train_baseline`: train a student without a teacher (OIM)."""
 
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.training.student.student import train_student
-from stages.student import (
+from pipeline.scenes.prepared import open_prepared
+from pipeline.training.student.training import train_student
+from stages.support.parameters import Parameters
+from stages.support.running import stage
+from stages.support.student import (
     PREPARED,
     check_stage,
     row_options,
@@ -10,8 +12,6 @@ from stages.student import (
     student_training,
     write_student,
 )
-from stages.support.parameters import Parameters
-from stages.support.running import stage
 
 PARAMS = ("train_student", "students.{row}")
 STAGE = "train_baseline"

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from pipeline.basics.options import parse_options
-from pipeline.data.scenes.prepared import open_prepared
 from pipeline.models.saving import save_weights
+from pipeline.scenes.prepared import open_prepared
+from pipeline.training.engine.history import write_history
 from pipeline.training.environment import write_environment
-from pipeline.training.loop.history import write_history
 from pipeline.training.reid import ReidTrainingOptions, train_reid
-from stages.resuming import resuming
 from stages.support.parameters import Parameters
+from stages.support.resuming import resuming
 from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("train_reid",)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.hashing import sha256_of
-from pipeline.training.student.student import train_student
-from stages.student import (
+from pipeline.basics.hashing import sha256_of
+from pipeline.scenes.prepared import open_prepared
+from pipeline.training.student.training import train_student
+from stages.support.parameters import Parameters
+from stages.support.running import stage
+from stages.support.student import (
     PREPARED,
     check_stage,
     row_options,
@@ -15,9 +17,7 @@ from stages.student import (
     student_training,
     write_student,
 )
-from stages.support.parameters import Parameters
-from stages.support.running import stage
-from stages.table_teacher import TABLE, teacher_table
+from stages.support.table_teacher import TABLE, teacher_table
 
 PARAMS = ("train_student", "students.{row}")
 STAGE = "train_student"

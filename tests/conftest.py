@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from pipeline.data.packing import prepare
-from pipeline.data.scenes.prepared import PreparedDataSet
+from pipeline.datasets.packing import prepare
+from pipeline.scenes.prepared import PreparedDataSet
 from tests.tiny import TinyDataSet, silent
 
 torch.set_num_threads(1)

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from pipeline.basics.options import merged, parse_options
-from pipeline.comparison.groups import read_comparisons
-from pipeline.training.student.student import StudentOptions
-from stages.every_section import check_parameters
+from pipeline.reporting.comparison.groups import read_comparisons
+from pipeline.training.student.training import StudentOptions
+from stages.support.every_section import check_parameters
 from tools.stage_dependencies import differences
 
 ROOT = Path(__file__).parents[1]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.control_tables import control_table
 from pipeline.lookup_table import LookupTable, check_fits, read_lookup_table, write_lookup_table
+from stages.ablation.control_tables import control_table
 
 
 def teachers(people=40, dim=16):

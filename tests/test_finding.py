@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 
 from pipeline.basics.errors import UserError
-from pipeline.finding import checked_box, find_person
-from pipeline.models.backbones.backbones import BackboneOptions
-from pipeline.models.detector.detector_options import RegionProposalOptions, RoiOptions
+from pipeline.inference.finding import checked_box, find_person
+from pipeline.inference.own_pictures import folders, reading
+from pipeline.inference.own_pictures.reading import read_picture
+from pipeline.models.backbones import BackboneOptions
+from pipeline.models.detector_options import RegionProposalOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
-from pipeline.own_pictures import folders, reading
-from pipeline.own_pictures.reading import read_picture
 
 SIZE = (96, 64)
 BOX = np.array([10.0, 8.0, 40.0, 60.0])

@@ -4,9 +4,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline import found_figure as module
-from pipeline.finding import Hit
-from pipeline.found_figure import found_figure
-from pipeline.own_pictures import reading
+from pipeline.inference.finding import Hit
+from pipeline.inference.own_pictures import reading
+from pipeline.reporting.found_figure import found_figure
 
 BOX = np.array([10.0, 8.0, 40.0, 60.0])
 

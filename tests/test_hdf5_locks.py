@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
+from commands.verification import Output, check_output, md5_of
 from pipeline.basics.errors import UserError
 from pipeline.basics.hdf5 import open_hdf5, why_unreadable
-from pipeline.data.scenes.shards import ImageShards, read_annotations, write_annotations, write_images
-from pipeline.evaluation.detections.detections_file import read_detections, write_detections
+from pipeline.evaluation.detections_file import read_detections, write_detections
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
-from pipeline.verifying import Output, check_output, md5_of
+from pipeline.scenes.shards import ImageShards, read_annotations, write_annotations, write_images
 from tests.evaluation.cases import random_case
 from tests.test_lookup_table import table_of
 from tests.tiny import TinyDataSet

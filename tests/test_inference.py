@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data.scenes.scene import Split
-from pipeline.inference.inference import search_detections
+from pipeline.inference.students import search_detections
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.scenes.scene import Split
 from tests.tiny import EMPTY_SCENE, TEST_SCENES, search_options, silent
 
 DIM = 16

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.basics.launchers import LAUNCHER_VARIABLES, STARTER_VARIABLE, forget_other_launchers, rank
-from pipeline.training.devices import make_fabric
+from pipeline.devices import make_fabric
 
 ROOT = Path(__file__).parents[1]
 LEFT_OVER = {
@@ -24,7 +24,7 @@ LEFT_OVER = {
 }
 PROGRAM = """
 import stages
-from pipeline.training.devices import make_fabric
+from pipeline.devices import make_fabric
 fabric = make_fabric()
 print(fabric.global_rank, fabric.world_size)
 """

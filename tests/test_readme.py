@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.comparison.text import comparison_tables
+from pipeline.reporting.comparison.text import comparison_tables
 from pipeline.reporting.speed import read_milliseconds
 from pipeline.reporting.table import markdown_table
 

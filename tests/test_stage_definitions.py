@@ -11,8 +11,8 @@ import yaml
 from dvc.repo import Repo
 
 from pipeline.basics.options import merged, parse_options
-from pipeline.training.student.student import StudentOptions
-from stages.student import check_stage
+from pipeline.training.student.training import StudentOptions
+from stages.support.student import check_stage
 from tools.import_closure import PACKAGES, import_closure
 from tools.stage_dependencies import DECLARATION, code_dependencies, declared_params, definition, is_code
 

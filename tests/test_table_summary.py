@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pipeline.table_summary
+import pipeline.reporting.table_summary
 from pipeline.lookup_table import LookupTable
-from pipeline.table_summary import ClosePair, mean_similarity, summarise
+from pipeline.reporting.table_summary import ClosePair, mean_similarity, summarise
 
 
 def table_of(features, counts=None):
@@ -28,7 +28,7 @@ def test_equals_all_pairs_one_by_one(count, seed, pairs, block):
         for b in range(a + 1, count)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.table_summary, "ROWS_AT_A_TIME", block)
+        patch.setattr(pipeline.reporting.table_summary, "ROWS_AT_A_TIME", block)
         summary = summarise(table_of(rows), pairs)
     assert [(pair.first, pair.second) for pair in summary.closest] == [(a, b) for _, a, b in expected[:pairs]]
     for pair, (negative, _, _) in zip(summary.closest, expected, strict=False):

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pipeline.data.batches.loading import decode
-from pipeline.data.crops import pixels_of
-from pipeline.data.transforms import plain_crop_transform
-from pipeline.embedding import embed_both_ways
+from pipeline.batches.loading import decode
+from pipeline.batches.transforms import plain_crop_transform
+from pipeline.datasets.crops import pixels_of
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
-from pipeline.models.detector.detector import Detector
+from pipeline.inference.crops import embed_both_ways
+from pipeline.inference.two_step import two_step_detections
+from pipeline.models.detector import Detector
 from pipeline.models.reid import ReidModel
-from pipeline.two_step import two_step_detections
 from tests.tiny import TEST_SCENES, detector_options, reid_options, silent
 
 

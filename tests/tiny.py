@@ -6,12 +6,12 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from pipeline.data.scenes.scene import UNLABELLED, Galleries, Query, Scene, Split
-from pipeline.models.backbones.backbones import BackboneOptions
-from pipeline.models.detector.detector_options import DetectorOptions, RegionProposalOptions, RoiOptions
+from pipeline.models.backbones import BackboneOptions
+from pipeline.models.detector_options import DetectorOptions, RegionProposalOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchOptions
 from pipeline.models.reid import ReidOptions
-from pipeline.training.loop.optimisation import TrainingOptions
+from pipeline.scenes.scene import UNLABELLED, Galleries, Query, Scene, Split
+from pipeline.training.engine.optimisation import TrainingOptions
 
 WIDTH, HEIGHT = 128, 96
 IDENTITIES = 4

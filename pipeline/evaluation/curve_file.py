@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.basics.atomic import write_atomically
-from pipeline.evaluation.search.average_precision import Curve
+from pipeline.evaluation.average_precision import Curve
 
 POINTS = 200
 """Rows of the table at most: enough for a smooth line, few enough to keep in Git."""

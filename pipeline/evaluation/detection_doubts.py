@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.data.scenes.scene import Split
-from pipeline.evaluation.detections.detections import Detections
+from pipeline.evaluation.detections import Detections
+from pipeline.scenes.scene import Split
 
 LENGTH_TOLERANCE = 0.01
 

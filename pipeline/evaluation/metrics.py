@@ -8,13 +8,11 @@ from pydantic import BeforeValidator, Field
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
-from pipeline.data.scenes.scene import Galleries, Split
-from pipeline.evaluation.detection.coco import coco_average_precision
-from pipeline.evaluation.detection.detection import detection_metrics
-from pipeline.evaluation.detection.whole_pixels import WHOLE_PIXEL_DATA_SETS, in_whole_pixels
-from pipeline.evaluation.detections.detections import Detections
-from pipeline.evaluation.search.cbgm import CUHK_SYSU_CBGM, PRW_CBGM, CbgmOptions
-from pipeline.evaluation.search.scene_boxes import (
+from pipeline.evaluation.cbgm import CUHK_SYSU_CBGM, PRW_CBGM, CbgmOptions
+from pipeline.evaluation.coco import coco_average_precision
+from pipeline.evaluation.detection import detection_metrics
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.scene_boxes import (
     SceneBoxes,
     check_context,
     check_queries,
@@ -22,7 +20,9 @@ from pipeline.evaluation.search.scene_boxes import (
     ground_truth_boxes,
     missing_scenes,
 )
-from pipeline.evaluation.search.search import Duplicates, search_metrics
+from pipeline.evaluation.search import Duplicates, search_metrics
+from pipeline.evaluation.whole_pixels import WHOLE_PIXEL_DATA_SETS, in_whole_pixels
+from pipeline.scenes.scene import Galleries, Split
 
 CROSS_CAMERA = "cross_camera"
 COCO_IOUS = {"coco_ap50": 0.5, "coco_ap70": 0.7}

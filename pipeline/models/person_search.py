@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection.transform import resize_boxes
 
-from pipeline.data.batches.ground_truth import PERSON, Target
-from pipeline.models.detector.detector import DetectionStep, Detector
-from pipeline.models.detector.detector_options import DetectorOptions
+from pipeline.batches.ground_truth import PERSON, Target
+from pipeline.models.detector import DetectionStep, Detector
+from pipeline.models.detector_options import DetectorOptions
 
 
 class PersonSearchOptions(DetectorOptions):

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.basics.options import Options
-from pipeline.models.backbones.backbones import BackboneOptions, build_backbone
-from pipeline.models.backbones.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from pipeline.models.backbones import BackboneOptions, build_backbone
+from pipeline.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 
 class ReidOptions(Options):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.models.detector.detector import Detector
-from pipeline.models.detector.detector_options import DetectorOptions
+from pipeline.models.detector import Detector
+from pipeline.models.detector_options import DetectorOptions
 from pipeline.models.loading import load_network
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 from pipeline.models.reid import ReidModel, ReidOptions

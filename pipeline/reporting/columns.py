@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.scene import FloatArray
+from pipeline.scenes.scene import FloatArray
 
 Columns = dict[str, FloatArray]
 """`[K]` numbers by the column's name."""

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.data.scenes.scene import FloatArray
+from pipeline.scenes.scene import FloatArray
 
 Picture = npt.NDArray[np.uint8]
 """`[H, W, 3]`."""

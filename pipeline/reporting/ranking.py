@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.scene import FloatArray, IntArray, Split
-from pipeline.evaluation.detections.detections import Detections
-from pipeline.evaluation.search.scene_boxes import SceneBoxes, check_queries, detected_boxes
-from pipeline.evaluation.search.search import (
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.scene_boxes import SceneBoxes, check_queries, detected_boxes
+from pipeline.evaluation.search import (
     Array,
     QueryResult,
     boxes_on_person,
@@ -16,6 +15,7 @@ from pipeline.evaluation.search.search import (
     search_queries,
     similarities,
 )
+from pipeline.scenes.scene import FloatArray, IntArray, Split
 
 
 @dataclass(frozen=True)

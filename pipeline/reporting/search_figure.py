@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from pipeline.data.scenes.scene import FloatArray
 from pipeline.reporting.cut_out import Picture, cut_out
 from pipeline.reporting.shown_queries import Answer, ShownQuery
 from pipeline.reporting.style import BLUE, FAINT, GREEN, GREY, INK, RED, ROW_TITLES, drawable, drawing, png
+from pipeline.scenes.scene import FloatArray
 
 Pictures = Callable[[int], Picture]
 """Gives the picture of a scene, `[H, W, 3]`."""

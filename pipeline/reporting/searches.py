@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image
 
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.prepared import PreparedDataSet
-from pipeline.evaluation.detections.detections import Detections
+from pipeline.evaluation.detections import Detections
 from pipeline.reporting.cut_out import Picture
 from pipeline.reporting.page import Section
 from pipeline.reporting.ranking import query_results
 from pipeline.reporting.search_figure import search_figure
 from pipeline.reporting.shown_queries import at_random, evenly_spaced, most_gained, shown_queries
 from pipeline.reporting.style import row_colour
+from pipeline.scenes.prepared import PreparedDataSet
 
 SPACED = "evenly spaced, not picked by result"
 

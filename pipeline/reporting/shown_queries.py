@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.data.scenes.scene import Query, Split
-from pipeline.evaluation.detections.detections import Detections
+from pipeline.evaluation.detections import Detections
 from pipeline.reporting.ranking import Hit, ranked_hits
+from pipeline.scenes.scene import Query, Split
 
 NUMBER = 5
 TOP = 6

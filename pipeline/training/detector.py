@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
-from pipeline.data.batches.loading import SceneBatch, TrainingScenes, scene_loader
-from pipeline.data.batches.samplers import ShuffledBatches
-from pipeline.data.scenes.prepared import PreparedDataSet
-from pipeline.data.transforms import AugmentationOptions, scene_transform
-from pipeline.models.detector.detector import Detector
-from pipeline.models.detector.detector_options import DetectorOptions
-from pipeline.training.checkpoints.checkpoints import Checkpoints
-from pipeline.training.devices import data_workers, make_fabric, seed_everything
-from pipeline.training.loop.history import Row
-from pipeline.training.loop.loop import Batches, Report, train
-from pipeline.training.loop.optimisation import TrainingOptions
+from pipeline.batches.loading import SceneBatch, TrainingScenes, scene_loader
+from pipeline.batches.samplers import ShuffledBatches
+from pipeline.batches.transforms import AugmentationOptions, scene_transform
+from pipeline.devices import data_workers, make_fabric, seed_everything
+from pipeline.models.detector import Detector
+from pipeline.models.detector_options import DetectorOptions
+from pipeline.scenes.prepared import PreparedDataSet
+from pipeline.training.engine.checkpoints import Checkpoints
+from pipeline.training.engine.history import Row
+from pipeline.training.engine.loop import Batches, Report, train
+from pipeline.training.engine.optimisation import TrainingOptions
 
 
 class DetectionWeights(Options):

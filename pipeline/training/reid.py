@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
-from pipeline.data.batches.loading import CropBatch, TrainingCrops, crop_loader
-from pipeline.data.batches.samplers import IdentityBatches
-from pipeline.data.scenes.prepared import PreparedDataSet
-from pipeline.data.transforms import AugmentationOptions, crop_transform
+from pipeline.batches.loading import CropBatch, TrainingCrops, crop_loader
+from pipeline.batches.samplers import IdentityBatches
+from pipeline.batches.transforms import AugmentationOptions, crop_transform
+from pipeline.devices import data_workers, make_fabric, seed_everything
 from pipeline.losses.reid.reid_loss import ReidLoss, ReidLossOptions
 from pipeline.models.reid import ReidModel, ReidOptions
-from pipeline.training.checkpoints.checkpoints import Checkpoints
-from pipeline.training.devices import data_workers, make_fabric, seed_everything
-from pipeline.training.loop.history import Row
-from pipeline.training.loop.loop import Report, train
-from pipeline.training.loop.optimisation import TrainingOptions
+from pipeline.scenes.prepared import PreparedDataSet
+from pipeline.training.engine.checkpoints import Checkpoints
+from pipeline.training.engine.history import Row
+from pipeline.training.engine.loop import Report, train
+from pipeline.training.engine.optimisation import TrainingOptions
 
 
 class ReidTrainingOptions(Options):

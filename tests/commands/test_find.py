@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from commands.main import main
-from pipeline.models.backbones.backbones import BackboneOptions
-from pipeline.models.detector.detector_options import RegionProposalOptions, RoiOptions
+from pipeline.models.backbones import BackboneOptions
+from pipeline.models.detector_options import RegionProposalOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 from pipeline.models.saving import save_weights
 
@@ -170,7 +170,7 @@ def test_any_name_is_printed_and_drawn(weights, pictures, name):
 
 
 def test_thousands_of_hits_are_drawn_as_far_as_there_is_room(weights, pictures, monkeypatch):
-    monkeypatch.setattr("pipeline.found_figure.MOST_DRAWN", 5)
+    monkeypatch.setattr("pipeline.reporting.found_figure.MOST_DRAWN", 5)
     monkeypatch.setattr("commands.find.MOST_DRAWN", 5)
     result = find(weights, pictures, "--top", "100000", "--out", str(pictures / "out"))
     assert result.exit_code == 0, result.output

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
-from pipeline.data.packing import prepare
-from pipeline.data.sets.synthetic import Synthetic, SyntheticOptions
+from pipeline.datasets.packing import prepare
+from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
 from pipeline.lookup_table import LookupTable, write_lookup_table
 
 IDENTITIES = 4

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from commands.main import main
 from commands.preset import PRESETS, changes
 from pipeline.basics.errors import UserError
-from stages.every_section import OPTIONS, ROWS, STUDENT, check_parameters
+from stages.support.every_section import OPTIONS, ROWS, STUDENT, check_parameters
 from stages.support.parameters import SECTIONS
 
 ROOT = Path(__file__).parents[2]

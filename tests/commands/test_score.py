@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
-from pipeline.data.sets.sources import open_data_set
-from pipeline.evaluation.detections.detections_file import read_detections, write_detections
+from pipeline.datasets.sources import open_data_set
+from pipeline.evaluation.detections_file import read_detections, write_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
 
 CASES = Path(__file__).parents[1] / "fixtures" / "protocol-cases" / "quirks"

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 
 from commands import tune as command
 from commands.main import main
-from pipeline.data.packing import prepare
+from commands.trying import Outcome
+from pipeline.datasets.packing import prepare
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.saving import save_weights
-from pipeline.tuning import Outcome
 from tests.tiny import TinyDataSet, search_options, silent
 
 

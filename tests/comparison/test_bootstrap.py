@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.comparison.bootstrap import paired_bootstrap
+from pipeline.reporting.comparison.bootstrap import paired_bootstrap
 
 
 def row(*values):

@@ -2,8 +2,8 @@
 
 import torch
 
-from pipeline.comparison.cost import network_cost
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.reporting.comparison.cost import network_cost
 from tests.tiny import search_options
 
 

@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 
 from pipeline.basics.errors import UserError
-from pipeline.comparison.cost import Cost
-from pipeline.comparison.figure import comparison_figure
-from pipeline.comparison.groups import Comparisons, Group, compare, read_comparisons
-from pipeline.comparison.run_file import QUERIES
-from pipeline.comparison.runs import FIGURES
-from pipeline.comparison.text import comparison_tables, comparison_text
+from pipeline.reporting.comparison.cost import Cost
+from pipeline.reporting.comparison.figure import comparison_figure
+from pipeline.reporting.comparison.groups import Comparisons, Group, compare, read_comparisons
+from pipeline.reporting.comparison.run_file import QUERIES
+from pipeline.reporting.comparison.runs import FIGURES
+from pipeline.reporting.comparison.text import comparison_tables, comparison_text
 
 TEXT = """\
 about: Two rows, and a third.

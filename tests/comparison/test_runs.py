@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.basics.errors import UserError
-from pipeline.comparison.run_file import QUERIES
-from pipeline.comparison.runs import FIGURES, average_precisions, read_runs, spreads
+from pipeline.reporting.comparison.run_file import QUERIES
+from pipeline.reporting.comparison.runs import FIGURES, average_precisions, read_runs, spreads
 
 
 def run_of(value):

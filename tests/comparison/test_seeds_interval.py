@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from pipeline.comparison.seeds_interval import seeds_interval
+from pipeline.reporting.comparison.seeds_interval import seeds_interval
 
 FIGURES = st.lists(st.integers(0, 1000).map(lambda thousandths: thousandths / 1000), min_size=2, max_size=6)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.data.crops import crop_jpeg, pixels_of
+from pipeline.datasets.crops import crop_jpeg, pixels_of
 
 coordinates = st.floats(-30, 130, allow_nan=False)
 

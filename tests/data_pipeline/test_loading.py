@@ -8,19 +8,19 @@ import torch
 from torch.nn import functional
 
 from pipeline.basics.errors import UserError
-from pipeline.data.batches.ground_truth import PERSON, ground_truth
-from pipeline.data.batches.loading import TrainingCrops, TrainingScenes, crop_loader, decode, scene_loader
-from pipeline.data.batches.samplers import IdentityBatches, ShuffledBatches
-from pipeline.data.crops import LabelledCrops
-from pipeline.data.packing import prepare
-from pipeline.data.scenes.scene import UNLABELLED, Scene
-from pipeline.data.scenes.shards import ImageShards
-from pipeline.data.transforms import (
+from pipeline.batches.ground_truth import PERSON, ground_truth
+from pipeline.batches.loading import TrainingCrops, TrainingScenes, crop_loader, decode, scene_loader
+from pipeline.batches.samplers import IdentityBatches, ShuffledBatches
+from pipeline.batches.transforms import (
     AugmentationOptions,
     crop_transform,
     plain_crop_transform,
     scene_transform,
 )
+from pipeline.datasets.crops import LabelledCrops
+from pipeline.datasets.packing import prepare
+from pipeline.scenes.scene import UNLABELLED, Scene
+from pipeline.scenes.shards import ImageShards
 from tests.tiny import BOXES, COLOURS, EMPTY_SCENE, HEIGHT, TRAIN_SCENES, WIDTH, silent
 
 NOTHING = AugmentationOptions(flip=0.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.basics.errors import UserError
-from pipeline.data.packing import counts, prepare
-from pipeline.data.scenes.prepared import open_prepared
+from pipeline.datasets.packing import counts, prepare
+from pipeline.scenes.prepared import open_prepared
 from tests.data_pipeline.test_shards import same
 from tests.tiny import IDENTITIES, TEST_SCENES, TRAIN_SCENES, TinyDataSet, silent
 

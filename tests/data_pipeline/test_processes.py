@@ -7,8 +7,8 @@ import time
 import pytest
 
 from pipeline.basics.errors import UserError
-from pipeline.data import processes
-from pipeline.data.processes import ITEMS_PER_PROCESS, in_processes
+from pipeline.datasets import processes
+from pipeline.datasets.processes import ITEMS_PER_PROCESS, in_processes
 
 MANY = range(3, 3 + 4 * ITEMS_PER_PROCESS)
 
@@ -71,7 +71,7 @@ def test_one_that_is_killed_is_told_of_and_not_waited_for(monkeypatch):
 
 ORPHANS = """
 import os, signal, sys, time
-from pipeline.data import processes
+from pipeline.datasets import processes
 processes.os.cpu_count = lambda: 2
 def slow(index):
     time.sleep(0.05)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.batches.samplers import IdentityBatches, ShuffledBatches
+from pipeline.batches.samplers import IdentityBatches, ShuffledBatches
 
 sizes = st.integers(1, 12)
 seeds = st.integers(0, 1000)

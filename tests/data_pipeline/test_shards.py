@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.scene import Galleries, Scene, Split
-from pipeline.data.scenes.shards import ImageShards, read_annotations, write_annotations, write_images
+from pipeline.scenes.scene import Galleries, Scene, Split
+from pipeline.scenes.shards import ImageShards, read_annotations, write_annotations, write_images
 from tests.tiny import TinyDataSet
 
 FLIPS = 60

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
-from pipeline.data.batches.ground_truth import ground_truth
-from pipeline.data.packing import prepare
-from pipeline.data.sets.cuhk_sysu import CuhkSysu
-from pipeline.data.sets.dataset import DataSet
-from pipeline.data.sets.prw import Prw
+from pipeline.batches.ground_truth import ground_truth
+from pipeline.datasets.cuhk_sysu import CuhkSysu
+from pipeline.datasets.dataset import DataSet
+from pipeline.datasets.packing import prepare
+from pipeline.datasets.prw import Prw
 from tests.data_sets.trees import SIZE, rewrite, small_cuhk, small_prw, struct_array, variable
 
 WIDTH, HEIGHT = SIZE

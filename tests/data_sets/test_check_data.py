@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from commands.errors import CommandGroup
 from commands.main import main
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import MIN_SIDE, scene_problems, search_problems, shared_between, split_problems
-from pipeline.data.inspection import split_counts
-from pipeline.data.scenes.scene import Galleries, Query, Scene, Split
-from pipeline.data.sets.releases import release_of
-from pipeline.data.sets.sources import open_data_set
+from pipeline.datasets.checks import MIN_SIDE, scene_problems, search_problems, shared_between, split_problems
+from pipeline.datasets.inspection import split_counts
+from pipeline.datasets.releases import release_of
+from pipeline.datasets.sources import open_data_set
+from pipeline.scenes.scene import Galleries, Query, Scene, Split
 from tests.data_sets.trees import CASES, copy_case, jpeg, rewrite, small_cuhk, small_prw
 from tests.data_sets.trees import test_query as query
 

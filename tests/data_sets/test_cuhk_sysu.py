@@ -8,9 +8,9 @@ import pytest
 from scipy.io import loadmat
 
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import split_problems
-from pipeline.data.scenes.scene import UNLABELLED, Scene, Split
-from pipeline.data.sets.cuhk_sysu import CuhkSysu
+from pipeline.datasets.checks import split_problems
+from pipeline.datasets.cuhk_sysu import CuhkSysu
+from pipeline.scenes.scene import UNLABELLED, Scene, Split
 from tests.data_sets.trees import CASES, cell, copy_case, rewrite, small_cuhk, struct_array, variable
 from tests.data_sets.trees import test_query as query
 

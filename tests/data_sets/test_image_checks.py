@@ -12,10 +12,17 @@ from PIL import Image
 
 from commands.main import main
 from pipeline.basics.errors import UserError
-from pipeline.data.batches.loading import decode
-from pipeline.data.jpeg import UnfitPictureError, check_jpeg, jpeg_header, jpeg_size, read_jpeg, without_exif
-from pipeline.data.packing import prepare
-from pipeline.data.sets.sources import open_data_set
+from pipeline.batches.loading import decode
+from pipeline.datasets.jpeg import (
+    UnfitPictureError,
+    check_jpeg,
+    jpeg_header,
+    jpeg_size,
+    read_jpeg,
+    without_exif,
+)
+from pipeline.datasets.packing import prepare
+from pipeline.datasets.sources import open_data_set
 from tests.data_sets.trees import SIZE, small_cuhk, small_prw
 from tests.own_pictures.cases import (
     ODD_ENTRIES,

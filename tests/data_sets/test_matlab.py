@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
 from pipeline.basics.errors import UserError
-from pipeline.data.sets.matlab import load, matrix, numbers, structs, text, texts
-from pipeline.data.sets.matlab_stream import stream_structs
+from pipeline.datasets.matlab import load, matrix, numbers, structs, text, texts
+from pipeline.datasets.matlab_stream import stream_structs
 from tests.data_sets.trees import CASES, cell, struct_array
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import Findings, clip_boxes, outside, split_problems, xywh_to_xyxy
-from pipeline.data.scenes.scene import UNLABELLED
-from pipeline.data.sets.prw import Prw, PrwMini
-from pipeline.data.sets.prw_files import LARGEST_ID, camera_of, read_queries
+from pipeline.datasets.checks import Findings, clip_boxes, outside, split_problems, xywh_to_xyxy
+from pipeline.datasets.prw import Prw, PrwMini
+from pipeline.datasets.prw_files import LARGEST_ID, camera_of, read_queries
+from pipeline.scenes.scene import UNLABELLED
 from tests.data_sets.trees import CASES, SIZE, cell, copy_case, rewrite, small_prw, variable
 
 WIDTH, HEIGHT = SIZE

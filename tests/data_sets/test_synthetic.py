@@ -9,9 +9,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.scene import UNLABELLED, Split
-from pipeline.data.sets.casting import UNKNOWN, cast_scenes
-from pipeline.data.sets.drawing.appearance import (
+from pipeline.datasets.synthetic.casting import UNKNOWN, cast_scenes
+from pipeline.datasets.synthetic.data_set import SPLITS, Synthetic
+from pipeline.datasets.synthetic.drawing.appearance import (
     ATTRIBUTES,
     BASE_DISTANCE,
     VOCABULARY,
@@ -21,18 +21,18 @@ from pipeline.data.sets.drawing.appearance import (
     draw_bases,
     draw_family,
 )
-from pipeline.data.sets.drawing.camera import view_of
-from pipeline.data.sets.drawing.figure import Stand, mannequin_parts, person_parts
-from pipeline.data.sets.drawing.painter import Light, paint, silhouette
-from pipeline.data.sets.drawing.palette import COLOURS, MANNEQUIN_COLOURS, kind_and_colour
-from pipeline.data.sets.drawing.pose import draw_pose
-from pipeline.data.sets.drawing.shapes import bounds
-from pipeline.data.sets.drawing.sketch import Sketch
-from pipeline.data.sets.drawing.stage import Stage
-from pipeline.data.sets.drawing.street import PLACES, Place
-from pipeline.data.sets.drawing.things import THINGS
-from pipeline.data.sets.synthetic import SPLITS, Synthetic
-from pipeline.data.sets.synthetic_options import SyntheticOptions
+from pipeline.datasets.synthetic.drawing.camera import view_of
+from pipeline.datasets.synthetic.drawing.figure import Stand, mannequin_parts, person_parts
+from pipeline.datasets.synthetic.drawing.painter import Light, paint, silhouette
+from pipeline.datasets.synthetic.drawing.palette import COLOURS, MANNEQUIN_COLOURS, kind_and_colour
+from pipeline.datasets.synthetic.drawing.pose import draw_pose
+from pipeline.datasets.synthetic.drawing.shapes import bounds
+from pipeline.datasets.synthetic.drawing.sketch import Sketch
+from pipeline.datasets.synthetic.drawing.stage import Stage
+from pipeline.datasets.synthetic.drawing.street import PLACES, Place
+from pipeline.datasets.synthetic.drawing.things import THINGS
+from pipeline.datasets.synthetic.options import SyntheticOptions
+from pipeline.scenes.scene import UNLABELLED, Split
 
 SMALL = SyntheticOptions(
     image_height=96,
@@ -212,7 +212,7 @@ def test_bases_are_far_apart() -> None:
 
 
 def test_more_families_than_there_is_room_for_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.data.sets.drawing.appearance.BASE_DISTANCE", len(ATTRIBUTES))
+    monkeypatch.setattr("pipeline.datasets.synthetic.drawing.appearance.BASE_DISTANCE", len(ATTRIBUTES))
     with pytest.raises(UserError, match="cannot tell 9 families apart"):
         draw_bases(np.random.default_rng(0), 9)
 
@@ -389,7 +389,7 @@ def test_too_few_people_to_fill_different_scenes() -> None:
 
 
 def test_people_who_do_not_fit_into_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.data.sets.drawing.plan.SCENE_ATTEMPTS", 3)
+    monkeypatch.setattr("pipeline.datasets.synthetic.drawing.plan.SCENE_ATTEMPTS", 3)
     unlabelled = {"train_unlabelled": 28, "validation_unlabelled": 44, "test_unlabelled": 24}
     crowd = _changed(image_width=48, people_per_scene=(12, 12), min_visible=0.95, **unlabelled)
     with pytest.raises(UserError, match="cannot place 12 people in a scene of 48 x 96"):

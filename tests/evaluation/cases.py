@@ -5,8 +5,8 @@ from itertools import chain
 
 import numpy as np
 
-from pipeline.data.scenes.scene import Galleries, Query, Scene, Split
-from pipeline.evaluation.detections.detections import Detections
+from pipeline.evaluation.detections import Detections
+from pipeline.scenes.scene import Galleries, Query, Scene, Split
 
 WIDTH = 4
 

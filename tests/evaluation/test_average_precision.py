@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from sklearn.metrics import precision_recall_curve as sklearn_curve
 
-from pipeline.evaluation.search.average_precision import (
+from pipeline.evaluation.average_precision import (
     average_precision,
     precision_at_positives,
     precision_recall_curve,

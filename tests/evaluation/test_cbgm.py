@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluation.search.cbgm import CbgmOptions, rescore
-from pipeline.evaluation.search.scene_boxes import SceneBoxes
+from pipeline.evaluation.cbgm import CbgmOptions, rescore
+from pipeline.evaluation.scene_boxes import SceneBoxes
 from tests.evaluation.slow_reference import largest_matching
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pipeline.evaluation.detection.coco import coco_average_precision
-from pipeline.evaluation.search.scene_boxes import SceneBoxes, detected_boxes
+from pipeline.evaluation.coco import coco_average_precision
+from pipeline.evaluation.scene_boxes import SceneBoxes, detected_boxes
 from tests.evaluation.cases import random_case
 
 IOUS = [0.5, 0.7, 0.95]

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.evaluation.average_precision import precision_recall_curve
 from pipeline.evaluation.curve_file import POINTS, thinned, write_precision_recall
-from pipeline.evaluation.search.average_precision import precision_recall_curve
 from pipeline.reporting.columns import read_columns
 
 

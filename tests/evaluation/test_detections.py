@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.basics.errors import UserError
-from pipeline.evaluation.search.scene_boxes import (
+from pipeline.evaluation.scene_boxes import (
     check_context,
     check_queries,
     detected_boxes,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pipeline.basics.errors import UserError
-from pipeline.evaluation.detections.detections import Detections
-from pipeline.evaluation.detections.detections_file import read_detections, write_detections
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.detections_file import read_detections, write_detections
 from tests.evaluation.cases import random_case, with_ground_truth
 
 SPLIT, PLAIN = random_case(6, scenes=12)

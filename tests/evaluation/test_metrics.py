@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import parse_options
+from pipeline.evaluation.cbgm import CbgmOptions
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
-from pipeline.evaluation.search.cbgm import CbgmOptions
 from tests.evaluation import slow_reference
 from tests.evaluation.cases import random_case, with_ground_truth
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.sets.sources import open_data_set
-from pipeline.evaluation.detections.detections_file import read_detections
+from pipeline.datasets.sources import open_data_set
+from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 
 CASES = Path(__file__).parents[1] / "fixtures" / "protocol-cases"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
-from pipeline.evaluation.search.scene_boxes import detected_boxes
-from pipeline.evaluation.search.search import TOP_K, UNRANKED, search_metrics
+from pipeline.evaluation.scene_boxes import detected_boxes
+from pipeline.evaluation.search import TOP_K, UNRANKED, search_metrics
 from pipeline.reporting.ranking import query_results, ranked_hits
 from tests.evaluation.cases import permuted, random_case
 

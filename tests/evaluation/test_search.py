@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.scenes.scene import Galleries, Query, Scene, Split
-from pipeline.evaluation.detections.detections import Detections
+from pipeline.evaluation.cbgm import CbgmOptions
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.evaluation.search import search as search_module
-from pipeline.evaluation.search.cbgm import CbgmOptions
-from pipeline.evaluation.search.scene_boxes import detected_boxes
-from pipeline.evaluation.search.search import search_metrics
+from pipeline.evaluation.search import search_metrics
+from pipeline.scenes.scene import Galleries, Query, Scene, Split
 from tests.evaluation import slow_reference
 from tests.evaluation.cases import permuted, random_case
 

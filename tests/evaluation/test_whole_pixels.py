@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.data.scenes.scene import Galleries, Query, Scene, Split
-from pipeline.evaluation.detection.whole_pixels import in_whole_pixels
-from pipeline.evaluation.detections.detections import Detections
+from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.evaluation.whole_pixels import in_whole_pixels
+from pipeline.scenes.scene import Galleries, Query, Scene, Split
 
 FRACTIONAL = np.array([[10.0, 10.0, 20.9, 20.0]])
 """In whole pixels 10 x 10, else 10.9 x 10."""

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
-from pipeline.data.checks import split_problems
-from pipeline.data.sets.cuhk_sysu import CuhkSysu
-from pipeline.data.sets.prw import Prw
+from pipeline.datasets.checks import split_problems
+from pipeline.datasets.cuhk_sysu import CuhkSysu
+from pipeline.datasets.prw import Prw
 from tests.data_sets.trees import small_cuhk, small_prw
 from tests.fuzzing.bytes_changed import damaged
 

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.evaluation.detections.detections import OPTIONAL, REQUIRED
-from pipeline.evaluation.detections.detections_file import read_detections, write_detections
+from pipeline.evaluation.detections import OPTIONAL, REQUIRED
+from pipeline.evaluation.detections_file import read_detections, write_detections
 from pipeline.lookup_table import LookupTable, read_lookup_table, write_lookup_table
-from pipeline.models.detector.detector import Detector
+from pipeline.models.detector import Detector
 from pipeline.models.saving import save_weights
 from pipeline.models.weights import load_detector
-from pipeline.training.checkpoints.checkpoints import Checkpoints
+from pipeline.scenes.prepared import open_prepared
+from pipeline.training.engine.checkpoints import Checkpoints
 from tests.fuzzing.bytes_changed import damaged
 from tests.reporting.cases import fake_detections
 from tests.tiny import detector_options

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
-from stages.every_section import check_parameters
+from stages.support.every_section import check_parameters
 from stages.support.parameters import read_parameters
 from tests.fuzzing.bytes_changed import damaged
 from tests.pipeline_runs.tiny_parameters import ROOT

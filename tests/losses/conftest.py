@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.data.scenes.scene import UNLABELLED
+from pipeline.scenes.scene import UNLABELLED
 
 IDENTITIES, DIM = 5, 6
 

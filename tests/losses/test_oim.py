@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.losses.identity.lut import FrozenTable
 from pipeline.losses.identity.oim import OnlineInstanceMatching, update_rows
+from pipeline.scenes.scene import UNLABELLED
 
 DIM = 4
 

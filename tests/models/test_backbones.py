@@ -6,7 +6,7 @@ from torch import nn
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from pipeline.basics.errors import UserError
-from pipeline.models.backbones.backbones import BackboneOptions, build_backbone
+from pipeline.models.backbones import BackboneOptions, build_backbone
 
 CHANNELS = {
     "tiny": (64, 128),

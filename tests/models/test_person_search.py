@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.data.scenes.scene import UNLABELLED
-from pipeline.models.detector.detector import Detector
+from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.scenes.scene import UNLABELLED
 from tests.tiny import HEIGHT, WIDTH, backbone, detector_options, search_options
 
 LOSSES = {"rpn_objectness", "rpn_box", "roi_class", "roi_box"}

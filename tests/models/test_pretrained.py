@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torchvision.models import mobilenet_v2, resnet18, resnet34, resnet50
 
 from pipeline.basics.errors import UserError
-from pipeline.models.backbones.backbones import BackboneOptions, build_backbone
+from pipeline.models.backbones import BackboneOptions, build_backbone
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pipeline.data.crops import LabelledCrops
-from pipeline.data.packing import prepare
-from pipeline.embedding import embed_both_ways, embed_crops
+from pipeline.datasets.crops import LabelledCrops
+from pipeline.datasets.packing import prepare
+from pipeline.inference.crops import embed_both_ways, embed_crops
 from pipeline.models.reid import ReidModel
 from tests.tiny import TRAIN_SCENES, reid_options, silent
 

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from pipeline.basics.errors import UserError
-from pipeline.models.detector.detector import Detector
+from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
 from pipeline.models.saving import FORMAT_VERSION, save_weights

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.basics.errors import UserError
-from pipeline.own_pictures.folders import pictures_in
+from pipeline.inference.own_pictures.folders import pictures_in
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0"
 

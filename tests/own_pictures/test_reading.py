@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from pipeline.basics.errors import UserError
-from pipeline.own_pictures import reading
-from pipeline.own_pictures.reading import MOST_PIXELS, read_picture
+from pipeline.inference.own_pictures import reading
+from pipeline.inference.own_pictures.reading import MOST_PIXELS, read_picture
 from tests.own_pictures.cases import (
     ODD_ENTRIES,
     ORIENTATION,

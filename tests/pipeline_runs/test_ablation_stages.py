@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.comparison.runs import read_runs
 from pipeline.lookup_table import read_lookup_table
+from pipeline.reporting.comparison.runs import read_runs
 from tests.pipeline_runs.in_process import refused, run_stage
 
 RUNS = "results/kd_lut.json"

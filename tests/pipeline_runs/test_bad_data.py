@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.data.sets.prw import Prw
+from pipeline.datasets.prw import Prw
+from pipeline.scenes.prepared import open_prepared
 from tests.data_sets.trees import cell, rewrite, small_cuhk, small_prw
 from tests.data_sets.trees import test_query as query
 from tests.pipeline_runs.in_process import refused, run_stage

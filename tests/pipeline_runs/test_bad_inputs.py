@@ -11,10 +11,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from pipeline.data.packing import prepare
-from pipeline.data.scenes.prepared import PreparedDataSet
+from pipeline.datasets.packing import prepare
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
 from pipeline.models.saving import METADATA, digest_of
+from pipeline.scenes.prepared import PreparedDataSet
 from tests.pipeline_runs.in_process import refused
 from tests.tiny import TinyDataSet, silent
 

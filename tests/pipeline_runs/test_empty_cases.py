@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.data.packing import prepare
-from pipeline.data.scenes.scene import UNLABELLED, Galleries
-from pipeline.evaluation.detections.detections_file import read_detections
+from pipeline.datasets.packing import prepare
+from pipeline.evaluation.detections_file import read_detections
 from pipeline.reporting.columns import read_columns
+from pipeline.scenes.scene import UNLABELLED, Galleries
 from tests.pipeline_runs.in_process import refused, run_stage
 from tests.pipeline_runs.stage_graph import nodes, rows, training_of
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from pipeline.training.checkpoints.checkpoints import Checkpoints
+from pipeline.training.engine.checkpoints import Checkpoints
 from tests.pipeline_runs.in_process import run_stage
 
 BASELINE = "train_baseline --row baseline"

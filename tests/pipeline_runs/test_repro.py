@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.evaluation.detections.detections_file import read_detections
+from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import SEARCH_KEYS
 from pipeline.lookup_table import check_fits, read_lookup_table
+from pipeline.scenes.prepared import open_prepared
 from tests.pipeline_runs.in_process import run_stage
 from tests.pipeline_runs.project import new_project, repro_of
 from tests.pipeline_runs.stage_graph import and_behind, nodes, rows

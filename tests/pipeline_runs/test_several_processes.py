@@ -10,7 +10,19 @@ from tests.pipeline_runs.project import PATIENCE, wait_for
 STEPS = 40
 OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "4"}
 
-SEEDS = ("python", "-m", "stages.ablate", "--row", "kd_lut", "--seed", "0", "--seed", "1", "--at-once", "2")
+SEEDS = (
+    "python",
+    "-m",
+    "stages.ablation.ablate",
+    "--row",
+    "kd_lut",
+    "--seed",
+    "0",
+    "--seed",
+    "1",
+    "--at-once",
+    "2",
+)
 RUNS = "results/kd_lut.json"
 
 TRAINING = ("python", "-m", "stages.train_student", "--row", "kd_lut")

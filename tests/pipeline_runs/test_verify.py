@@ -8,12 +8,12 @@ import h5py
 import pytest
 import yaml
 
+from commands.verification import Output, check_output, md5_of
 from pipeline.basics.errors import UserError
-from pipeline.data.scenes.prepared import open_prepared
-from pipeline.evaluation.detections.detections_file import read_detections
+from pipeline.evaluation.detections_file import read_detections
 from pipeline.lookup_table import read_lookup_table
 from pipeline.models.weights import load_student
-from pipeline.verifying import Output, check_output, md5_of
+from pipeline.scenes.prepared import open_prepared
 
 FLIPS = 50
 SHARD = "data/prepared/train-images-00000.h5"

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from pipeline.basics.options import merged
-from stages.every_section import check_parameters
+from stages.support.every_section import check_parameters
 
 ROOT = Path(__file__).parents[2]
 HEIGHT, WIDTH = 96, 144

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.evaluation.detections.detections import Detections
+from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.reporting.columns import Columns
 

@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.basics.errors import UserError
 from pipeline.reporting.columns import read_columns
-from pipeline.training.loop.history import write_history
+from pipeline.training.engine.history import write_history
 
 
 def test_a_history_is_read_as_written(tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.evaluation.search.scene_boxes import detected_boxes
-from pipeline.evaluation.search.search import search_metrics
+from pipeline.evaluation.scene_boxes import detected_boxes
+from pipeline.evaluation.search import search_metrics
 from pipeline.reporting.ranking import ranked_hits
 from pipeline.reporting.shown_queries import at_random, evenly_spaced, most_gained, shown_queries
 from tests.evaluation.cases import random_case

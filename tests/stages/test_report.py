@@ -6,12 +6,12 @@ import yaml
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from pipeline.comparison.groups import Comparisons, compare
-from pipeline.evaluation.detections.detections_file import write_detections
+from pipeline.evaluation.detections_file import write_detections
 from pipeline.reporting.columns import read_columns
+from pipeline.reporting.comparison.groups import Comparisons, compare
 from pipeline.reporting.style import png
 from pipeline.reporting.summary import summarise
-from pipeline.training.loop.history import write_history
+from pipeline.training.engine.history import write_history
 from stages.evaluate import main as evaluate_stage
 from stages.report import main as report_stage
 from tests.comparison.test_groups import RUNS, TEXT, like

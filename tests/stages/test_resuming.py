@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.basics.errors import UserError
 from stages import resuming as module
-from stages.resuming import OTHERS_KEPT, fingerprint, resuming
+from stages.support.resuming import OTHERS_KEPT, fingerprint, resuming
 from tests.training.test_trainings import student_options
 
 INPUTS = {"data": "aa", "table": "bb"}

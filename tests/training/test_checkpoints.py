@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.training.checkpoints.checkpoints import KEPT, Checkpoints
-from pipeline.training.checkpoints.tree import flatten, unflatten
+from pipeline.training.engine.checkpoints import KEPT, Checkpoints
+from pipeline.training.engine.tree import flatten, unflatten
 
 LEAVES = st.one_of(
     st.none(),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.basics.errors import UserError
-from pipeline.data.packing import prepare
+from pipeline.datasets.packing import prepare
 from pipeline.losses.detector_distillation.levels import (
     LEVELS,
     PREFIX,
@@ -14,11 +14,11 @@ from pipeline.losses.detector_distillation.levels import (
     detector_distillation,
 )
 from pipeline.losses.identity.targets import IdentityOptions
-from pipeline.models.backbones.backbones import BackboneOptions
-from pipeline.models.detector.detector import Detector
+from pipeline.models.backbones import BackboneOptions
+from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
-from pipeline.training.student.student import StudentOptions, train_student
 from pipeline.training.student.taught_student import TaughtStudent
+from pipeline.training.student.training import StudentOptions, train_student
 from tests.models.test_person_search import image, target
 from tests.tiny import TinyDataSet, detector_options, search_options, silent, training_options
 

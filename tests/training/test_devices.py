@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.basics.errors import UserError
-from pipeline.training.devices import data_workers, make_fabric
+from pipeline.devices import data_workers, make_fabric
 
 
 def test_the_cpu(monkeypatch):

@@ -3,8 +3,8 @@
 import torch
 from torch import distributed, multiprocessing
 
-from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.losses.identity.oim import OnlineInstanceMatching
+from pipeline.scenes.scene import UNLABELLED
 from pipeline.training.student.gathering import gather_people
 
 DIM = 4

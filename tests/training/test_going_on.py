@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pipeline.training.checkpoints.checkpoints import Checkpoints
-from pipeline.training.loop.loop import go_on
+from pipeline.training.engine.checkpoints import Checkpoints
+from pipeline.training.engine.loop import go_on
 
 
 @pytest.mark.parametrize(

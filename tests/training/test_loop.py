@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from pipeline.basics.errors import UserError
-from pipeline.training.devices import make_fabric
-from pipeline.training.loop.history import HISTORY_ROWS, write_history
-from pipeline.training.loop.loop import train
+from pipeline.devices import make_fabric
+from pipeline.training.engine.history import HISTORY_ROWS, write_history
+from pipeline.training.engine.loop import train
 from tests.tiny import silent, training_options
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.models.backbones.backbones import BackboneOptions, build_backbone
-from pipeline.training.loop.memory_layout import ONEDNN_BLOCK, channels_last_is_safe
+from pipeline.models.backbones import BackboneOptions, build_backbone
+from pipeline.training.engine.memory_layout import ONEDNN_BLOCK, channels_last_is_safe
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 GRADIENT = """

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.training.loop.optimisation import build_optimizer, build_scheduler
+from pipeline.training.engine.optimisation import build_optimizer, build_scheduler
 from tests.tiny import training_options
 
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from pipeline.basics.interruption import Interrupted
-from pipeline.data.crops import LabelledCrops
-from pipeline.data.packing import prepare
+from pipeline.datasets.crops import LabelledCrops
+from pipeline.datasets.packing import prepare
 from pipeline.losses.detector_distillation.levels import DetectorDistillationOptions
-from pipeline.models.detector.detector import Detector
-from pipeline.training.checkpoints.checkpoints import Checkpoints
+from pipeline.models.detector import Detector
 from pipeline.training.detector import train_detector
+from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.reid import train_reid
-from pipeline.training.student.student import train_student
+from pipeline.training.student.training import train_student
 from tests.tiny import detector_options, silent
 from tests.training.test_trainings import (
     detector_training_options,

@@ -5,18 +5,18 @@ import torch
 from torch.nn import functional
 
 from pipeline.basics.errors import UserError
-from pipeline.data.crops import LabelledCrops
-from pipeline.data.packing import prepare
-from pipeline.data.scenes.scene import Split
-from pipeline.data.transforms import AugmentationOptions
+from pipeline.batches.transforms import AugmentationOptions
+from pipeline.datasets.crops import LabelledCrops
+from pipeline.datasets.packing import prepare
 from pipeline.losses.identity.targets import IdentityOptions, build_identity_loss
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
 from pipeline.models.saving import save_weights
+from pipeline.scenes.scene import Split
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from pipeline.training.reid import ReidTrainingOptions, train_reid
 from pipeline.training.student import student as student_module
-from pipeline.training.student.student import StudentOptions, StudentTask, train_student
+from pipeline.training.student.training import StudentOptions, StudentTask, train_student
 from tests.tiny import (
     IDENTITIES,
     TinyDataSet,

@@ -7,11 +7,11 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.basics.options import Options
-from pipeline.data.batches.ground_truth import PERSON
+from pipeline.batches.ground_truth import PERSON
 from pipeline.losses.detector_distillation.bounded_box import teacher_bounded_box
 from pipeline.losses.detector_distillation.hint import feature_hint
 from pipeline.losses.detector_distillation.soft_class import soft_cross_entropy, two_class_logits
-from pipeline.models.detector.detector import DetectionStep, Judgement
+from pipeline.models.detector import DetectionStep, Judgement
 
 LEVELS = ("rpn_class", "rpn_box", "roi_class", "roi_box", "hint")
 PREFIX = "distil_"

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.data.batches.ground_truth import PERSON
+from pipeline.batches.ground_truth import PERSON
 
 
 def soft_cross_entropy(

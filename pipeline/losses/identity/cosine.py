@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.losses.identity.identity_loss import IdentityLoss, mean_over_labelled
+from pipeline.scenes.scene import UNLABELLED
 
 
 def cosine_to_row(embeddings: Tensor, person_ids: Tensor, table: Tensor) -> dict[str, Tensor]:

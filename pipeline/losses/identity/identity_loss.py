@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.data.scenes.scene import UNLABELLED
+from pipeline.scenes.scene import UNLABELLED
 
 
 class IdentityLoss(nn.Module):

@@ -3,8 +3,8 @@
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.losses.identity.identity_loss import IdentityLoss, mean_over_labelled
+from pipeline.scenes.scene import UNLABELLED
 
 
 def similarity_divergence(

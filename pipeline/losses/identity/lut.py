@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.losses.identity.oim import OnlineInstanceMatching
+from pipeline.scenes.scene import UNLABELLED
 
 ROWS_STAY = 1.0
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.data.scenes.scene import UNLABELLED
 from pipeline.losses.identity.identity_loss import IdentityLoss, identity_cross_entropy
+from pipeline.scenes.scene import UNLABELLED
 
 
 class OnlineInstanceMatching(IdentityLoss):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pipeline.data.batches.ground_truth import Target
-from pipeline.models.detector.detector import DetectionStep
+from pipeline.batches.ground_truth import Target
+from pipeline.models.detector import DetectionStep
 from pipeline.models.person_search import PersonSearchNetwork
 
 

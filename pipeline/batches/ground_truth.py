@@ -1,0 +1,27 @@
+"""Ground truth of a scene as a detector learns from it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+
+from pipeline.scenes.scene import Scene
+
+PERSON = 1
+"""The class label of a person; 0 is background."""
+
+Target = dict[str, Tensor]
+"""Ground truth of one image: `boxes` `[N, 4]` float32 pixels, `labels` `[N]` int64 (all `PERSON`),
+`person_ids` `[N]` int64 (`0 .. I-1` or `UNLABELLED`)."""
+
+
+def ground_truth(scene: Scene, size: tuple[int, int]) -> Target:
+    """Return a scene's ground truth; boxes as torchvision's, clipped to `size` (H, W) pixels."""
+    height, width = size
+    clipped = np.clip(scene.boxes, 0, [width, height, width, height])
+    boxes = tv_tensors.BoundingBoxes(torch.from_numpy(clipped).float(), format="XYXY", canvas_size=size)
+    return {
+        "boxes": boxes,
+        "labels": torch.full((len(scene.boxes),), PERSON, dtype=torch.int64),
+        "person_ids": torch.from_numpy(scene.person_ids),
+    }

@@ -1,0 +1,117 @@
+"""Which samples make up which batch: a function of the seed and the step, never of what ran before."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from pipeline.scenes.scene import IntArray
+
+Draw = tuple[int, int]
+"""Which sample to load, and the seed of its random changes."""
+
+
+class ShuffledBatches(Sampler[list[Draw]]):
+    """Batches over endless shuffled epochs; each epoch shows every sample once.
+
+    Args:
+        samples: number of samples.
+        batch_size: samples a batch, over all ranks together.
+        steps: number of batches.
+        seed: of the shuffling and of each sample's random changes.
+        rank: which share of each batch to yield, `0 .. ranks-1`.
+        ranks: into how many shares each batch is cut.
+        done: how many batches to leave out at the start.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        done: int = 0,
+    ) -> None:
+        self.samples, self.batch_size, self.steps, self.seed = samples, batch_size, steps, seed
+        self.rank, self.ranks, self.done = rank, ranks, done
+
+    def __len__(self) -> int:
+        """Return the number of batches that are left."""
+        return self.steps - self.done
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Yield batches of (sample, seed of its changes)."""
+        for step in range(self.done, self.steps):
+            positions = range(step * self.batch_size, (step + 1) * self.batch_size)[self.rank :: self.ranks]
+            yield [(self._sample_at(position), _draw_seed(self.seed, position)) for position in positions]
+
+    def _sample_at(self, position: int) -> int:
+        epoch, place = divmod(position, self.samples)
+        return int(_shuffled(self.samples, self.seed, epoch)[place])
+
+
+class IdentityBatches(Sampler[list[Draw]]):
+    """PK sampling: P identities a batch, K crops of each (Hermans et al., 2017).
+
+    Identities come in endless shuffled epochs. Those that remain when an epoch has less than a batch are left
+    out, so that nobody is in a batch twice (unless there are fewer than P). One with fewer than K crops gives
+    some of them more than once.
+
+    Args:
+        person_ids: `[N]` identity of each crop.
+        identities_per_batch: P.
+        crops_per_identity: K.
+        steps: number of batches.
+        seed: of all that is random here.
+        done: how many batches to leave out at the start.
+    """
+
+    def __init__(
+        self,
+        person_ids: IntArray,
+        identities_per_batch: int,
+        crops_per_identity: int,
+        steps: int,
+        seed: int,
+        done: int = 0,
+    ) -> None:
+        self.crops_of = [np.flatnonzero(person_ids == person) for person in np.unique(person_ids)]
+        self.identities, self.crops = identities_per_batch, crops_per_identity
+        self.steps, self.seed, self.done = steps, seed, done
+
+    def __len__(self) -> int:
+        """Return the number of batches that are left."""
+        return self.steps - self.done
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Yield batches of (crop, seed of its changes), identity by identity."""
+        for step in range(self.done, self.steps):
+            batch: list[Draw] = []
+            for turn in range(self.identities):
+                position = step * self.identities + turn
+                crops = self.crops_of[self._identity_at(step, turn)]
+                rng = np.random.default_rng([self.seed, 1, position])
+                chosen = rng.choice(crops, self.crops, replace=len(crops) < self.crops)
+                batch += [
+                    (int(crop), _draw_seed(self.seed, position * self.crops + i))
+                    for i, crop in enumerate(chosen)
+                ]
+            yield batch
+
+    def _identity_at(self, step: int, turn: int) -> int:
+        there = len(self.crops_of)
+        epoch, batch = divmod(step, max(1, there // self.identities))
+        place = (batch * self.identities + turn) % there
+        return int(_shuffled(there, self.seed, epoch)[place])
+
+
+@lru_cache(maxsize=4)
+def _shuffled(count: int, seed: int, epoch: int) -> IntArray:
+    return np.random.default_rng([seed, 0, epoch]).permutation(count)
+
+
+def _draw_seed(seed: int, position: int) -> int:
+    return int(np.random.SeedSequence([seed, 2, position]).generate_state(1)[0])

@@ -1,1 +1,0 @@
-"""Scenes, data sets, search protocols as data, shards, crops and transforms."""

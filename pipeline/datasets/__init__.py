@@ -1,0 +1,1 @@
+"""Data sets: readers, checks and packing. Only `prepare` and `crop` read what is here."""

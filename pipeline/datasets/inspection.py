@@ -1,0 +1,110 @@
+"""What `check-data` shows of a data set: one row of counts a split, and one a gallery."""
+
+import hashlib
+from contextlib import suppress
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.datasets.checks import Findings, Inspection, apart, some, split_problems
+from pipeline.datasets.cuhk_sysu import CuhkSysu
+from pipeline.datasets.on_disk import DataSetOnDisk
+from pipeline.datasets.sources import open_data_set
+from pipeline.scenes.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, Split
+
+
+def inspect_data_set(name: str, root: Path | None) -> Inspection:
+    """Read all of a data set, CUHK-SYSU's subsets included.
+
+    Raises:
+        UserError: so much is missing that nothing can be read.
+    """
+    data_set = open_data_set(name, root)
+    if isinstance(data_set, CuhkSysu):
+        data_set = CuhkSysu(data_set.root, subsets=True)
+    if isinstance(data_set, DataSetOnDisk):
+        return data_set.inspect()
+    splits = data_set.splits()
+    problems = [problem for split in splits.values() for problem in split_problems(split)]
+    return Inspection("made by this program", splits, None, Findings(problems))
+
+
+def note_same_pictures(inspection: Inspection, findings: Findings) -> None:
+    """Note pictures of two splits that are the same, byte by byte, under two names; reads all of them."""
+    folder = inspection.images
+    if folder is None:
+        return
+    splits = apart(inspection.splits)
+    contents = [{scene.name: _digest(folder / scene.name) for scene in split.scenes} for split in splits]
+    for (first, ours), (second, theirs) in combinations(zip(splits, contents, strict=True), 2):
+        names = {digest: name for name, digest in theirs.items()}
+        same = [
+            f"{name} is {names[digest]}"
+            for name, digest in ours.items()
+            if digest and digest in names and name not in theirs
+        ]
+        findings.note_count(
+            len(same), f"pictures of {first.name} are in {second.name} under another name: {some(same)}"
+        )
+
+
+def split_counts(split: Split) -> dict[str, str]:
+    """Return one split's counts as text by column."""
+    ids = np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in split.scenes)])
+    cameras = {scene.camera for scene in split.scenes} - {UNKNOWN_CAMERA}
+    return {
+        "split": split.name,
+        "scenes": f"{len(split.scenes):,}",
+        "boxes": f"{len(ids):,}",
+        "labelled": f"{int((ids != UNLABELLED).sum()):,}",
+        "unlabelled": f"{int((ids == UNLABELLED).sum()):,}",
+        "identities": f"{len(split.identities):,}",
+        "cameras": f"{len(cameras)}" if cameras else "-",
+        "queries": f"{len(split.queries):,}" if split.queries else "-",
+    }
+
+
+def split_galleries(split: Split) -> list[dict[str, str]]:
+    """Return one row of counts for each gallery of a split."""
+    cameras = split.cameras
+    rows = []
+    for name, galleries in split.galleries.items():
+        sizes = np.diff(galleries.listed_offsets) + _rest_sizes(galleries, split, cameras)
+        positives = np.diff(galleries.positive_offsets)
+        rows.append(
+            {
+                "gallery": f"{split.name} {name}{' (default)' if name == split.default_gallery else ''}",
+                "scenes a query": _span(sizes),
+                "with the person": _span(positives),
+                "queries without a match": f"{int((positives == 0).sum()):,}",
+            }
+        )
+    return rows
+
+
+def _rest_sizes(galleries: Galleries, split: Split, cameras: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return `[Q]` how many scenes come behind each query's list."""
+    rest = np.zeros(len(galleries), dtype=np.int64)
+    if galleries.rest == "none":
+        return rest
+    for index, query in enumerate(split.queries):
+        listed = galleries.listed_scenes[slice(*galleries.listed_offsets[index : index + 2])]
+        rest[index] = len(galleries.of_query(index, query.scene, cameras).scenes) - len(listed)
+    return rest
+
+
+def _digest(path: Path) -> bytes:
+    """Return a hash of a file's content; empty where it cannot be read, which is a problem already."""
+    with suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+    return b""
+
+
+def _span(values: npt.NDArray[np.int64]) -> str:
+    """Return the smallest and largest value."""
+    if not len(values):
+        return "-"
+    low, high = int(values.min()), int(values.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

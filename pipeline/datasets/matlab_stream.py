@@ -1,0 +1,159 @@
+"""Reading a large MATLAB struct array element by element, in the memory of one element.
+
+CUHK-SYSU's largest gallery file holds 11.6 million small structs; loaded at once, each becomes four numpy
+objects, more than 10 GB together. This walks the outermost array by the public "MAT-File Format" (level 5):
+128 bytes of header, then data elements of type, byte count and content. Each field of each element is such a
+data element itself, and is handed to scipy as a file of one variable.
+"""
+
+import io
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from scipy.io import loadmat
+
+from pipeline.basics.errors import UserError
+from pipeline.datasets.matlab import MatValue, load, one_line, structs
+
+HEADER_BYTES = 128
+ENDIAN_OFFSET = 126
+TAG_BYTES = 8
+MI_INT8 = 1
+MI_MATRIX = 14
+MI_COMPRESSED = 15
+MX_STRUCT_CLASS = 2
+CLASS_MASK = 0xFF
+CHUNK_BYTES = 1 << 16
+NAME = b"x"
+
+
+class _Inflated:
+    """The decompressed content of one compressed data element, read forwards."""
+
+    def __init__(self, file: BinaryIO, compressed_bytes: int) -> None:
+        self._file = file
+        self._left = compressed_bytes
+        self._inflate = zlib.decompressobj()
+        self._buffer = bytearray()
+
+    def read(self, count: int) -> bytes:
+        while len(self._buffer) < count and self._left > 0:
+            chunk = self._file.read(min(CHUNK_BYTES, self._left))
+            if not chunk:
+                break
+            self._left -= len(chunk)
+            self._buffer += self._inflate.decompress(chunk)
+        content = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return content
+
+
+class _Walker:
+    """Reads data elements: small ones (the content within the tag) and large ones (padded to 8 bytes)."""
+
+    def __init__(self, stream: BinaryIO | _Inflated, order: str) -> None:
+        self._stream = stream
+        self._order = order
+
+    def take(self, count: int) -> bytes:
+        content = self._stream.read(count)
+        if len(content) != count:
+            raise EOFError("it ends too early")
+        return content
+
+    def tag(self) -> tuple[int, int]:
+        kind, size = struct.unpack(self._order + "II", self.take(TAG_BYTES))
+        return kind, size
+
+    def small(self) -> bytes:
+        head = self.take(TAG_BYTES)
+        (first,) = struct.unpack(self._order + "I", head[:4])
+        if first >> 16:
+            return head[4 : 4 + (first >> 16)]
+        (size,) = struct.unpack(self._order + "I", head[4:])
+        return self.take(size + -size % TAG_BYTES)[:size]
+
+    def integers(self) -> tuple[int, ...]:
+        content = self.small()
+        return struct.unpack(f"{self._order}{len(content) // 4}i", content)
+
+
+def stream_structs(path: Path, variable: str) -> Iterator[dict[str, MatValue]]:
+    """Yield the elements of the struct array `variable`, as values by field name, one at a time.
+
+    Anything but a level 5 file with that struct array is read at once by scipy instead.
+
+    Raises:
+        UserError: the file is missing, damaged, or has no such variable.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+            mark = header[ENDIAN_OFFSET:HEADER_BYTES]
+            order = {b"IM": "<", b"MI": ">"}.get(mark)
+            found = _find(file, order, variable) if order else None
+            if order and found:
+                yield from _elements(*found, header, order)
+                return
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or one_line(error)}") from None
+    except (EOFError, ValueError, struct.error, zlib.error) as error:
+        raise UserError(f"{path} is damaged: {one_line(error)}") from None
+    for element in structs(load(path, variable)):
+        yield {name: element[name] for name in element.dtype.names}
+
+
+def _find(file: BinaryIO, order: str, variable: str) -> tuple[_Walker, int] | None:
+    """Return a walker that stands behind the struct array's name, and its length; None if there is none."""
+    while len(head := file.read(TAG_BYTES)) == TAG_BYTES:
+        kind, size = struct.unpack(order + "II", head)
+        after = file.tell() + size
+        if kind == MI_COMPRESSED:
+            walker = _Walker(_Inflated(file, size), order)
+            kind, _ = walker.tag()
+        else:
+            walker = _Walker(file, order)
+        if kind != MI_MATRIX:
+            return None
+        flags, dimensions, name = walker.small(), walker.integers(), walker.small()
+        if name == variable.encode():
+            mx_class = struct.unpack(order + "I", flags[:4])[0] & CLASS_MASK
+            return (walker, math.prod(dimensions)) if mx_class == MX_STRUCT_CLASS else None
+        file.seek(after)
+    return None
+
+
+def _elements(walker: _Walker, length: int, header: bytes, order: str) -> Iterator[dict[str, MatValue]]:
+    (width,) = walker.integers()
+    packed = walker.small()
+    names = [packed[i : i + width].split(b"\0")[0].decode() for i in range(0, len(packed), width)]
+    for _ in range(length):
+        yield {name: _value(walker, header, order) for name in names}
+
+
+def _value(walker: _Walker, header: bytes, order: str) -> MatValue:
+    """Return one field's value, decoded by scipy as a file with one variable `NAME`."""
+    kind, size = walker.tag()
+    if kind != MI_MATRIX:
+        raise ValueError(f"data type {kind} in a struct")
+    if size == 0:
+        return np.empty((0, 0))
+    content = walker.take(size)
+    stream = io.BytesIO(content)
+    inner = _Walker(stream, order)
+    inner.small()  # array flags
+    inner.small()  # dimensions
+    start = stream.tell()
+    if inner.small():
+        raise ValueError("a named value in a struct")
+    name = struct.pack(order + "I", len(NAME) << 16 | MI_INT8) + NAME.ljust(TAG_BYTES // 2, b"\0")
+    tag = struct.pack(order + "II", MI_MATRIX, size)
+    file = io.BytesIO(header + tag + content[:start] + name + content[start + TAG_BYTES :])
+    return np.asarray(loadmat(file)[NAME.decode()])

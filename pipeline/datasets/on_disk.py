@@ -1,0 +1,110 @@
+"""What the data sets that are read from a folder have in common."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.basics.errors import UserError
+from pipeline.datasets.checks import (
+    UNBOUNDED,
+    Findings,
+    Inspection,
+    note_people_and_pictures,
+    search_problems,
+    split_problems,
+)
+from pipeline.datasets.jpeg import jpeg_size, read_jpeg
+from pipeline.scenes.scene import Split
+
+HINT = "`person-search check-data` lists them"
+
+
+class DataSetOnDisk(ABC):
+    """A data set in a folder: annotations are read once, pictures when they are asked for.
+
+    Attributes:
+        name: the data set's name in params.yaml.
+        root: its folder.
+        images: the folder of its pictures.
+    """
+
+    name: str
+    images: Path
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._splits: Mapping[str, Split] | None = None
+
+    def splits(self) -> Mapping[str, Split]:
+        """Return the splits by name; what was left out or doubtful is warned of in the log.
+
+        Raises:
+            UserError: the folder is not this data set's, or its annotations are broken.
+        """
+        if self._splits is None:
+            findings = Findings()
+            splits = self._checked(findings)
+            findings.raise_first(HINT)
+            for warning in findings.warnings:
+                logging.getLogger(__name__).warning("warning: %s", warning)
+            self._splits = splits
+        return self._splits
+
+    def inspect(self) -> Inspection:
+        """Read everything and return what was found, problems included.
+
+        Raises:
+            UserError: so much is missing that nothing can be read.
+        """
+        findings = Findings()
+        splits = self._checked(findings)
+        for split in splits.values():
+            if split.queries:
+                sizes = np.array([self.size_of(scene.name) for scene in split.scenes])
+                findings.problems += search_problems(split, sizes)
+        note_people_and_pictures(splits, findings)
+        return Inspection(self._release(splits), splits, self.images, findings)
+
+    def image_path(self, split: str, index: int) -> Path:
+        """Return where one scene's picture should be. Raises `UserError` for a split that there is not."""
+        splits = self.splits()
+        if split not in splits:
+            raise UserError(f"data set '{self.name}' has no split '{split}'; it has {', '.join(splits)}")
+        return self.images / splits[split].scenes[index].name
+
+    def image_bytes(self, split: str, index: int) -> bytes:
+        """Return the encoded JPEG of one scene, having seen that all of it decodes.
+
+        Raises:
+            UserError: the file is missing, no JPEG, damaged, or cut off.
+        """
+        return read_jpeg(self.image_path(split, index))
+
+    def size_of(self, name: str) -> tuple[float, float]:
+        """Return a picture's width and height; `UNBOUNDED` where it is missing or broken.
+
+        That it is, is found where pictures are read.
+        """
+        try:
+            return jpeg_size(self.images / name)
+        except UserError:
+            return UNBOUNDED
+
+    def _checked(self, findings: Findings) -> Mapping[str, Split]:
+        """Read all annotations, and add what is wrong with them and with the splits that they make."""
+        splits = self._read(findings)
+        known = set(findings.problems)
+        for split in splits.values():
+            findings.problems += [problem for problem in split_problems(split) if problem not in known]
+        return splits
+
+    @abstractmethod
+    def _read(self, findings: Findings) -> Mapping[str, Split]:
+        """Read all annotations, and add what is wrong with them to `findings`."""
+
+    @abstractmethod
+    def _release(self, splits: Mapping[str, Split]) -> str:
+        """Return which release the counts show."""

@@ -1,0 +1,200 @@
+"""Packing a data set into the one format that everything behind `prepare` reads; `prepared.py` reads it."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
+from pipeline.datasets.checks import UNBOUNDED, scene_problems, search_problems, shared_between
+from pipeline.datasets.dataset import DataSet
+from pipeline.datasets.jpeg import UnfitPictureError, check_jpeg
+from pipeline.datasets.processes import in_processes
+from pipeline.scenes.prepared import (
+    FORMAT_VERSION,
+    MANIFEST,
+    PreparedDataSet,
+    file_entry,
+    fingerprint,
+    open_prepared,
+)
+from pipeline.scenes.scene import UNLABELLED, Split
+from pipeline.scenes.shards import write_annotations, write_images
+
+SCENES_PER_SHARD = 500
+"""A shard is put together in memory: of large pictures, half a gigabyte."""
+TRAINING = "train"
+
+Report = Callable[[int, int], None]
+"""Called with how many are done and how many there are."""
+
+
+class _Picture(NamedTuple):
+    """A picture that was read: its bytes and size, or what is wrong with it or with its boxes."""
+
+    encoded: bytes
+    size: tuple[float, float] = UNBOUNDED
+    problems: Sequence[str] = ()
+    broken: bool = False
+
+
+@dataclass
+class _Problems:
+    """What is wrong, a line each, and how many of the lines `skip_broken` would spare."""
+
+    lines: list[str] = field(default_factory=list)
+    skippable: int = 0
+
+    def refuse(self) -> None:
+        """Raise `UserError` where there is anything: one problem as it is, more of them listed as well."""
+        if not self.lines:
+            return
+        more = len(self.lines) - 1
+        listed = f" (and {more:,} more, all listed above)" if more else ""
+        hint = "; or set `dataset.on_broken_image: skip`, to train without broken pictures"
+        raise UserError(
+            f"{self.lines[0]}{listed}{hint if self.skippable else ''}", self.lines if more else ()
+        )
+
+
+def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool = False) -> PreparedDataSet:
+    """Pack a data set into shards, beside first and then in place.
+
+    Args:
+        dataset: where annotations and pictures come from.
+        root: folder to make; one that is there is replaced when all went well.
+        report: progress over all pictures.
+        skip_broken: leave out training scenes whose picture is broken, and name them in the manifest. Scenes
+            of other splits are never left out: a score would be of another test set.
+
+    Splits that share pictures or people are warned of in the log.
+
+    Raises:
+        UserError: annotations or pictures are bad, all of them in its details. Nothing is left behind then.
+    """
+    beside, before = root.with_name(f".{root.name}.tmp"), root.with_name(f".{root.name}.old")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        splits = dataset.splits()
+        total = sum(len(split.scenes) for split in splits.values())
+        finished = count(1)
+        problems = _Problems()
+        entries = {}
+        for name, split in splits.items():
+            entries[name] = _pack(
+                dataset,
+                name,
+                split,
+                beside,
+                report=lambda: report(next(finished), total),
+                problems=problems,
+                skip_broken=skip_broken and name == TRAINING,
+            )
+        problems.refuse()
+        for doubt in shared_between(splits):
+            logging.getLogger(__name__).warning("warning: %s", doubt)
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "dataset": dataset.name,
+            "dataset_sha256": fingerprint(dataset.name, entries),
+            "splits": entries,
+        }
+        write_atomically(beside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+        shutil.rmtree(before, ignore_errors=True)
+        if root.exists():
+            root.rename(before)  # not removed first: on NFS, files that a reader holds would stay behind
+        beside.rename(root)
+    finally:
+        for folder in (beside, before):
+            shutil.rmtree(folder, ignore_errors=True)
+    return open_prepared(root)
+
+
+def _pack(
+    dataset: DataSet,
+    name: str,
+    split: Split,
+    folder: Path,
+    *,
+    report: Callable[[], None],
+    problems: _Problems,
+    skip_broken: bool,
+) -> dict[str, Any]:
+    """Write one split's files, add what is wrong to `problems`, and return its entry in the manifest."""
+    shards: list[dict[str, str]] = []
+    left_out: list[int] = []
+    sizes: list[tuple[float, float]] = []
+    for start in range(0, len(split.scenes), SCENES_PER_SHARD):
+        indices = range(start, min(start + SCENES_PER_SHARD, len(split.scenes)))
+        images = []
+        for index, picture in zip(
+            indices, in_processes(partial(_checked, dataset, split, name), indices), strict=True
+        ):
+            report()
+            sizes.append(picture.size)
+            if skip_broken and picture.broken:
+                left_out.append(index)
+            elif picture.problems:
+                problems.lines += picture.problems
+                problems.skippable += picture.broken and name == TRAINING
+            else:
+                images.append(picture.encoded)
+        if images:
+            path = folder / f"{name}-images-{len(shards):05d}.h5"
+            write_images(path, images)
+            shards.append(file_entry(path))
+    if split.scenes and len(left_out) == len(split.scenes):
+        problems.lines.append(f"split '{name}': all {len(left_out)} pictures are broken")
+    problems.lines += search_problems(split, np.array(sizes).reshape(-1, 2))
+    names = [split.scenes[index].name for index in left_out]
+    split = without_scenes(split, left_out) if left_out else split
+    annotations = folder / f"{name}.h5"
+    write_annotations(annotations, split)
+    entry = {"annotations": file_entry(annotations), "images": shards, "counts": counts(split)}
+    return entry | ({"left_out": names} if names else {})
+
+
+def without_scenes(split: Split, left_out: Sequence[int]) -> Split:
+    """Return a split that nobody searches without some scenes, and without people who were in no other."""
+    gone = set(left_out)
+    kept = [scene for index, scene in enumerate(split.scenes) if index not in gone]
+    ids = np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in kept)])
+    seen = np.unique(ids[ids != UNLABELLED])
+    numbering = np.full(len(split.identities) + 1, UNLABELLED)
+    numbering[seen] = np.arange(len(seen))  # the last place is what `UNLABELLED`, -1, finds
+    scenes = tuple(replace(scene, person_ids=numbering[scene.person_ids]) for scene in kept)
+    return Split(split.name, scenes, tuple(split.identities[person] for person in seen))
+
+
+def counts(split: Split) -> dict[str, int]:
+    """Count scenes, boxes, labelled and unlabelled boxes, identities, cameras and queries."""
+    labelled = sum(int((scene.person_ids != UNLABELLED).sum()) for scene in split.scenes)
+    boxes = sum(len(scene.boxes) for scene in split.scenes)
+    return {
+        "scenes": len(split.scenes),
+        "boxes": boxes,
+        "labelled": labelled,
+        "unlabelled": boxes - labelled,
+        "identities": len(split.identities),
+        "cameras": len(np.unique(split.cameras)),
+        "queries": len(split.queries),
+    }
+
+
+def _checked(dataset: DataSet, split: Split, name: str, index: int) -> _Picture:
+    scene = split.scenes[index]
+    try:
+        encoded = dataset.image_bytes(name, index)
+        size = check_jpeg(encoded, scene.name)
+    except UserError as error:
+        return _Picture(b"", problems=(str(error),), broken=not isinstance(error, UnfitPictureError))
+    return _Picture(encoded, size, scene_problems(scene, len(split.identities), size))

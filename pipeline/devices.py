@@ -1,0 +1,98 @@
+"""Where a network runs, and what is done so that it runs the same way twice."""
+
+import os
+from typing import NamedTuple
+
+import lightning_fabric
+import numpy as np
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+from pipeline.basics.environment_variables import whole_number
+from pipeline.basics.errors import UserError
+from pipeline.basics.launchers import forget_other_launchers
+
+DEVICE_VARIABLE = "PERSON_SEARCH_DEVICE"
+DEVICES_VARIABLE = "PERSON_SEARCH_DEVICES"
+WORKERS_VARIABLE = "PERSON_SEARCH_WORKERS"
+THREADS_VARIABLE = "PERSON_SEARCH_THREADS"
+CHOICES = ("auto", "cpu", "cuda")
+CPU_THREADS = 2
+"""By default; see `placement`."""
+MOST_THREADS = MOST_DEVICES = 1024
+MOST_WORKERS = 64
+"""Far more than help; a slip of the finger must not take the machine down."""
+
+
+class Placement(NamedTuple):
+    """Where a network runs: `device` is cpu or cuda, `devices` how many of them, `threads` those of a CPU."""
+
+    device: str
+    devices: int
+    threads: int
+
+
+def placement() -> Placement:
+    """Return where the environment asks a network to run; this never changes what a run means.
+
+    `PERSON_SEARCH_DEVICE` is `auto` (the default), `cpu` or `cuda`; `PERSON_SEARCH_DEVICES` how many of
+    them train together (default 1). On the CPU `PERSON_SEARCH_THREADS` is how many threads a network runs in
+    (default 2, whatever the machine has, since the number changes the last bits of what is learned).
+
+    Raises:
+        UserError: a variable has no usable value, or `cuda` is asked for and absent.
+    """
+    device = os.environ.get(DEVICE_VARIABLE, "auto")
+    if device not in CHOICES:
+        raise UserError(f"{DEVICE_VARIABLE}={device}: it must be one of {', '.join(CHOICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"{DEVICE_VARIABLE}=cuda, but PyTorch finds no CUDA device here; unset it or use cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    devices = whole_number(DEVICES_VARIABLE, 1, least=1, most=MOST_DEVICES)
+    if device == "cuda" and devices > torch.cuda.device_count():
+        raise UserError(
+            f"{DEVICES_VARIABLE}={devices}, but there are {torch.cuda.device_count()} CUDA devices"
+        )
+    return Placement(device, devices, whole_number(THREADS_VARIABLE, CPU_THREADS, least=1, most=MOST_THREADS))
+
+
+def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
+    """Set up the devices that the environment asks for; see `placement`, which raises `UserError`."""
+    device, devices, threads = placement()
+    if device == "cpu":
+        torch.set_num_threads(threads)
+    forget_other_launchers()
+    fabric = lightning_fabric.Fabric(
+        accelerator=device,
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision=precision,  # type: ignore[arg-type]
+        # The devices above, whatever a batch system (SLURM, LSF, MPI) says of the tasks of its job.
+        plugins=LightningEnvironment(),
+    )
+    fabric.launch()
+    return fabric
+
+
+def data_workers() -> int:
+    """Return how many processes load data (`PERSON_SEARCH_WORKERS`); what is learned is the same.
+
+    The default is 4 beside a GPU; on the CPU 1, and 0 (the training loads its data itself) where the network
+    needs all cores there are.
+    """
+    default = 4 if torch.cuda.is_available() else int((os.cpu_count() or 1) > CPU_THREADS)
+    return whole_number(WORKERS_VARIABLE, default, least=0, most=MOST_WORKERS)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed all generators and ask for deterministic algorithms where they exist."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # for libraries that use the old generator
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # We read no memory before it is written; filling it first costs an eighth of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
+    # Denormals slow the CPU down by an order of magnitude where activations die out.
+    torch.set_flush_denormal(True)

@@ -1,0 +1,96 @@
+"""Boxes of many scenes in flat arrays: which pairs share a scene, and how much they overlap."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.scenes.scene import FloatArray, IntArray
+
+PAIRS_AT_ONCE = 1_000_000
+"""Upper bound for the pairs held at a time (bar one scene's own); about 100 bytes each."""
+
+
+def offsets_of(counts: npt.NDArray[np.integer[Any]]) -> IntArray:
+    """Return `[S + 1]` where each of S segments starts, and the end of the last, from their lengths `[S]`."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
+
+
+def segment_rows(starts: IntArray, lengths: IntArray) -> IntArray:
+    """Return the row numbers of several segments, one segment after the other.
+
+    Args:
+        starts: `[K]` first row of each segment.
+        lengths: `[K]` rows in each segment.
+    """
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    rows: IntArray = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    return rows
+
+
+def paired_iou(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> FloatArray:
+    """Return the intersection over union of rows, `[K, 4]` with `[K, 4]` (x1 y1 x2 y2), in float64.
+
+    A width is `x2 - x1`, without the `+ 1` of pixel counting (SeqNet's). Two boxes without area give 0.
+    """
+    a = left.astype(np.float64)
+    b = right.astype(np.float64)
+    width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
+    height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
+    intersection = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    areas = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1]) + (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    union = areas - intersection
+    iou: FloatArray = np.zeros_like(union)
+    np.divide(intersection, union, out=iou, where=union > 0)
+    return iou
+
+
+def scene_pairs(left_offsets: IntArray, right_offsets: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield row numbers `[K]`, `[K]` of all pairs (left, right) of one scene, some scenes at a time.
+
+    Args:
+        left_offsets: `[S + 1]` rows of each scene on the left side.
+        right_offsets: `[S + 1]` likewise on the right side.
+    """
+    left_counts = np.diff(left_offsets)
+    right_counts = np.diff(right_offsets)
+    blocks = np.cumsum(left_counts * right_counts) // PAIRS_AT_ONCE
+    for block in np.split(np.arange(len(blocks)), np.flatnonzero(np.diff(blocks)) + 1):
+        if not len(block):
+            continue
+        left = np.arange(left_offsets[block[0]], left_offsets[block[-1] + 1])
+        scene = np.repeat(block, left_counts[block])
+        lengths = right_counts[scene]
+        yield np.repeat(left, lengths), segment_rows(right_offsets[scene], lengths)
+
+
+def overlapping_pairs(
+    left: npt.NDArray[Any],
+    left_offsets: IntArray,
+    right: npt.NDArray[Any],
+    right_offsets: IntArray,
+    least_iou: float,
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return the pairs of one scene that overlap by at least `least_iou`.
+
+    Args:
+        left: `[N, 4]` boxes, scene after scene.
+        left_offsets: `[S + 1]`.
+        right: `[M, 4]` boxes, scene after scene.
+        right_offsets: `[S + 1]`.
+        least_iou: 0 .. 1, inclusive.
+
+    Returns:
+        `[K]` rows of `left`, `[K]` rows of `right`, `[K]` IoU.
+    """
+    rows: list[tuple[IntArray, IntArray, FloatArray]] = []
+    for left_rows, right_rows in scene_pairs(left_offsets, right_offsets):
+        iou = paired_iou(left[left_rows], right[right_rows])
+        keep = iou >= least_iou
+        rows.append((left_rows[keep], right_rows[keep], iou[keep]))
+    if not rows:
+        return np.array([], np.int64), np.array([], np.int64), np.array([], np.float64)
+    first, second, overlap = zip(*rows, strict=True)
+    return np.concatenate(first), np.concatenate(second), np.concatenate(overlap)

@@ -1,0 +1,83 @@
+"""Average precision of detections as COCO defines it, at one IoU threshold and for one class.
+
+Greedy matching by falling score, at most 100 detections an image, precision made monotone and read off at
+101 recall values; checked against pycocotools.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from pipeline.evaluation.average_precision import Mask
+from pipeline.evaluation.box_pairs import overlapping_pairs
+from pipeline.evaluation.detection import ground_truth_table
+from pipeline.evaluation.scene_boxes import SceneBoxes
+from pipeline.scenes.scene import FloatArray, IntArray, Scene
+
+DETECTIONS_A_SCENE = 100
+RECALL_POINTS = np.linspace(0.0, 1.0, 101)
+THRESHOLD_SLACK = 1e-10
+"""pycocotools never asks for more than an IoU of 1 - 1e-10."""
+
+
+def coco_average_precision(
+    scenes: Sequence[Scene], found: SceneBoxes, iou_thresholds: Iterable[float]
+) -> list[float]:
+    """Return COCO's AP of all detections against all ground-truth boxes, one an IoU threshold.
+
+    Args:
+        scenes: `[S]` with their ground truth.
+        found: all detections on these scenes, whatever their score.
+        iou_thresholds: 0 .. 1 each.
+
+    Returns:
+        Fractions; 0 where there is no ground truth.
+    """
+    thresholds = [min(threshold, 1.0 - THRESHOLD_SLACK) for threshold in iou_thresholds]
+    boxes, offsets, _ = ground_truth_table(scenes)
+    ranked, kept = _ranked_rows(found)
+    pairs = overlapping_pairs(found.boxes, found.offsets, boxes, offsets, min(thresholds, default=1.0))
+    allowed = kept[pairs[0]]
+    rows, truth, iou = pairs[0][allowed], pairs[1][allowed], pairs[2][allowed]
+    results = []
+    for threshold in thresholds:
+        enough = iou >= threshold
+        correct = _greedy(ranked, rows[enough], truth[enough], iou[enough], len(boxes))
+        results.append(_interpolated(correct[ranked], len(boxes)))
+    return results
+
+
+def _ranked_rows(found: SceneBoxes) -> tuple[IntArray, Mask]:
+    """Return the rows that take part, by falling score, and `[N]` which these are."""
+    order = np.lexsort((-found.scores, found.scene_of))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order)) - found.offsets[found.scene_of[order]]
+    kept = place < DETECTIONS_A_SCENE
+    rows = order[kept[order]]
+    return rows[np.argsort(-found.scores[rows], kind="stable")], kept
+
+
+def _greedy(ranked: IntArray, rows: IntArray, truth: IntArray, iou: FloatArray, boxes: int) -> Mask:
+    """Give each detection, by falling score, the free ground-truth box that it overlaps most.
+
+    Among equal overlaps the ground-truth box that stands last wins: pycocotools'.
+    """
+    rank = np.empty(max(ranked.max(initial=-1), rows.max(initial=-1)) + 1, dtype=np.int64)
+    rank[ranked] = np.arange(len(ranked))
+    correct = np.zeros(len(rank), dtype=bool)
+    taken = np.zeros(boxes, dtype=bool)
+    for pair in np.lexsort((-truth, -iou, rank[rows])):
+        row, box = rows[pair], truth[pair]
+        if not correct[row] and not taken[box]:
+            correct[row] = taken[box] = True
+    return correct
+
+
+def _interpolated(correct: Mask, boxes: int) -> float:
+    """Return the mean of the monotone precision at 101 recall values; 0 for recall that is not reached."""
+    if not boxes or not len(correct):
+        return 0.0
+    hits = np.cumsum(correct)
+    precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
+    places = np.searchsorted(hits / boxes, RECALL_POINTS, side="left")
+    return float(np.append(precision, 0.0)[places].mean())

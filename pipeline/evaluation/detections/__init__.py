@@ -1,1 +1,0 @@
-"""Detections as arrays, and as a file."""

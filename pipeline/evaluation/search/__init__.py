@@ -1,1 +1,0 @@
-"""Search metrics: ranking, average precision, context matching."""

@@ -1,0 +1,91 @@
+"""Two-step person search with the two teachers: the detector finds, the re-ID model embeds what it found.
+
+It says what the teachers reach, alone and together, by the same protocol as the students.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from pipeline.batches.transforms import plain_crop_transform
+from pipeline.datasets.crops import pixels_of
+from pipeline.devices import make_fabric
+from pipeline.evaluation.detections import Detections
+from pipeline.inference.cost import count_parameters, flops_an_image
+from pipeline.inference.crops import embed_both_ways
+from pipeline.inference.students import Report, SceneResult, assemble, given_boxes, picture, to_numpy
+from pipeline.models.detector import Detector
+from pipeline.models.reid import ReidModel
+from pipeline.scenes.scene import FloatArray, Split
+from pipeline.scenes.shards import ImageShards
+
+
+def two_step_detections(
+    detector: Detector,
+    model: ReidModel,
+    split: Split,
+    images: ImageShards,
+    *,
+    context_threshold: float,
+    report: Report,
+) -> Detections:
+    """Detect with one network and embed with another, scene by scene.
+
+    Args:
+        detector: the teacher detector, in evaluation mode.
+        model: the re-ID teacher, in evaluation mode.
+        split: scenes and queries.
+        images: their pictures.
+        context_threshold: lowest score of the people around a query that are kept for CBGM.
+        report: progress.
+    """
+    device = make_fabric().device
+    detector, model = detector.to(device), model.to(device)
+
+    def results() -> Iterator[SceneResult]:
+        for index, given in enumerate(given_boxes(split)):
+            scene = picture(images, index, device)
+            found = detector.detect([scene])[0]
+            scored = to_numpy(torch.cat([found["boxes"], found["scores"][:, None]], dim=1))
+            embedded = to_numpy(embed_boxes(model, scene, [*scored[:, :4], *given]))
+            yield SceneResult(scored, embedded[: len(scored)], embedded[len(scored) :])
+            report(index + 1, len(split.scenes))
+
+    return assemble(split, results(), context_threshold)
+
+
+def two_step_cost(detector: Detector, model: ReidModel, images: ImageShards, scenes: int) -> dict[str, float]:
+    """Return the `parameters` and `flops` a scene of the detector, and those of both (`two_step_...`)."""
+    device = make_fabric().device
+    detector, model = detector.to(device), model.to(device)
+
+    def detect(index: int) -> tuple[Tensor, Tensor]:
+        scene = picture(images, index, device)
+        return scene, detector.detect([scene])[0]["boxes"]
+
+    def both(index: int) -> None:
+        scene, boxes = detect(index)
+        embed_boxes(model, scene, list(to_numpy(boxes)))
+
+    of_detector = count_parameters(detector)
+    of_model = count_parameters(model)
+    return {
+        "detector_parameters": of_detector,
+        "detector_flops": flops_an_image(detect, scenes),
+        "reid_parameters": of_model,
+        "two_step_parameters": of_detector + of_model,
+        "two_step_flops": flops_an_image(both, scenes),
+    }
+
+
+def embed_boxes(model: ReidModel, scene: Tensor, boxes: list[FloatArray]) -> Tensor:
+    """Embed crops of a scene `[3, H, W]` at boxes `[4]`: unit rows `[K, D]`."""
+    transform = plain_crop_transform(model.crop_height, model.crop_width)
+    crops = []
+    for box in boxes:
+        left, top, right, bottom = pixels_of(box, scene.shape[-1], scene.shape[-2])
+        crops.append(transform(scene[:, top:bottom, left:right]))
+    if not crops:
+        return torch.zeros(0, model.neck.num_features, device=scene.device)
+    return torch.nn.functional.normalize(embed_both_ways(model, torch.stack(crops)), dim=1)

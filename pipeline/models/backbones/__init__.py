@@ -1,1 +1,0 @@
-"""Backbones by name, and how their features are normalised."""

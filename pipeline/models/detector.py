@@ -1,0 +1,219 @@
+"""The person detector: Faster R-CNN C4 on torchvision's parts. The teacher detector is one of these."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
+from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
+from torchvision.ops import MultiScaleRoIAlign
+
+from pipeline.batches.ground_truth import PERSON, Target
+from pipeline.models.backbones import build_backbone
+from pipeline.models.detector_options import DetectorOptions
+from pipeline.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from pipeline.models.region_proposals import RegionProposals, SampledAnchors
+from pipeline.scenes.scene import UNLABELLED
+
+BACKGROUND_AND_PERSON = 2
+FEATURE_LEVEL = "0"
+
+
+class SampledRois(NamedTuple):
+    """The RoIs that a training step learns from, over all images of the batch in order.
+
+    Attributes:
+        boxes: by image `[R_i, 4]`, in pixels of the resized image.
+        features: `[R, C]` the pooled output of the tail.
+        class_logits: `[R, 2]` background and person.
+        box_deltas: `[R, 4]` encoded boxes, as a person.
+        labels: `[R]` `PERSON` or 0.
+        target_deltas: `[R, 4]` the ground truth, encoded; it says nothing where `labels` is 0.
+        person_ids: `[R]` id of the person that the RoI was matched with, or `UNLABELLED`; it says nothing
+            where `labels` is 0.
+    """
+
+    boxes: list[Tensor]
+    features: Tensor
+    class_logits: Tensor
+    box_deltas: Tensor
+    labels: Tensor
+    target_deltas: Tensor
+    person_ids: Tensor
+
+
+class DetectionStep(NamedTuple):
+    """What a training step computed, for the losses that come on top.
+
+    Attributes:
+        images: the resized, normalised batch.
+        features: `[B, C, H/16, W/16]` the stem's output.
+        anchors: what the RPN learned from.
+        rois: what the RoI head learned from.
+    """
+
+    images: ImageList
+    features: Tensor
+    anchors: SampledAnchors
+    rois: SampledRois
+
+
+class Judgement(NamedTuple):
+    """What a detector says of another one's sampled anchors and RoIs.
+
+    Attributes:
+        features: `[B, C, H/16, W/16]` its stem's output.
+        objectness: `[A]` logits of the anchors.
+        anchor_deltas: `[A, 4]` their encoded boxes.
+        class_logits: `[R, 2]` of the RoIs.
+        roi_deltas: `[R, 4]` their encoded boxes, as a person.
+    """
+
+    features: Tensor
+    objectness: Tensor
+    anchor_deltas: Tensor
+    class_logits: Tensor
+    roi_deltas: Tensor
+
+
+class Detector(nn.Module):
+    """Faster R-CNN C4: stem, RPN, RoIAlign, tail, class and box."""
+
+    def __init__(self, options: DetectorOptions) -> None:
+        super().__init__()
+        self.options = options
+        backbone = build_backbone(options.backbone)
+        self.transform = GeneralizedRCNNTransform(
+            options.short_side, options.long_side, IMAGENET_MEAN, IMAGENET_STD, size_divisible=16
+        )
+        self.stem = backbone.stem
+        self.rpn = RegionProposals(options.rpn, backbone.stem_channels)
+        self.roi_heads = RoIHeads(
+            box_roi_pool=MultiScaleRoIAlign(
+                [FEATURE_LEVEL], (options.roi.pooled_height, options.roi.pooled_width), sampling_ratio=1
+            ),
+            box_head=nn.Sequential(backbone.tail, nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            box_predictor=FastRCNNPredictor(backbone.tail_channels, BACKGROUND_AND_PERSON),
+            fg_iou_thresh=options.roi.foreground_iou,
+            bg_iou_thresh=options.roi.foreground_iou,
+            batch_size_per_image=options.roi.sampled_rois,
+            positive_fraction=options.roi.positive_fraction,
+            bbox_reg_weights=None,
+            score_thresh=options.roi.score_threshold,
+            nms_thresh=options.roi.nms_threshold,
+            detections_per_img=options.roi.detections_per_image,
+        )
+        self.stem_channels = backbone.stem_channels
+        self.roi_channels = backbone.tail_channels
+
+    def detection_losses(
+        self, images: list[Tensor], targets: list[Target]
+    ) -> tuple[dict[str, Tensor], DetectionStep]:
+        """Run one training step's forward pass.
+
+        Args:
+            images: `[3, H, W]` float in 0..1, one an image.
+            targets: ground truth, one an image; an image may have no box.
+
+        Returns:
+            The four Faster R-CNN losses (scalars `rpn_objectness`, `rpn_box`, `roi_class`, `roi_box`), and
+            what further losses learn from.
+        """
+        batch, resized = self.transform(images, targets)
+        features = {FEATURE_LEVEL: self.stem(batch.tensors)}
+        proposals, rpn_losses = self.rpn(batch, features, resized)
+        boxes, matched, labels, regression = self.roi_heads.select_training_samples(proposals, resized)
+        roi_features = self.roi_features(features, boxes, batch.image_sizes)
+        class_logits, box_regression = self._predictions(roi_features)
+        roi_class, roi_box = fastrcnn_loss(class_logits, box_regression, labels, regression)
+        losses = {
+            "rpn_objectness": rpn_losses["loss_objectness"],
+            "rpn_box": rpn_losses["loss_rpn_box_reg"],
+            "roi_class": roi_class,
+            "roi_box": roi_box,
+        }
+        person_ids = [_matched_ids(t["person_ids"], m) for t, m in zip(targets, matched, strict=True)]
+        rois = SampledRois(
+            boxes,
+            roi_features,
+            class_logits,
+            _as_person(box_regression),
+            torch.cat(labels),
+            torch.cat(regression),
+            torch.cat(person_ids),
+        )
+        return losses, DetectionStep(batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois)
+
+    @torch.no_grad()
+    def judge(self, step: DetectionStep) -> Judgement:
+        """Say what this detector thinks of the anchors and RoIs that another one learned from.
+
+        Both must resize images alike, and have the same anchors.
+        """
+        features = self.stem(step.images.tensors)
+        objectness, anchor_deltas = self.rpn.judge(features, step.anchors.indices)
+        roi_features = self.roi_features({FEATURE_LEVEL: features}, step.rois.boxes, step.images.image_sizes)
+        class_logits, box_regression = self._predictions(roi_features)
+        return Judgement(features, objectness, anchor_deltas, class_logits, _as_person(box_regression))
+
+    @torch.no_grad()
+    def detect(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        """Find people.
+
+        Args:
+            images: `[3, H, W]` float in 0..1, one an image.
+
+        Returns:
+            For each image `boxes` `[N, 4]` in its own pixels and `scores` `[N]`, by falling score.
+        """
+        batch, features = self.scene_features(images)
+        return self.detect_in(batch, features, [(image.shape[-2], image.shape[-1]) for image in images])
+
+    def scene_features(self, images: list[Tensor]) -> tuple[ImageList, dict[str, Tensor]]:
+        """Resize, normalise and batch the images and run the stem: `[B, C, H/16, W/16]`."""
+        batch, _ = self.transform(images)
+        return batch, {FEATURE_LEVEL: self.stem(batch.tensors)}
+
+    def detect_in(
+        self, batch: ImageList, features: dict[str, Tensor], image_sizes: list[tuple[int, int]]
+    ) -> list[dict[str, Tensor]]:
+        """Find people in features that are already there; boxes come back in pixels of `image_sizes`."""
+        proposals, _ = self.rpn(batch, features)
+        roi_features = self.roi_features(features, proposals, batch.image_sizes)
+        class_logits, box_regression = self._predictions(roi_features)
+        boxes, scores, _ = self.roi_heads.postprocess_detections(
+            class_logits, box_regression, proposals, batch.image_sizes
+        )
+        return [
+            {"boxes": resize_boxes(found, list(resized), list(original)), "scores": score}
+            for found, score, resized, original in zip(
+                boxes, scores, batch.image_sizes, image_sizes, strict=True
+            )
+        ]
+
+    def roi_features(
+        self, features: dict[str, Tensor], boxes: list[Tensor], image_sizes: list[tuple[int, int]]
+    ) -> Tensor:
+        """Pool boxes (in resized pixels) and run the tail: `[R, C]`."""
+        pooled = self.roi_heads.box_roi_pool(features, boxes, image_sizes)
+        result: Tensor = self.roi_heads.box_head(pooled)
+        return result
+
+    def _predictions(self, roi_features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return class logits `[R, 2]` and, class by class, encoded boxes `[R, 8]`, in float32."""
+        class_logits, box_regression = self.roi_heads.box_predictor(roi_features)
+        return class_logits.float(), box_regression.float()
+
+
+def _as_person(box_regression: Tensor) -> Tensor:
+    """Return the columns of the class person: `[R, 4]` of `[R, 8]`."""
+    return box_regression.reshape(len(box_regression), BACKGROUND_AND_PERSON, 4)[:, PERSON]
+
+
+def _matched_ids(person_ids: Tensor, matched: Tensor) -> Tensor:
+    """Return the id of each RoI's match; in an image without people there is nothing to match."""
+    if person_ids.numel() == 0:
+        return torch.full_like(matched, UNLABELLED)
+    return person_ids[matched]

@@ -1,1 +1,0 @@
-"""The Faster R-CNN C4 detector: its options, anchors and proposals, and the network."""

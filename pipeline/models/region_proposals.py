@@ -1,0 +1,105 @@
+"""The region proposal network, with the anchors that a training step learned from left to look at."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.rpn import (
+    RegionProposalNetwork,
+    RPNHead,
+    concat_box_prediction_layers,
+)
+
+from pipeline.models.detector_options import RegionProposalOptions
+
+SMOOTH_L1_BETA = 1 / 9
+"""Where the box loss turns from square to linear, as in Faster R-CNN and torchvision."""
+
+
+class SampledAnchors(NamedTuple):
+    """The anchors that a training step learns from, positives first.
+
+    Attributes:
+        indices: `[A]` places among all anchors of the batch, image by image.
+        objectness: `[A]` logits.
+        box_deltas: `[A, 4]` encoded boxes.
+        labels: `[A]` 1 for a person, 0 for background.
+        target_deltas: `[A, 4]` the ground truth, encoded; it says nothing where `labels` is 0.
+    """
+
+    indices: Tensor
+    objectness: Tensor
+    box_deltas: Tensor
+    labels: Tensor
+    target_deltas: Tensor
+
+
+class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
+    """torchvision's network of one feature level; its losses are the same, the sample is kept."""
+
+    def __init__(self, options: RegionProposalOptions, channels: int) -> None:
+        anchors = AnchorGenerator((tuple(options.anchor_sizes),), (tuple(options.aspect_ratios),))
+        head = RPNHead(channels, anchors.num_anchors_per_location()[0])
+        head.register_forward_hook(_in_float32)
+        super().__init__(
+            anchors,
+            head,
+            fg_iou_thresh=options.foreground_iou,
+            bg_iou_thresh=options.background_iou,
+            batch_size_per_image=options.sampled_anchors,
+            positive_fraction=options.positive_fraction,
+            pre_nms_top_n={"training": options.pre_nms_train, "testing": options.pre_nms_test},
+            post_nms_top_n={"training": options.post_nms_train, "testing": options.post_nms_test},
+            nms_thresh=options.nms_threshold,
+        )
+        self._sampled: SampledAnchors | None = None
+
+    def compute_loss(
+        self,
+        objectness: Tensor,
+        pred_bbox_deltas: Tensor,
+        labels: list[Tensor],
+        regression_targets: list[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Sample anchors and return the objectness and the box loss, as torchvision's method does."""
+        positives, negatives = (torch.where(torch.cat(masks))[0] for masks in self.fg_bg_sampler(labels))
+        indices = torch.cat([positives, negatives])
+        self._sampled = sampled = SampledAnchors(
+            indices,
+            objectness.flatten()[indices],
+            pred_bbox_deltas[indices],
+            torch.cat(labels)[indices],
+            torch.cat(regression_targets)[indices],
+        )
+        box_loss = functional.smooth_l1_loss(
+            sampled.box_deltas[: len(positives)],
+            sampled.target_deltas[: len(positives)],
+            beta=SMOOTH_L1_BETA,
+            reduction="sum",
+        )
+        objectness_loss = functional.binary_cross_entropy_with_logits(sampled.objectness, sampled.labels)
+        return objectness_loss, box_loss / len(indices)
+
+    def sampled_anchors(self) -> SampledAnchors:
+        """Hand over what the last training step learned from; it is not kept."""
+        sampled, self._sampled = self._sampled, None
+        assert sampled is not None, "only a training step samples anchors"
+        return sampled
+
+    def judge(self, features: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the network says of given anchors: objectness logits `[A]`, box deltas `[A, 4]`.
+
+        Args:
+            features: `[B, C, H, W]` the stem's output.
+            indices: `[A]` places among all anchors of the batch, image by image.
+        """
+        objectness, deltas = self.head([features])
+        flat_objectness, flat_deltas = concat_box_prediction_layers(objectness, deltas)
+        return flat_objectness.flatten()[indices], flat_deltas[indices]
+
+
+def _in_float32(_head: nn.Module, _features: object, output: tuple[list[Tensor], ...]) -> object:
+    """Let boxes be computed in float32: in bfloat16, torchvision would round them to 2 pixels in 512."""
+    return tuple([level.float() for level in levels] for levels in output)

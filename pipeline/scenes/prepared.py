@@ -1,0 +1,97 @@
+"""The one format that everything behind `prepare` reads, whatever the data set; `packing.py` writes it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.basics.errors import UserError
+from pipeline.basics.file_kinds import check_is_file, restoring
+from pipeline.scenes.scene import Split
+from pipeline.scenes.shards import MAKE, ImageShards, read_annotations
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class PreparedDataSet:
+    """A prepared data set on disk.
+
+    Attributes:
+        root: its folder.
+        name: the data set that it was made from.
+        sha256: fingerprint of everything in it.
+        manifest: counts and files of each split.
+    """
+
+    root: Path
+    name: str
+    sha256: str
+    manifest: Mapping[str, Any]
+
+    def split(self, name: str) -> Split:
+        """Read a split's annotations. Raises `UserError` where there is no such split, or it is damaged."""
+        return read_annotations(self._file(self._of(name)["annotations"]))
+
+    def images(self, name: str) -> ImageShards:
+        """Open a split's pictures. Raises `UserError` as `split` does."""
+        return ImageShards([self._file(entry) for entry in self._of(name)["images"]])
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a split of that name."""
+        return name in self.manifest["splits"]
+
+    def _file(self, entry: Mapping[str, str]) -> Path:
+        """Return where a file of the manifest is. Raises `UserError` where another is in its place."""
+        path = self.root / entry["file"]
+        check_is_file(path, f"{path} is missing; {restoring(path, MAKE)}")
+        if file_entry(path) != entry:
+            raise UserError(f"{path} is not the file that {MANIFEST} names; {restoring(path, MAKE)}")
+        return path
+
+    def _of(self, name: str) -> Mapping[str, Any]:
+        splits: Mapping[str, Mapping[str, Any]] = self.manifest["splits"]
+        if name not in splits:
+            raise UserError(f"data set '{self.name}' has no split '{name}'; it has {', '.join(splits)}")
+        return splits[name]
+
+
+def open_prepared(root: Path) -> PreparedDataSet:
+    """Open a prepared data set.
+
+    Raises:
+        UserError: there is none, it is damaged or of another version.
+        OSError: the system does not let it be read.
+    """
+    path = root / MANIFEST
+    check_is_file(path, f"no prepared data set in {root} ({MANIFEST} is missing); run `dvc repro prepare`")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version, name, sha256 = manifest["format_version"], manifest["dataset"], manifest["dataset_sha256"]
+        sound = sha256 == fingerprint(name, manifest["splits"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{path} is damaged; {restoring(path, MAKE)}") from None
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{path}: format {version}, this program reads {FORMAT_VERSION}; run `dvc repro prepare`"
+        )
+    if not sound:
+        raise UserError(
+            f"{path} is damaged: its parts do not make its dataset_sha256; {restoring(path, MAKE)}"
+        )
+    return PreparedDataSet(root, name, sha256, manifest)
+
+
+def file_entry(path: Path) -> dict[str, str]:
+    """Return a file's name and SHA-256, as the manifest names it."""
+    with path.open("rb") as file:
+        return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def fingerprint(name: str, entries: Mapping[str, Any]) -> str:
+    """Return the data set's `dataset_sha256`: of its name and the splits' entries in the manifest."""
+    content = json.dumps([name, entries], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

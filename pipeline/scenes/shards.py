@@ -1,0 +1,188 @@
+"""Prepared splits on disk: pictures packed into HDF5 shards, annotations in one HDF5 file beside them.
+
+A split `test` is `test.h5` (scenes, queries, galleries) and `test-images-00000.h5`, ... (JPEG bytes). All
+datasets carry checksums and no times, so that equal data are equal files and damage does not go unnoticed.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.basics.errors import UserError
+from pipeline.basics.file_kinds import check_is_file, restoring
+from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_hdf5
+from pipeline.scenes.scene import Galleries, Query, Scene, Split
+
+CHUNK_BYTES = 1 << 16
+"""Reading a picture reads, and checks, the chunks that it lies in: small ones cost less."""
+GALLERY_ARRAYS = ("listed_offsets", "listed_scenes", "positive_offsets", "positives", "positive_boxes")
+MAKE = "dvc repro"
+"""What makes again what DVC sees changed: data are of `prepare`, crops of `crop`."""
+
+
+def write_images(path: Path, images: Sequence[bytes]) -> None:
+    """Write encoded pictures one behind the other, with the offset of each."""
+    offsets = np.cumsum([0, *map(len, images)])
+    with writing_hdf5(path) as file:
+        _put(file, "offsets", offsets)
+        _put(file, "jpeg", np.frombuffer(b"".join(images), dtype=np.uint8))
+
+
+class ImageShards:
+    """Read access to the pictures of a split, opened when first needed, so that it passes to data workers."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+        self._jpegs: list[h5py.Dataset] | None = None
+        self._offsets: list[npt.NDArray[np.int64]] = []
+        self._starts: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._count = 0
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the JPEG bytes `[n]` of picture `index`. Raises `UserError` where the shard is damaged."""
+        if self._jpegs is None:
+            self._jpegs = self._open()
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
+        offsets, position = self._offsets[shard], index - self._starts[shard]
+        try:
+            picture: npt.NDArray[np.uint8] = self._jpegs[shard][offsets[position] : offsets[position + 1]]
+        except UNREADABLE as error:
+            raise _damaged(self._paths[shard], error) from None
+        return picture
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open files behind: a data worker opens its own."""
+        return ImageShards(self._paths).__dict__
+
+    def _open(self) -> list[h5py.Dataset]:
+        files = [open_shard(path) for path in self._paths]
+        self._offsets = [_get(file, "offsets", path) for file, path in zip(files, self._paths, strict=True)]
+        ends = np.cumsum([0, *(len(offsets) - 1 for offsets in self._offsets)])
+        self._starts, self._count = ends[:-1], int(ends[-1])
+        return [_dataset(file, "jpeg", path) for file, path in zip(files, self._paths, strict=True)]
+
+
+def open_shard(path: Path) -> h5py.File:
+    """Open an HDF5 file to read. Raises `UserError` where it is missing, no HDF5 file or cannot be read."""
+    try:
+        check_is_file(path, f"{path} is missing; {restoring(path, MAKE)}")
+        return open_hdf5(path)
+    except UNREADABLE as error:
+        raise _damaged(path, error) from None
+
+
+def write_annotations(path: Path, split: Split) -> None:
+    """Write all that a split holds but its pictures."""
+    counts = [len(scene.boxes) for scene in split.scenes]
+    with writing_hdf5(path) as file:
+        file.attrs["name"] = split.name
+        file.attrs["default_gallery"] = split.default_gallery
+        _put_texts(file, "scene_names", [scene.name for scene in split.scenes])
+        _put_texts(file, "identities", split.identities)
+        _put(file, "cameras", split.cameras)
+        _put(file, "box_offsets", np.cumsum([0, *counts]))
+        _put(file, "boxes", np.concatenate([np.zeros((0, 4)), *(scene.boxes for scene in split.scenes)]))
+        ids = [scene.person_ids for scene in split.scenes]
+        _put(file, "person_ids", np.concatenate([np.zeros(0, dtype=np.int64), *ids]))
+        _put(file, "query_scenes", np.array([query.scene for query in split.queries], dtype=np.int64))
+        _put(file, "query_person_ids", np.array([query.person_id for query in split.queries], dtype=np.int64))
+        _put(file, "query_boxes", np.array([query.box for query in split.queries]).reshape(-1, 4))
+        for name, galleries in split.galleries.items():
+            group = file.create_group(f"galleries/{name}")
+            group.attrs["rest"] = galleries.rest
+            for array in GALLERY_ARRAYS:
+                _put(group, array, getattr(galleries, array))
+
+
+def read_annotations(path: Path) -> Split:
+    """Read a split. Raises `UserError` where the file is missing or damaged."""
+    with open_shard(path) as file:
+        try:
+            return _read_split(file, path)
+        except UNREADABLE as error:
+            raise _damaged(path, error) from None
+
+
+def _read_split(file: h5py.File, path: Path) -> Split:
+    offsets = _get(file, "box_offsets", path)
+    boxes, person_ids = _get(file, "boxes", path), _get(file, "person_ids", path)
+    names, cameras = _texts(file, "scene_names", path), _get(file, "cameras", path)
+    query_columns = zip(
+        _get(file, "query_scenes", path),
+        _get(file, "query_boxes", path),
+        _get(file, "query_person_ids", path),
+        strict=True,
+    )
+    return Split(
+        name=str(file.attrs["name"]),
+        scenes=tuple(
+            Scene(name, boxes[start:end], person_ids[start:end], int(camera))
+            for name, camera, start, end in zip(names, cameras, offsets[:-1], offsets[1:], strict=True)
+        ),
+        identities=tuple(_texts(file, "identities", path)),
+        queries=tuple(Query(int(scene), box, int(person)) for scene, box, person in query_columns),
+        galleries=dict(_read_galleries(file, path)),
+        default_gallery=str(file.attrs["default_gallery"]),
+    )
+
+
+def _read_galleries(file: h5py.File, path: Path) -> Iterator[tuple[str, Galleries]]:
+    names = list(file["galleries"]) if "galleries" in file else []
+    for name in sorted(names, key=lambda name: (not name.isdigit(), name.zfill(12))):
+        group = file["galleries"][name]
+        arrays = {array: _get(group, array, path) for array in GALLERY_ARRAYS}
+        rest: Any = str(group.attrs["rest"])
+        yield name, Galleries(rest=rest, **arrays)
+
+
+def _put(group: h5py.Group, name: str, values: npt.NDArray[Any]) -> None:
+    """Write one array with a checksum over each chunk; HDF5 has no chunks for an empty one."""
+    if values.size == 0:
+        group.create_dataset(name, data=values, track_times=False)
+        return
+    row_bytes = max(1, values[:1].nbytes)
+    rows = min(len(values), max(1, CHUNK_BYTES // row_bytes))
+    group.create_dataset(
+        name, data=values, chunks=(rows, *values.shape[1:]), fletcher32=True, track_times=False
+    )
+
+
+def _put_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
+    encoded = [text.encode() for text in texts]
+    _put(group, name, np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}"))
+
+
+def _get(group: h5py.Group, name: str, path: Path) -> Any:
+    try:
+        return group[name][:]
+    except UNREADABLE as error:
+        raise _damaged(path, error) from None
+
+
+def _dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
+    try:
+        return group[name]
+    except UNREADABLE as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: BaseException) -> UserError:
+    """Return the line for a file that cannot be read.
+
+    What the system says is no `OSError` here: of one in a data worker, only the text gets out.
+    """
+    try:
+        reason = why_unreadable(path, error)
+    except OSError as refused:
+        return UserError(f"cannot read {path}: {refused.strerror}")
+    return UserError(f"{path} is damaged ({reason.text}); {restoring(path, MAKE)}")
+
+
+def _texts(group: h5py.Group, name: str, path: Path) -> list[str]:
+    return [text.decode() for text in _get(group, name, path)]

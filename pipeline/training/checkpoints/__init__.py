@@ -1,1 +1,0 @@
-"""The state of a training in files, so that a training that was stopped goes on."""

@@ -1,0 +1,127 @@
+"""The checkpoints of one training: written whole or not at all, checked when read, and gone at the end."""
+
+import errno
+import hashlib
+import json
+import re
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from pipeline.basics.atomic import write_atomically
+from pipeline.training.engine.tree import flatten, unflatten
+
+KEPT = 2
+"""The newest, and the one before, should the newest turn out to be damaged."""
+SKELETON = "skeleton"
+NAME = re.compile(r"step-(?P<step>\d{8})-(?P<digest>[0-9a-f]{64})\.safetensors")
+
+
+class Checkpoint(NamedTuple):
+    """A state of a training: after how many steps, and all that the rest of it depends on."""
+
+    step: int
+    state: Any
+
+
+class Checkpoints:
+    """A folder of checkpoints of one training, and when a new one is due.
+
+    The folder belongs to one training with these very inputs: see `stages/support/resuming.py`. A file's name has the
+    SHA-256 of its content, so that no damage is taken for a state.
+
+    Args:
+        folder: where they are; made when the first is written.
+        every: steps from one to the next, > 0.
+        epoch: steps of an epoch, > 0; at its end there is one, too.
+    """
+
+    def __init__(self, folder: Path, every: int, epoch: int) -> None:
+        self.folder = folder
+        self.every = every
+        self.epoch = epoch
+
+    def due(self, step: int) -> bool:
+        """Return whether the state after a step is to be kept."""
+        return step % self.every == 0 or step % self.epoch == 0
+
+    def write(self, step: int, state: Any) -> None:
+        """Keep the state after a step and the one before; drop all others.
+
+        Among those are later ones, of a training that had to go back since one of them was damaged.
+
+        Args:
+            step: how many steps are done.
+            state: nested dicts, lists and tuples of tensors, numbers and texts; see `tree.py`.
+
+        Raises:
+            OSError: it cannot be written; those before stay as they are.
+        """
+        tensors, skeleton = flatten(state)
+        content = save(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+            {SKELETON: json.dumps(skeleton)},
+        )
+        digest = hashlib.sha256(content).hexdigest()
+        write_atomically(self.folder / f"step-{step:08d}-{digest}.safetensors", content)
+        files = self._files()
+        kept = [path for other, path in files if other <= step][:KEPT]
+        for _step, path in files:
+            if path not in kept:
+                path.unlink()
+
+    def newest(self, before: int | None = None) -> Checkpoint | None:
+        """Return the newest checkpoint that is whole, None if there is none; a damaged one is warned of.
+
+        Args:
+            before: if given, of the steps up to this one.
+
+        Raises:
+            OSError: one cannot be read although nothing says that it is damaged: it may be read another time.
+        """
+        for step, path in self._files():
+            if before is not None and step > before:
+                continue
+            content = _content(path)
+            if hashlib.sha256(content).hexdigest() in path.name:
+                return Checkpoint(step, _state(content))
+            warnings.warn(f"{path} is damaged; going back to the checkpoint before it", stacklevel=1)
+        return None
+
+    def remove(self) -> None:
+        """Remove all of them, and the folder."""
+        for _step, path in self._files():
+            path.unlink()
+        for path in self.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+            path.unlink()
+        with suppress(OSError):  # it was never made, or there are those of another device in it
+            self.folder.rmdir()
+
+    def _files(self) -> list[tuple[int, Path]]:
+        """Return steps and files, newest first."""
+        matches = [(NAME.fullmatch(path.name), path) for path in self.folder.glob("*.safetensors")]
+        return sorted(((int(match["step"]), path) for match, path in matches if match), reverse=True)
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in a file; nothing where a bad disk does not give it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
+
+
+def _state(content: bytes) -> Any:
+    """Return the state in a file whose SHA-256 is right."""
+    length = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+    try:
+        return unflatten(load(content), json.loads(metadata[SKELETON]))
+    except SafetensorError as error:  # not by damage: its digest is right
+        raise ValueError(f"a checkpoint that was not written by this program: {error}") from error

@@ -1,1 +1,0 @@
-"""The one training loop, its optimisers and its history."""

@@ -1,0 +1,1 @@
+"""The stages of the ablation, which is a pipeline of its own."""

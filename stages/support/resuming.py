@@ -1,0 +1,141 @@
+"""Where a training stage keeps its checkpoints, and which of them are its own.
+
+They are in `checkpoints/<stage>/<fingerprint>/`, no output of the stage and not in git. The fingerprint is of
+all that the training depends on, so that a state is never continued with other data, teachers, settings or
+code.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import numpy as np
+import PIL
+import torch
+import torchvision
+
+import pipeline
+from pipeline.basics.environment_variables import whole_number
+from pipeline.basics.errors import UserError
+from pipeline.basics.launchers import rank
+from pipeline.basics.options import Options
+from pipeline.devices import placement
+from pipeline.training.engine.checkpoints import Checkpoints
+from pipeline.training.engine.optimisation import TrainingOptions
+
+FOLDER_VARIABLE = "PERSON_SEARCH_CHECKPOINT_DIR"
+STEPS_VARIABLE = "PERSON_SEARCH_CHECKPOINT_STEPS"
+DEFAULT_STEPS = 100
+MOST_STEPS = 10**9
+OTHERS_KEPT = 2
+"""Of trainings of a stage with other inputs, so many keep their states, should they be taken up again."""
+DIGITS = 16
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
+"""What a disk without locks says: NFS without its lock service, Lustre without `-o flock`, some FUSE."""
+
+
+@contextmanager
+def resuming(
+    stage: str, options: Options, training: TrainingOptions, samples: int, inputs: Mapping[str, str]
+) -> Iterator[Checkpoints]:
+    """Give a training its checkpoints, and remove them when the block, which writes the outputs, is done.
+
+    After an error or a kill they stay, and the next training with the same inputs goes on from there.
+
+    Args:
+        stage: its name, with the row.
+        options: all settings of the training.
+        training: those of them that say how long an epoch is.
+        samples: in an epoch.
+        inputs: the SHA-256 of everything that is read, by name.
+
+    Raises:
+        UserError: another process is training this stage, or a variable has no usable value.
+    """
+    top = Path(os.environ.get(FOLDER_VARIABLE) or "checkpoints") / stage
+    with _only_one(top, stage):
+        folder = top / fingerprint(stage, options, inputs)
+        _drop_old(top, folder)
+        steps = whole_number(STEPS_VARIABLE, DEFAULT_STEPS, least=1, most=MOST_STEPS)
+        epoch = max(1, samples // training.batch_size)
+        checkpoints = Checkpoints(folder if rank() == 0 else folder / f"rank-{rank()}", steps, epoch)
+        newest = checkpoints.newest()
+        if newest is not None:
+            click.echo(f"{stage}: going on after step {newest.step}, from {folder}", err=True)
+        yield checkpoints
+        checkpoints.remove()
+
+
+def fingerprint(stage: str, options: Options, inputs: Mapping[str, str]) -> str:
+    """Return a short digest of all that a training depends on, the program and its libraries included.
+
+    Device and threads belong to it: one that changes them on the way is like no training that does not.
+    """
+    everything = {
+        "stage": stage,
+        "options": options.model_dump(mode="json"),
+        "inputs": dict(inputs),
+        "code": _code_digest(),
+        "placement": placement(),
+        "versions": [str(torch.__version__), torchvision.__version__, np.__version__, PIL.__version__],
+    }
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:DIGITS]
+
+
+def _code_digest() -> str:
+    """Return a digest of all modules of the library and the stages, whether a training runs them or not."""
+    digest = hashlib.sha256()
+    for folder in (Path(pipeline.__path__[0]), Path(__file__).parent):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder.parent).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _only_one(top: Path, stage: str) -> Iterator[None]:
+    """Lock the stage's folder; the system frees it when the process is gone, however it went.
+
+    A disk without locks gets one line about what is not noticed there: a file in place of the lock would stay
+    after a kill, and nobody could tell whether its process still runs on some other machine.
+    """
+    if rank():
+        yield  # started by the process that has the lock
+        return
+    top.mkdir(parents=True, exist_ok=True)
+    lock = os.open(top, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is training {stage} here (it has locked {top}); wait for it, or stop it"
+            ) from None
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise OSError(error.errno, error.strerror, str(top)) from None
+            click.echo(
+                f"{stage}: the disk of {top} has no locks: start no second training of it there, "
+                "it would not be noticed",
+                err=True,
+            )
+        yield
+    finally:
+        os.close(lock)
+
+
+def _drop_old(top: Path, own: Path) -> None:
+    """Remove the states of trainings with other inputs, but for the newest."""
+    others = sorted((path for path in top.iterdir() if path.is_dir() and path != own), key=_changed)
+    for path in others[: -OTHERS_KEPT or None]:
+        shutil.rmtree(path)
+
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime
