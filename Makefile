@@ -15,10 +15,11 @@ repro: $(READY)  ## run what is not up to date of the pipeline, and show what wa
 test: $(READY)  ## run all tests
 	pytest -n 2 --dist worksteal
 
-lint: $(READY)  ## style and types
+lint: $(READY)  ## style, types, and which folder may import which
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports --no-cache
 
 bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.evaluation
@@ -29,7 +30,7 @@ bench: $(READY)  ## speed of evaluation, of training steps and of inference
 chaos: $(READY)  ## kill trainings at random moments, and see that nothing is lost
 	python -m tests.chaos
 
-tune: $(READY)  ## try settings of each row on validation identities
+tune: $(READY)  ## try settings of each student on validation identities
 	person-search tune
 
 environment: $(READY)  ## install everything into .venv

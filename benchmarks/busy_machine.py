@@ -144,9 +144,11 @@ def _take_steps(threads: int) -> None:
     import torch  # noqa: PLC0415 (the parent needs no PyTorch)
 
     from benchmarks.training import TimedStudent, batch_of  # noqa: PLC0415
+    from pipeline.devices import make_fabric  # noqa: PLC0415
 
+    fabric = make_fabric()
     torch.set_num_threads(threads)
-    student = TimedStudent("baseline")
+    student = TimedStudent("baseline", fabric)
     batch = batch_of(student.options, 0)
     for _ in sys.stdin:
         seconds = [student.step(batch) for _ in range(STEPS)][1:]

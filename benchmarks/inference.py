@@ -18,10 +18,13 @@ from pipeline.devices import make_fabric
 from pipeline.inference.cost import count_parameters
 from pipeline.inference.students import picture
 from pipeline.inference.two_step import embed_boxes
-from pipeline.models.weights import load_detector, load_reid, load_student
+from pipeline.models.detector import Detector
+from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.reid import ReidModel
 from pipeline.reporting.speed import Speed, Timing, write_speed
 from pipeline.reporting.summary import TEACHERS, read_summary
 from pipeline.scenes.prepared import PreparedDataSet, open_prepared
+from stages.support.paths import DETECTOR, PREPARED, REID, student_weights
 
 SCENES = 8
 WARM_UP = 2
@@ -35,7 +38,7 @@ def main(rounds: int, out: Path) -> None:
     """Time each student and the teachers, and write the medians."""
     fabric = make_fabric()
     networks = _networks(fabric.device)
-    scenes = _scenes(open_prepared(Path("data/prepared")), fabric.device)
+    scenes = _scenes(open_prepared(PREPARED), fabric.device)
     times: dict[str, list[float]] = {name: [] for name in networks}
     for number in range(WARM_UP + rounds):
         for scene in scenes:
@@ -57,8 +60,8 @@ def main(rounds: int, out: Path) -> None:
 
 def _networks(device: torch.device) -> dict[str, tuple[Run, float]]:
     """Return by line of the table what runs it on a scene, and its number of parameters."""
-    detector = load_detector(Path("models/teachers/detector.safetensors")).to(device)
-    reid = load_reid(Path("models/teachers/reid.safetensors")).to(device)
+    detector = Detector.load(DETECTOR).to(device)
+    reid = ReidModel.load(REID).to(device)
 
     def detect(scene: Tensor) -> Tensor:
         return detector.detect([scene])[0]["boxes"]
@@ -71,11 +74,11 @@ def _networks(device: torch.device) -> dict[str, tuple[Run, float]]:
         "det. teacher": (detect, of_detector),
         "both teachers": (both, of_detector + count_parameters(reid)),
     }
-    for row in read_summary(Path("results/summary.json")):
-        if row != TEACHERS:
-            student = load_student(Path(f"models/students/{row}.safetensors")).to(device)
+    for name in read_summary(Path("results/summary.json")):
+        if name != TEACHERS:
+            student = PersonSearchNetwork.load(student_weights(name)).to(device)
             nothing = [torch.zeros(0, 4, device=device)]
-            runs[row] = (
+            runs[name] = (
                 lambda scene, student=student, nothing=nothing: student.search([scene], nothing),  # type: ignore[misc]
                 count_parameters(student),
             )

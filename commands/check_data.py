@@ -1,4 +1,4 @@
-"""`person-search check-data`: is a data set on disk complete, and which release is it."""
+"""`person-search check-data`: tell whether a data set on disk is complete, and which release it is."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from commands.errors import FailedCheckError
+from commands.tables import table_text
 from pipeline.basics.errors import UserError
 from pipeline.datasets.checks import Findings, Inspection
 from pipeline.datasets.image_checks import check_images
@@ -13,7 +14,7 @@ from pipeline.datasets.inspection import inspect_data_set, note_same_pictures, s
 from pipeline.datasets.sources import SOURCES
 
 SHOWN = 20
-"""How many problems are listed; the others are counted."""
+"""How many problems are listed; the rest is counted."""
 
 
 @click.command("check-data")
@@ -55,22 +56,16 @@ def check_data(name: str, root: Path | None, images: bool) -> None:
 def _print_tables(inspection: Inspection) -> None:
     splits = inspection.splits.values()
     _print_table([split_counts(split) for split in splits])
-    galleries = [row for split in splits for row in split_galleries(split)]
+    galleries = [gallery for split in splits for gallery in split_galleries(split)]
     if galleries:
         _print_table(galleries)
 
 
-def _print_table(rows: Sequence[dict[str, str]]) -> None:
-    """Print rows under their keys: the first column to the left, numbers to the right."""
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+def _print_table(lines: Sequence[dict[str, str]]) -> None:
+    """Print lines under their keys: the first column to the left, numbers to the right."""
+    head = list(lines[0])
     click.echo()
-    for first, *others in lines:
-        cells = [
-            first.ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)),
-        ]
-        click.echo("  ".join(cells))
+    click.echo(table_text([list(line.values()) for line in lines], head, right=range(1, len(head))))
 
 
 def _print_findings(findings: Findings) -> None:

@@ -10,13 +10,15 @@ from typing import Any
 import click
 import numpy as np
 
+from commands.tables import table_text
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
+from pipeline.devices import make_fabric
 from pipeline.inference.finding import Hit, checked_box, find_person
 from pipeline.inference.own_pictures.folders import pictures_in
 from pipeline.inference.own_pictures.printable import printable
 from pipeline.inference.own_pictures.reading import read_picture
-from pipeline.models.weights import load_student
+from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.reporting.found_figure import MOST_DRAWN, found_figure
 from pipeline.scenes.scene import FloatArray
 from stages.support.running import ShownProgress
@@ -25,7 +27,7 @@ FIGURE = "found.png"
 CORNERS = 4
 DIGITS = 4
 REMARKS_SHOWN = 5
-"""Pictures are named whose values were read by a guess, or that were made smaller; others are counted."""
+"""How many pictures are named that were read by a guess or made smaller; the rest is counted."""
 
 
 @click.command()
@@ -33,7 +35,7 @@ REMARKS_SHOWN = 5
     "--weights",
     type=click.Path(path_type=Path),
     required=True,
-    help="A student: models/students/ROW.safetensors.",
+    help="A student: models/students/NAME.safetensors.",
 )
 @click.option(
     "--query", type=click.Path(path_type=Path), required=True, help="Picture that shows the person."
@@ -76,7 +78,7 @@ def find(
     if out is not None:
         _make_folder(out)
     pictures = pictures_in(gallery, query, _say)
-    network = load_student(weights)
+    network = PersonSearchNetwork.load(weights)
     left_out, remarks = _Warnings(), _Warnings(most=REMARKS_SHOWN)
     with ShownProgress("find") as progress:
         hits = find_person(
@@ -85,6 +87,7 @@ def find(
             box,
             pictures,
             score_threshold=score_threshold,
+            device=make_fabric().device,
             report=progress,
             passed_over=lambda why: left_out.add(f"{why}; left out"),
             remarked=remarks.add,
@@ -121,7 +124,7 @@ class _Warnings:
             _say(f"warning: {line}")
 
     def say_rest(self, what: str) -> None:
-        """Say how many further ones there were."""
+        """Say how many warnings were not printed."""
         if self._most is not None and self.number > self._most:
             _say(f"warning: {self.number - self._most:,} more {what}")
 
@@ -157,10 +160,11 @@ def _print_hits(hits: Sequence[Hit]) -> None:
     if not hits:
         _print("nobody; a lower --score-threshold shows people that the detector is less sure of")
         return
-    _print("rank  similarity  score  box and picture")
-    for rank, hit in enumerate(hits, start=1):
-        numbers = f"{rank:>4}  {hit.similarity:>10.3f}  {hit.score:>5.2f}"
-        _print(f"{numbers}  {_text(hit.box)}  {printable(hit.path)}")
+    lines = [
+        (f"{rank}", f"{hit.similarity:.3f}", f"{hit.score:.2f}", _text(hit.box), printable(hit.path))
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    _print(table_text(lines, ("rank", "similarity", "score", "box", "picture"), right=range(3)))
 
 
 def _counted(number: int, one: str, many: str) -> str:

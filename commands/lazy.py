@@ -1,4 +1,4 @@
-"""A group that imports a command only when it is run: PyTorch takes seconds to load, `--help` should not."""
+"""A group that imports a command only when it is run, so that `--help` does not wait for PyTorch."""
 
 import importlib
 from collections.abc import Mapping
@@ -39,9 +39,9 @@ class LazyGroup(CommandGroup):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing the lazy ones."""
-        rows = []
+        lines = []
         for name in self.list_commands(ctx):
             command = None if name in self.lazy else super().get_command(ctx, name)
-            rows.append((name, command.get_short_help_str() if command else self.lazy[name].help))
+            lines.append((name, command.get_short_help_str() if command else self.lazy[name].help))
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl(lines)

@@ -1,4 +1,4 @@
-"""`person-search lut`: what is in a look-up table of ID features, and does it fit the data."""
+"""`person-search lut`: show what a look-up table of ID features holds, and whether it fits the data."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from commands.errors import FailedCheckError
+from commands.tables import table_text
 from pipeline.basics.errors import UserError
 from pipeline.lookup_table import LookupTable, check_fits, read_lookup_table
 from pipeline.reporting.table_summary import TableSummary, summarise
 from pipeline.scenes.prepared import MANIFEST, PreparedDataSet, open_prepared
+from stages.support.paths import PREPARED
 
-PREPARED = Path("data/prepared")
 PAIRS_SHOWN = 5
 
 
@@ -25,7 +26,7 @@ PAIRS_SHOWN = 5
 def lut(file: Path, data: Path | None) -> None:
     """Show what the table in FILE holds; exit code 1 if it does not fit the prepared data set.
 
-    A person's number is the row's; where the table fits the data, the data set's own name stands beside it.
+    A person is shown by the number of its row and, where the table fits the data, by its name there.
     """
     table = read_lookup_table(file)
     if not len(table.person_ids):
@@ -49,7 +50,7 @@ def _prepared(data: Path | None) -> PreparedDataSet | None:
 
 
 def _misfit(table: LookupTable, file: Path, prepared: PreparedDataSet) -> str | None:
-    """Return in what the table does not fit; the student's size is not known here, so it is not compared."""
+    """Return how the table does not fit the data, or None; no student's dimensions are compared."""
     identities = prepared.manifest["splits"]["train"]["counts"]["identities"]
     dim = table.features.shape[1]
     try:
@@ -70,13 +71,14 @@ def _print(file: Path, table: LookupTable, summary: TableSummary, names: Sequenc
     if summary.identities > 1:
         lines["similarity of rows"] = f"{summary.mean_similarity:.3f} on average"
     click.echo(f"{file}")
-    for what, value in lines.items():
-        click.echo(f"  {what:<20}{value}")
+    click.echo(table_text(lines.items(), indent=2))
     if summary.closest:
         click.echo("  most similar pairs")
-    for pair in summary.closest:
-        first, second = _called(pair.first, names), _called(pair.second, names)
-        click.echo(f"    {pair.similarity:.3f}  {first} and {second}")
+        pairs = [
+            (f"{pair.similarity:.3f}", f"{_called(pair.first, names)} and {_called(pair.second, names)}")
+            for pair in summary.closest
+        ]
+        click.echo(table_text(pairs, indent=4))
 
 
 def _called(person: int, names: Sequence[str]) -> str:

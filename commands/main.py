@@ -11,7 +11,7 @@ COMMANDS = {
     "preset": LazyCommand("commands.preset:preset", "Write the params.yaml of a data set."),
     "results": LazyCommand("commands.results:results", "Show the table of results."),
     "score": LazyCommand("commands.score:score", "Score anybody's detections by the field's protocols."),
-    "tune": LazyCommand("commands.tune:tune", "Try settings of each row on validation identities."),
+    "tune": LazyCommand("commands.tune:tune", "Try settings of each student on validation identities."),
     "validate": LazyCommand(
         "commands.validate:validate", "Score a trained student on validation identities."
     ),

@@ -1,29 +1,29 @@
 """`person-search preset`: write the params.yaml of a data set."""
 
-import re
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
-import yaml
+from ruamel.yaml import YAML
 
+from commands.parameter_checks import check_parameters
+from commands.tables import table_text
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import read_yaml
 from pipeline.datasets.releases import LAYOUTS, require_layout
-from stages.support.every_section import check_parameters
-from stages.support.parameters import PARAMETERS
+from stages.support.parameters import EXTENDS, PARAMETERS
 
 PRESETS = Path(__file__).parents[1] / "presets"
 PIPELINE = Path("dvc.yaml")
-ROOT_LINE = re.compile(r"^(  root: )\S+", re.MULTILINE)
-"""The one line of a preset that is filled in."""
+NAMES = ("cuhk_sysu", "prw", "prw_small", "synthetic")
 ABSENT = "-"
 
 
 @click.command()
-@click.argument("name", type=click.Choice(sorted(path.stem for path in PRESETS.glob("*.yaml"))))
+@click.argument("name", type=click.Choice(NAMES))
 @click.option("--root", type=click.Path(path_type=Path), help="The folder that the data set was unpacked to.")
 def preset(name: str, root: Path | None) -> None:
     """Write params.yaml for the data set and scale NAME, and show what changes.
@@ -37,7 +37,7 @@ def preset(name: str, root: Path | None) -> None:
     if not PIPELINE.is_file():
         raise UserError(f"no {PIPELINE} here; run this in the project's root")
     text = preset_text(name, root)
-    values = yaml.safe_load(text)
+    values = YAML(typ="safe").load(text)
     check_parameters(values, PARAMETERS)
     before = _current(PARAMETERS)
     write_atomically(PARAMETERS, text)
@@ -45,31 +45,66 @@ def preset(name: str, root: Path | None) -> None:
 
 
 def preset_text(name: str, root: Path | None) -> str:
-    """Return what params.yaml is to hold.
+    """Return the text of a preset's params.yaml, with its comments.
 
     Args:
         name: the preset.
-        root: the data set's folder; it is written as it is given, so that one that is given from the
-            project's root stays so.
+        root: the data set's folder; it is written as it is given, so a relative path stays relative.
 
     Raises:
         UserError: a root is missing, not needed, or not that of the data set.
     """
-    text = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8")
-    dataset = yaml.safe_load(text)["dataset"]["name"]
-    if dataset not in LAYOUTS:
+    values = _read(PRESETS / f"{name}.yaml")
+    dataset = values["dataset"]
+    if dataset["name"] not in LAYOUTS:
         if root is not None:
             raise UserError(f"preset '{name}' takes no --root: its data set is drawn by the project")
-        return text
+        return _text(values)
     if root is None:
         raise UserError(f"preset '{name}' needs --root: the folder that the data set was unpacked to")
-    require_layout(root, dataset, LAYOUTS[dataset][1])
-    quoted = yaml.safe_dump(root.as_posix(), width=float("inf"), allow_unicode=True).splitlines()[0]
-    return ROOT_LINE.sub(lambda match: match[1] + quoted, text, count=1)
+    require_layout(root, dataset["name"], LAYOUTS[dataset["name"]][1])
+    dataset["root"] = root.as_posix()
+    return _text(values)
+
+
+def _read(path: Path) -> Any:
+    """Return a preset, put over the one that it extends."""
+    values = _yaml().load(path.read_text(encoding="utf-8"))
+    if EXTENDS not in values:
+        return values
+    common = _read(path.with_name(values.pop(EXTENDS)))
+    _put_over(common, values)
+    return common
+
+
+def _put_over(common: Any, differing: Any) -> None:
+    """Change in `common` what `differing` states, section by section; its comments stay."""
+    for key, value in differing.items():
+        if isinstance(value, Mapping) and isinstance(common.get(key), Mapping):
+            _put_over(common[key], value)
+        else:
+            common[key] = value
+
+
+def _yaml() -> YAML:
+    """Return a reader and writer that keeps comments and layout."""
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = 10_000
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
+
+
+def _text(values: Any) -> str:
+    text = StringIO()
+    _yaml().dump(values, text)
+    return text.getvalue()
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield the keys that differ, each with both values as text."""
+    """Yield each key that differs, with the values before and after as text."""
     old, new = dict(_flat(before)), dict(_flat(after))
     for key in [*new, *(key for key in old if key not in new)]:
         if key not in old or key not in new or old[key] != new[key] or type(old[key]) is not type(new[key]):
@@ -89,7 +124,7 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 
 def _current(path: Path) -> dict[str, Any]:
-    """Return what params.yaml holds now; nothing if it is missing or no longer YAML, since it is replaced."""
+    """Return the values of the params.yaml that is replaced; none if it is missing or no longer YAML."""
     try:
         values = read_yaml(path, if_missing="")
     except (OSError, UserError):
@@ -97,12 +132,9 @@ def _current(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _print_changes(name: str, rows: list[tuple[str, str, str]]) -> None:
-    if not rows:
+def _print_changes(name: str, lines: list[tuple[str, str, str]]) -> None:
+    if not lines:
         click.echo(f"{PARAMETERS} holds the values of preset '{name}' already")
         return
-    lines = [("key", "before", "after"), *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(2)]
-    for key, old, new in lines:
-        click.echo(f"{key:<{widths[0]}}  {old:<{widths[1]}}  {new}")
-    click.echo(f"\n{PARAMETERS} is now preset '{name}' ({len(rows)} values differ); next: dvc repro")
+    click.echo(table_text(lines, ("key", "before", "after")))
+    click.echo(f"\n{PARAMETERS} is now preset '{name}' ({len(lines)} values differ); next: dvc repro")

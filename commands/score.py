@@ -1,28 +1,27 @@
-"""`person-search score`: score anybody's detections by the field's protocols."""
+"""`person-search score`: score the detections of any program by the field's protocols."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.json_files import json_text
 from pipeline.basics.options import parse_options
 from pipeline.datasets.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
 from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.sources import SOURCES, open_data_set
 from pipeline.evaluation.detection_doubts import doubts
 from pipeline.evaluation.detections_file import read_detections
-from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from stages.support.running import ShownProgress
 
 
 @click.command()
 @click.option(
-    "--dataset", type=click.Choice(list(SOURCES)), required=True, help="Whose protocol to score by."
+    "--dataset", type=click.Choice(list(SOURCES)), required=True, help="The data set, whose protocol is used."
 )
 @click.option(
     "--root", type=click.Path(path_type=Path, readable=False), required=True, help="The data set's folder."
@@ -34,7 +33,7 @@ from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_tex
     required=True,
     help="A .npz or .h5 of detections.",
 )
-@click.option("--gallery-size", "sizes", multiple=True, help="50, 100, ... or full; all of them by default.")
+@click.option("--gallery-size", "sizes", multiple=True, help="50, 100, ... or full; all by default.")
 @click.option("--cbgm", is_flag=True, help="Re-score by the people beside the query (SeqNet).")
 @click.option("--cross-camera", is_flag=True, help="Leave out scenes of the query's own camera.")
 @click.option(
@@ -81,21 +80,26 @@ def score(
     split = _data_set(dataset, root, sizes).splits()["test"]
     for doubt in doubts(split, detections):
         click.echo(f"warning: {dump}: {doubt}", err=True)
-    with _progress() as told:
-        metrics = evaluate(split, detections, options, dataset, told)
+    with ShownProgress("searching", only_on_terminal=True) as shown:
+
+        def report(what: str, done: int, total: int) -> None:
+            shown.what = f"searching {what}"
+            shown(done, total)
+
+        metrics = evaluate(split, detections, options, dataset, report)
     missing = metrics["protocol"]["counts"]["scenes_without_entry"]
     if missing:
         click.echo(
             f"warning: {missing} test images are not in {dump}: counted as without a detection", err=True
         )
     if as_json:
-        click.echo(metrics_text(metrics), nl=False)
+        click.echo(json_text(metrics), nl=False)
     else:
         _print_tables(metrics)
 
 
 def _data_set(name: str, root: Path, sizes: tuple[str, ...]) -> DataSet:
-    """Return the data set; of CUHK-SYSU only the galleries asked for, since the largest are slow to read."""
+    """Return the data set. Of CUHK-SYSU only the wanted galleries are read: the largest take long."""
     if name != CuhkSysu.name or not sizes:
         return open_data_set(name, root)
     numbers = {size for size in sizes if size != "full"}
@@ -105,36 +109,21 @@ def _data_set(name: str, root: Path, sizes: tuple[str, ...]) -> DataSet:
     return CuhkSysu(root, sorted(int(size) for size in numbers | {DEFAULT_GALLERY}))
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that shows queries done and the time left, on a terminal's stderr only."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def told(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(f"searching {what}", total=total)
-            bar.update(tasks[what], completed=done)
-
-        yield told
-
-
 def _print_tables(metrics: dict[str, Any]) -> None:
     protocol = metrics["protocol"]
     by_gallery = dict(metrics["search_by_gallery"])
     by_gallery.setdefault(protocol["gallery"], metrics["search"])
     if metrics["search_cross_camera"]:
         by_gallery["cross_camera"] = metrics["search_cross_camera"]
-    rows = {f"{name} *" if name == protocol["gallery"] else name: row for name, row in by_gallery.items()}
+    default = protocol["gallery"]
+    lines = {f"{name} *" if name == default else name: reached for name, reached in by_gallery.items()}
     if metrics["search_ground_truth_boxes"]:
-        rows["ground-truth boxes *"] = metrics["search_ground_truth_boxes"]
+        lines["ground-truth boxes *"] = metrics["search_ground_truth_boxes"]
     extra = " with CBGM" if protocol["cbgm"] else ""
     title = f"Search{extra}, %, score >= {protocol['search_threshold']:g} (* default gallery)"
     console = Console()
     console.print(title)
-    console.print(_table("gallery", rows))
+    console.print(_table("gallery", lines))
     title = f"Detection, score >= {protocol['detection_threshold']:g} (COCO: all scores)"
     console.print(title)
     console.print(_table("", {name: {"%": value} for name, value in metrics["detection"].items()}))
@@ -143,12 +132,12 @@ def _print_tables(metrics: dict[str, Any]) -> None:
             console.print(f"{number} queries have no match in gallery {name}; they count as 0.")
 
 
-def _table(first: str, rows: dict[str, dict[str, float]]) -> Table:
+def _table(first: str, lines: dict[str, dict[str, float]]) -> Table:
     """Return fractions as a table in percent."""
     table = Table()
     table.add_column(first, no_wrap=True)
-    for column in next(iter(rows.values())):
+    for column in next(iter(lines.values())):
         table.add_column(column, justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *(f"{100 * value:.2f}" for value in row.values()))
+    for name, reached in lines.items():
+        table.add_row(name, *(f"{100 * value:.2f}" for value in reached.values()))
     return table

@@ -1,27 +1,26 @@
-"""Trying settings of a student on validation identities, which are in no test number."""
+"""Trying settings of a student on validation identities, which no test result is measured on."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-from torch import Tensor
+from dataclasses import dataclass, fields
 
 from pipeline.basics.errors import UserError
+from pipeline.devices import make_fabric
+from pipeline.evaluation.metric_table import measured
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import Report, search_detections
-from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.engine.loop import Report as TrainingReport
-from pipeline.training.student.training import StudentOptions, train_student
+from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.teachers import Teachers
+from pipeline.training.student.training import train_student
 
 VALIDATION = "val"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one try reached on the validation split, as fractions."""
+    """The metrics of one try on the validation split, as fractions; named as in `METRICS`."""
 
     search_mAP: float  # noqa: N815 (the field's own spelling)
     search_top1: float
@@ -29,20 +28,8 @@ class Outcome:
     coco_ap70: float
 
     def as_dict(self) -> dict[str, float]:
-        """Return the four figures, by name."""
+        """Return the metrics by name, rounded to six decimals."""
         return {name: round(value, 6) for name, value in vars(self).items()}
-
-
-class Teachers(NamedTuple):
-    """What teaches a student.
-
-    Attributes:
-        table: `[I, D]` the re-ID teacher's table; None for a student without one.
-        detector: the detector teacher; None for a student without one.
-    """
-
-    table: Tensor | None
-    detector: Detector | None
 
 
 def try_settings(
@@ -57,15 +44,15 @@ def try_settings(
     """Train a student with some settings and score it on the validation split.
 
     Args:
-        data: needs the splits `train` and `val`; nothing else is looked at.
+        data: a data set with the splits `train` and `val`; no other split is read.
         options: the settings to try.
-        teachers: those that the settings ask for.
+        teachers: the teachers that the settings name.
         inference: how the student is run.
         evaluation: how its detections are scored.
         training_report: progress of the training.
         inference_report: progress of the inference.
     """
-    network, _ = train_student(data, options, teachers.table, training_report, teachers.detector)
+    network, _ = train_student(data, options, teachers, training_report)
     return validation_outcome(network, data, inference, evaluation, inference_report)
 
 
@@ -90,12 +77,8 @@ def validation_outcome(
         data.images(VALIDATION),
         batch_size=inference.batch_size,
         context_threshold=inference.context_threshold,
+        device=make_fabric().device,
         report=report,
     )
-    metrics: Mapping[str, Any] = evaluate(split, detections, evaluation, data.name)
-    return Outcome(
-        metrics["search"]["mAP"],
-        metrics["search"]["top1"],
-        metrics["detection"]["coco_ap50"],
-        metrics["detection"]["coco_ap70"],
-    )
+    metrics = evaluate(split, detections, evaluation, data.name)
+    return Outcome(**{item.name: measured(metrics, item.name) for item in fields(Outcome)})

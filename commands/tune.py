@@ -1,4 +1,4 @@
-"""`person-search tune`: try settings of each row on validation identities, by the same budget."""
+"""`person-search tune`: try settings of each student on validation identities, by the same budget."""
 
 import json
 from pathlib import Path
@@ -6,23 +6,21 @@ from typing import Any
 
 import click
 
-from commands.trying import VALIDATION, Teachers, try_settings
-from pipeline.basics.atomic import write_atomically
+from commands.trying import VALIDATION, try_settings
 from pipeline.basics.errors import UserError
-from pipeline.basics.hashing import sha256_of
-from pipeline.basics.options import merged, parse_options, read_yaml
+from pipeline.basics.json_files import damaged, read_json, write_json
+from pipeline.basics.options import read_yaml
 from pipeline.evaluation.metrics import EvaluationOptions
 from pipeline.inference.options import InferenceOptions
-from pipeline.lookup_table import read_lookup_table
 from pipeline.scenes.prepared import PreparedDataSet, open_prepared
-from pipeline.training.student.training import StudentOptions
-from stages.support.detector_teacher import DETECTOR, teacher_detector
+from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.teachers import read_teachers
 from stages.support.parameters import Parameters
+from stages.support.paths import PREPARED
 from stages.support.running import ShownProgress
-from stages.support.table_teacher import TABLE, teacher_table
 
-PREPARED = Path("data/prepared")
-COMMON_SECTIONS = ("train_student", "infer", "evaluate")
+DAMAGED = "restore it with git, or remove it to run its tries again"
+COMMON_SECTIONS = ("network", "train_student", "infer", "evaluate")
 
 
 @click.command()
@@ -30,38 +28,31 @@ COMMON_SECTIONS = ("train_student", "infer", "evaluate")
     "--tries", type=click.Path(path_type=Path), default=Path("tuning/tries.yaml"), show_default=True
 )
 @click.option("--results", type=click.Path(path_type=Path), default=Path("tuning/results"), show_default=True)
-@click.option("--row", "rows", multiple=True, help="Only this row; may be given several times.")
-@click.option(
-    "--table",
-    type=click.Path(path_type=Path),
-    default=TABLE,
-    show_default=True,
-    help="What teaches the rows that learn from a table.",
-)
-def tune(tries: Path, results: Path, rows: tuple[str, ...], table: Path) -> None:
-    """Try the settings listed in TRIES for each row and write what they reach on validation identities.
+@click.option("--student", "students", multiple=True, help="Only this one; may be given several times.")
+def tune(tries: Path, results: Path, students: tuple[str, ...]) -> None:
+    """Try the settings listed in TRIES for each student and write what they reach on validation identities.
 
-    Every row must list the same number of tries. A try that RESULTS already holds, from the same data and
-    the same settings, is not run again. Nothing is changed in params.yaml: that is for a person to do.
+    Every student must list the same number of tries. A try that RESULTS already holds, from the same data
+    and the same settings, is not run again. Nothing is changed in params.yaml: that is for a person to do.
     """
     wanted = _read_tries(tries)
     data = open_prepared(PREPARED)
     if not data.has(VALIDATION):
         raise UserError(f"data set '{data.name}' has no validation split to tune on")
-    for row in rows or tuple(wanted):
-        if row not in wanted:
-            raise UserError(f"{tries}: no row '{row}'; it has {', '.join(wanted)}")
-        _tune_row(row, wanted[row], data, results / f"{row}.json", table)
+    for student in students or tuple(wanted):
+        if student not in wanted:
+            raise UserError(f"{tries}: no student '{student}'; it has {', '.join(wanted)}")
+        _tune(student, wanted[student], data, results / f"{student}.json")
 
 
 def _read_tries(path: Path) -> dict[str, list[dict[str, Any]]]:
-    wanted = read_yaml(path, if_missing=f"no {path}; it lists for each row the settings to try")
+    wanted = read_yaml(path, if_missing=f"no {path}; it lists for each student the settings to try")
     if not isinstance(wanted, dict) or not wanted or not all(_are_tries(tries) for tries in wanted.values()):
-        raise UserError(f"{path} must hold a list of settings for each row, with at least one each")
-    budgets = {row: len(tries) for row, tries in wanted.items()}
+        raise UserError(f"{path} must hold a list of settings for each student, with at least one each")
+    budgets = {student: len(tries) for student, tries in wanted.items()}
     if len(set(budgets.values())) > 1:
         raise UserError(
-            f"{path}: rows have different budgets ({budgets}); a fair comparison needs equal ones"
+            f"{path}: students have different budgets ({budgets}); a fair comparison needs equal ones"
         )
     return wanted
 
@@ -72,38 +63,33 @@ def _are_tries(tries: Any) -> bool:
 
 def _read_results(path: Path) -> list[dict[str, Any]]:
     """Return the tries that were run before; none where there is no file."""
-    if not path.is_file():
+    if not path.exists():
         return []
-    try:
-        tries = json.loads(path.read_text())["tries"]
-        if all({"settings", "validation", "inputs"} <= set(entry) for entry in tries):
-            return list(tries)
-    except (ValueError, TypeError, LookupError):
-        pass
-    raise UserError(f"{path} is damaged; restore it with git, or remove it to run its tries again")
+    tries = read_json(path, absent="", again=DAMAGED).get("tries")
+    if not isinstance(tries, list) or not all(map(_is_result, tries)):
+        raise damaged(path, DAMAGED)
+    return tries
 
 
-def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out: Path, table: Path) -> None:
-    parameters = Parameters((*COMMON_SECTIONS, "students.{row}"), row=row)
-    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
-    evaluation = parse_options(
-        EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate")
-    )
-    common = merged(parameters.section("train_student"), parameters.section(f"students.{row}"))
+def _is_result(entry: Any) -> bool:
+    return isinstance(entry, dict) and {"settings", "validation", "inputs"} <= entry.keys()
+
+
+def _tune(student: str, tries: list[dict[str, Any]], data: PreparedDataSet, out: Path) -> None:
+    parameters = Parameters((*COMMON_SECTIONS, "students.{student}"), student=student)
+    inference = parameters.options("infer", InferenceOptions)
+    evaluation = parameters.options("evaluate", EvaluationOptions)
     known = _read_results(out)
     done = []
     for number, settings in enumerate(tries, start=1):
-        where = f"try {number} of {row}"
-        options = parse_options(StudentOptions, merged(common, settings), where)
-        teachers = _teachers(data, options, table)
+        where = f"try {number} of {student}"
+        options = parameters.options("train_student", StudentOptions, f"students.{student}", settings)
+        teachers = read_teachers(options, data, where)
         inputs = {
             "dataset_sha256": data.sha256,
-            "teacher_sha256": read_lookup_table(table).teacher_sha256 if teachers.table is not None else None,
-            "detector_teacher_sha256": sha256_of(DETECTOR) if teachers.detector is not None else None,
-            "options": options.model_dump(mode="json"),
+            "teachers_sha256": dict(teachers.sha256),
+            "options": options.model_dump(mode="json", exclude={"table", "detector"}),
         }
-        if teachers.table is not None and table != TABLE:  # of the same teacher, it may say otherwise
-            inputs["table_sha256"] = sha256_of(table)
         entry = next((entry for entry in known if entry["inputs"] == inputs), None)
         if entry is None:
             with (
@@ -114,15 +100,7 @@ def _tune_row(row: str, tries: list[dict[str, Any]], data: PreparedDataSet, out:
             entry = {"settings": settings, "validation": outcome.as_dict(), "inputs": inputs}
         done.append(entry)
         kept = done + [old for old in known if old not in done]
-        write_atomically(out, json.dumps({"row": row, "tries": kept}, indent=2) + "\n")
+        write_json(out, {"student": student, "tries": kept})
         click.echo(f"{where}: {json.dumps(settings)} -> {json.dumps(entry['validation'])}")
     best = max(done, key=lambda entry: float(entry["validation"]["search_mAP"]))
-    click.echo(f"best of {row}: {json.dumps(best['settings'])} -> {json.dumps(best['validation'])}")
-
-
-def _teachers(data: PreparedDataSet, options: StudentOptions, table: Path) -> Teachers:
-    """Read the teachers that a try needs, and no other."""
-    return Teachers(
-        teacher_table(data, options, table) if options.identity.needs_table else None,
-        teacher_detector() if options.detector_distillation is not None else None,
-    )
+    click.echo(f"best of {student}: {json.dumps(best['settings'])} -> {json.dumps(best['validation'])}")

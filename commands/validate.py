@@ -6,29 +6,25 @@ from pathlib import Path
 import click
 
 from commands.trying import validation_outcome
-from pipeline.basics.options import parse_options
 from pipeline.evaluation.metrics import EvaluationOptions
 from pipeline.inference.options import InferenceOptions
-from pipeline.models.weights import load_student
+from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
+from stages.support.paths import PREPARED
 from stages.support.running import ShownProgress
-
-SECTIONS = ("infer", "evaluate")
 
 
 @click.command()
 @click.argument("weights", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data/prepared"), show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), default=PREPARED, show_default=True)
 def validate(weights: Path, data: Path) -> None:
     """Score the student in WEIGHTS on validation identities, as `tune` does with each try."""
-    parameters = Parameters(SECTIONS)
-    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
-    evaluation = parse_options(
-        EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate")
-    )
+    parameters = Parameters(("infer", "evaluate"))
+    inference = parameters.options("infer", InferenceOptions)
+    evaluation = parameters.options("evaluate", EvaluationOptions)
     with ShownProgress("validate") as progress:
         outcome = validation_outcome(
-            load_student(weights), open_prepared(data), inference, evaluation, progress
+            PersonSearchNetwork.load(weights), open_prepared(data), inference, evaluation, progress
         )
     click.echo(f"{weights}: {json.dumps(outcome.as_dict())}")

@@ -1,6 +1,6 @@
-"""Is everything that DVC recorded as it was recorded: outputs, cache, and what is inside the files.
+"""Checks that everything is as DVC recorded it: outputs, cache, and the content of the files.
 
-DVC itself takes a file's time and size for its content, and does not look into its cache again.
+DVC itself compares only time and size of an output, and does not read its cache again.
 """
 
 import errno
@@ -20,7 +20,7 @@ from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable
 FOLDER_SUFFIX = ".dir"
 """At the end of the hash of a folder: that of a list of its files."""
 Kind = Literal["sound", "damaged", "missing", "unread"]
-"""Unread: the system did not let it be read, which says nothing of its content."""
+"""`unread`: the system does not let the file be read, which says nothing about its content."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Output:
 
     @property
     def restore(self) -> str:
-        """What brings it back. It goes first: one with the old time and size would be taken for whole."""
+        """The command that restores it. It removes the output first: DVC may take a damaged one for whole."""
         return f"`rm -rf {self.path} && {'dvc' if self.cached else 'git'} checkout {self.path}`"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one file.
+    """The result of checking one file.
 
     Attributes:
         path: the file.
@@ -59,7 +59,7 @@ class Finding:
 
 
 def check_output(output: Output, cache: Path) -> Iterator[Finding]:
-    """Compare one output, file by file where it is a folder, with what the lock file says; look into it."""
+    """Compare one output with the lock file, a folder file by file, and read each file whole."""
     path = output.path
     if not os.path.lexists(path):
         if output.cached:
@@ -152,7 +152,7 @@ def _check_file(path: Path, md5: str, output: Output) -> Finding:
 
 
 def _not_read(path: Path, error: OSError, subject: str, restore: str) -> Finding:
-    """Return the finding for a file that the system does not let be read; a bad disk has damaged it."""
+    """Return the finding for a file that the system does not let be read. On a bad disk it is damaged."""
     what = f"{subject}cannot be read ({error.strerror or error})"
     if error.errno == errno.EIO:
         return Finding(path, "damaged", f"{what}; {restore}")
@@ -160,7 +160,7 @@ def _not_read(path: Path, error: OSError, subject: str, restore: str) -> Finding
 
 
 def _read(_name: str, item: h5py.Group | h5py.Dataset) -> None:
-    """Read an item of an HDF5 file whole. What is returned must be None: anything else ends the visit."""
+    """Read an item of an HDF5 file whole. It returns None, since h5py ends the visit at any other value."""
     if isinstance(item, h5py.Dataset):
         item[()]
 

@@ -1,4 +1,4 @@
-"""`person-search verify`: is everything that DVC recorded still what it was."""
+"""`person-search verify`: check that everything is still as DVC recorded it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -7,13 +7,12 @@ from typing import TypeVar
 import click
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from rich.console import Console
-from rich.progress import track
 
 from commands.errors import FailedCheckError
 from commands.verification import Finding, Output, cache_objects, check_object, check_output
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import NO_YAML
+from stages.support.running import ShownProgress
 
 MISSING_SHOWN = 5
 
@@ -25,8 +24,8 @@ Thing = TypeVar("Thing")
 def verify(cache: bool) -> None:
     """Re-hash all outputs and DVC's cache, and open every file; exit code 1 if not all of it is sound.
 
-    What is damaged is named, each with the command that restores it. An output that is not here, as in a new
-    clone, is no damage; one of which dvc.lock says nothing is an error.
+    Each damaged file is named with the command that restores it. An output that is not here, as in a new
+    clone, is not damaged. An output that dvc.lock does not name is an error.
     """
     outputs, unrecorded, folder = _recorded()
     found = list(_all(outputs, lambda output: check_output(output, folder), "outputs"))
@@ -65,13 +64,14 @@ def _all(
     things: Sequence[Thing], check: Callable[[Thing], Iterable[Finding]], what: str
 ) -> Iterator[Finding]:
     """Yield what a check finds in each thing, with progress on a terminal."""
-    console = Console(stderr=True)
-    for thing in track(things, what, console=console, disable=not console.is_terminal):
-        yield from check(thing)
+    with ShownProgress(what, only_on_terminal=True) as progress:
+        for done, thing in enumerate(things, start=1):
+            yield from check(thing)
+            progress(done, len(things))
 
 
 def _recorded() -> tuple[list[Output], list[Path], Path]:
-    """Return what dvc.lock says of all outputs here, those it says nothing of, and where DVC's cache is."""
+    """Return the outputs that dvc.lock names, the paths of those that it does not, and DVC's cache."""
     try:
         with Repo() as repo:
             outputs = [

@@ -1,4 +1,4 @@
-"""Where a network runs, and what is done so that it runs the same way twice."""
+"""Where networks run, and the settings that make runs repeatable. Only this module reads the environment."""
 
 import os
 from typing import NamedTuple
@@ -18,14 +18,14 @@ WORKERS_VARIABLE = "PERSON_SEARCH_WORKERS"
 THREADS_VARIABLE = "PERSON_SEARCH_THREADS"
 CHOICES = ("auto", "cpu", "cuda")
 CPU_THREADS = 2
-"""By default; see `placement`."""
+"""The default; see `placement`."""
 MOST_THREADS = MOST_DEVICES = 1024
 MOST_WORKERS = 64
-"""Far more than help; a slip of the finger must not take the machine down."""
+"""Limits far above any use: a mistyped number must not overload the machine."""
 
 
 class Placement(NamedTuple):
-    """Where a network runs: `device` is cpu or cuda, `devices` how many of them, `threads` those of a CPU."""
+    """Where a network runs: `device`, cpu or cuda; the number of `devices`; the number of CPU `threads`."""
 
     device: str
     devices: int
@@ -33,14 +33,14 @@ class Placement(NamedTuple):
 
 
 def placement() -> Placement:
-    """Return where the environment asks a network to run; this never changes what a run means.
+    """Return where a network runs, by environment variables, since it does not change what a run means.
 
-    `PERSON_SEARCH_DEVICE` is `auto` (the default), `cpu` or `cuda`; `PERSON_SEARCH_DEVICES` how many of
-    them train together (default 1). On the CPU `PERSON_SEARCH_THREADS` is how many threads a network runs in
-    (default 2, whatever the machine has, since the number changes the last bits of what is learned).
+    `PERSON_SEARCH_DEVICE` is `auto` (the default), `cpu` or `cuda`. `PERSON_SEARCH_DEVICES` is the number of
+    devices that train together (default 1). `PERSON_SEARCH_THREADS` is the number of threads on the CPU
+    (default 2 on every machine, since the number changes the last bits of what is learned).
 
     Raises:
-        UserError: a variable has no usable value, or `cuda` is asked for and absent.
+        UserError: a variable has an unusable value, or asks for `cuda` where there is none.
     """
     device = os.environ.get(DEVICE_VARIABLE, "auto")
     if device not in CHOICES:
@@ -58,7 +58,7 @@ def placement() -> Placement:
 
 
 def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
-    """Set up the devices that the environment asks for; see `placement`, which raises `UserError`."""
+    """Set up the devices of `placement`, which raises `UserError`; `precision` is lightning-fabric's name."""
     device, devices, threads = placement()
     if device == "cpu":
         torch.set_num_threads(threads)
@@ -68,7 +68,7 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
         precision=precision,  # type: ignore[arg-type]
-        # The devices above, whatever a batch system (SLURM, LSF, MPI) says of the tasks of its job.
+        # Use the devices above, even where a batch system (SLURM, LSF, MPI) names other ones for its job.
         plugins=LightningEnvironment(),
     )
     fabric.launch()
@@ -76,10 +76,13 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
 
 
 def data_workers() -> int:
-    """Return how many processes load data (`PERSON_SEARCH_WORKERS`); what is learned is the same.
+    """Return the number of processes that load data; it does not change what is learned.
 
-    The default is 4 beside a GPU; on the CPU 1, and 0 (the training loads its data itself) where the network
-    needs all cores there are.
+    `PERSON_SEARCH_WORKERS` sets it. The default is 4 with a GPU. On the CPU it is 1, or 0 (the training loads
+    its data itself) where the network needs all cores.
+
+    Raises:
+        UserError: the variable has an unusable value.
     """
     default = 4 if torch.cuda.is_available() else int((os.cpu_count() or 1) > CPU_THREADS)
     return whole_number(WORKERS_VARIABLE, default, least=0, most=MOST_WORKERS)
@@ -91,8 +94,8 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed)  # for libraries that use the old generator
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # We read no memory before it is written; filling it first costs an eighth of a training step.
+    # Filling new tensors costs an eighth of a training step, and no code here reads them unwritten.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
-    # Denormals slow the CPU down by an order of magnitude where activations die out.
+    # Where activations die out, denormal numbers slow the CPU down by an order of magnitude.
     torch.set_flush_denormal(True)

@@ -1,6 +1,7 @@
 """The look-up table (LUT) of ID features: build it from a teacher's embeddings, write it, read it, check it.
 
-One unit row for each labelled training person, in HDF5; the student reads the table and never the teacher.
+Each row, of unit length, is the ID feature of one labelled training person. The table is an HDF5 file; the
+student reads it and never the teacher.
 """
 
 from dataclasses import dataclass
@@ -18,19 +19,21 @@ from pipeline.scenes.scene import IntArray
 
 FORMAT_VERSION = 1
 UNIT_TOLERANCE = 1e-3
+"""How far the length of a row may be from 1."""
 Average = Literal["mean_then_normalise", "normalise_then_mean"]
 MAKE = "dvc repro export_lut"
+"""The command that makes the table."""
 ARRAYS = ("features", "person_ids", "counts")
 
 
 @dataclass(frozen=True)
 class LookupTable:
-    """The table and where it comes from.
+    """The table and its origin.
 
     Attributes:
-        features: `[I, D]` float32, unit rows.
-        person_ids: `[I]` int64, ascending, `0 .. I-1`.
-        counts: `[I]` int64, how many boxes each row is the mean of.
+        features: `[I, D]` float32, one row of unit length for each identity.
+        person_ids: `[I]` int64, ascending, `0 .. I-1`: the identity of each row.
+        counts: `[I]` int64, the number of boxes that each row is the mean of.
         dataset: name of the data set.
         dataset_sha256: fingerprint of the prepared data set.
         teacher_sha256: hash of the teacher's weight file.
@@ -47,27 +50,28 @@ class LookupTable:
 def mean_features(
     embeddings: npt.NDArray[np.float32], person_ids: IntArray, average: Average
 ) -> tuple[npt.NDArray[np.float32], IntArray, IntArray]:
-    """Average embeddings person by person, to unit rows.
+    """Average the embeddings of each person's boxes and bring the mean to unit length.
 
-    Which of the two averages the paper takes is unknown. Sums run in float64 and in the order given.
+    The paper does not say which of the two averages it takes. Sums are in float64, in the order given.
 
     Args:
-        embeddings: `[N, D]` one row a box, of any length.
-        person_ids: `[N]` `0 .. I-1`.
-        average: `normalise_then_mean` brings each box's embedding to unit length first.
+        embeddings: `[N, D]`, one embedding for each box, not normalised.
+        person_ids: `[N]`, `0 .. I-1`.
+        average: `normalise_then_mean` brings each embedding to unit length before the mean too.
 
     Returns:
-        `features [I, D]` unit rows, `person_ids [I]` ascending and `counts [I]`.
+        `features` `[I, D]` of unit length, `person_ids` `[I]` ascending, and `counts` `[I]`.
 
     Raises:
-        UserError: a person's mean has no direction: it is zero, or not finite.
+        UserError: the mean of some people is zero or not finite, so it has no direction.
     """
-    rows = embeddings.astype(np.float64)
+    vectors = embeddings.astype(np.float64)
     if average == "normalise_then_mean":
-        rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = vectors / np.maximum(lengths, np.finfo(np.float64).tiny)  # an embedding of zeros stays one
     ids, inverse, counts = np.unique(person_ids, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(ids), rows.shape[1]))
-    np.add.at(sums, inverse, rows)
+    sums = np.zeros((len(ids), vectors.shape[1]))
+    np.add.at(sums, inverse, vectors)
     means = sums / counts[:, None]
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     lost = ids[~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0)]
@@ -81,7 +85,7 @@ def mean_features(
 
 
 def write_lookup_table(path: Path, table: LookupTable) -> None:
-    """Write a table, byte for byte the same for the same content: checksums on, no times."""
+    """Write a table with checksums and without times, so that equal tables give equal files."""
     with writing_hdf5(path) as file:
         for name in ARRAYS:
             values = getattr(table, name)
@@ -94,12 +98,12 @@ def write_lookup_table(path: Path, table: LookupTable) -> None:
 
 
 def read_lookup_table(path: Path) -> LookupTable:
-    """Read a table and check that it is sound in itself.
+    """Read a table and check that it is consistent; `check_fits` compares it with the data set.
 
     Raises:
-        UserError: there is no such file, it is no table of this version, a chunk is damaged, shapes disagree,
-            or rows are not finite or not of unit length.
-        OSError: the system does not let it be read.
+        UserError: the file is missing, damaged, no table of this version, its shapes disagree, or a row is
+            not finite or not of unit length.
+        OSError: the system refuses to read it.
     """
     check_is_file(path, f"no look-up table at {path}; make it with `{MAKE}` or get it with `dvc pull`")
     try:
@@ -114,7 +118,7 @@ def read_lookup_table(path: Path) -> LookupTable:
 
 
 def _read(file: h5py.File, path: Path) -> tuple[LookupTable, int]:
-    """Read all that a table holds, and the number of dimensions that it names."""
+    """Read a table's content, and its attribute `embedding_dim`."""
     if "format_version" not in file.attrs and not any(name in file for name in ARRAYS):
         raise UserError(f"{path} is not a sound look-up table, but an HDF5 file of something else")
     version = int(file.attrs["format_version"])
@@ -134,18 +138,18 @@ def _read(file: h5py.File, path: Path) -> tuple[LookupTable, int]:
 def check_fits(
     table: LookupTable, path: Path, dataset: str, dataset_sha256: str, identities: int, embedding_dim: int
 ) -> None:
-    """Check a table against the data set and the student that it is to teach.
+    """Check that a table fits the data set and the student that learns from it.
 
     Args:
-        table: as read from `path`.
-        path: for the message.
+        table: the table, as read from `path`.
+        path: names the table in messages.
         dataset: name of the prepared data set.
         dataset_sha256: its fingerprint.
         identities: number of labelled training people.
         embedding_dim: size of the student's embedding.
 
     Raises:
-        UserError: it does not fit; the line says in what.
+        UserError: it does not fit; the message says why.
     """
     expected = np.arange(identities)
     missing = np.setdiff1d(expected, table.person_ids)
@@ -166,12 +170,11 @@ def check_fits(
             f"({table.dataset_sha256[:12]}, the data are {dataset_sha256[:12]})"
         )
     if differences:
-        raise UserError(
-            f"{path} does not fit: {'; '.join(differences)}; make it again with `dvc repro export_lut`"
-        )
+        raise UserError(f"{path} does not fit: {'; '.join(differences)}; make it again with `{MAKE}`")
 
 
 def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
+    """Check shapes, finite values, the order of ids, and unit length. Raises `UserError`."""
     rows = len(table.person_ids)
     shapes = (table.features.shape, table.person_ids.shape, table.counts.shape)
     if shapes != ((rows, embedding_dim), (rows,), (rows,)):
@@ -188,10 +191,10 @@ def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
     if np.any(np.diff(table.person_ids) <= 0):
         raise UserError(f"{path}: person_ids are not ascending; {restoring(path, MAKE)}")
     lengths = np.linalg.norm(table.features.astype(np.float64), axis=1)
-    bent = np.abs(lengths - 1) > UNIT_TOLERANCE
-    if bent.any():
-        first = int(np.flatnonzero(bent)[0])
+    off = np.abs(lengths - 1) > UNIT_TOLERANCE
+    if off.any():
+        first = int(np.flatnonzero(off)[0])
         raise UserError(
-            f"{path}: {int(bent.sum())} rows are not of unit length (first: person "
+            f"{path}: {int(off.sum())} rows are not of unit length (first: person "
             f"{table.person_ids[first]}, length {lengths[first]:.4f}); {restoring(path, MAKE)}"
         )

@@ -1,14 +1,10 @@
 """Stage `crop`: cut the labelled people of the training scenes out, for the re-ID teacher."""
 
-from pathlib import Path
-
 from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
 from pipeline.scenes.prepared import open_prepared
+from stages.support.paths import CROPS, PREPARED
 from stages.support.running import ShownProgress, say, stage
-
-PREPARED = Path("data/prepared")
-CROPS = Path("data/crops")
 
 
 @stage

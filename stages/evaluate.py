@@ -1,40 +1,39 @@
-"""Stage `evaluate`: score one student's detections to the data set's protocol."""
-
-from pathlib import Path
+"""Stage `evaluate`: score one student's detections by the data set's protocol."""
 
 import click
 
-from pipeline.basics.atomic import write_atomically
-from pipeline.basics.options import parse_options
-from pipeline.evaluation.curve_file import write_precision_recall
+from pipeline.basics.json_files import write_json
+from pipeline.basics.tsv_files import write_tsv
+from pipeline.evaluation.average_precision import thinned
 from pipeline.evaluation.detection import detection_curve
 from pipeline.evaluation.detections_file import read_detections
-from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
+from stages.support.paths import PREPARED, student_results
 from stages.support.running import say, stage
 
 PARAMS = ("evaluate",)
-PREPARED = Path("data/prepared")
 EVERY_SCORE = 0.0
-"""The curve shows all detections, whatever the threshold of the figures."""
+"""Score threshold of the curve: it shows all detections, also those that the metrics leave out."""
 
 
 @stage
-@click.option("--row", required=True, help="Which student's detections to score.")
-def main(row: str) -> None:
+@click.option("--student", required=True, help="Which student's detections to score.")
+def main(student: str) -> None:
     """Score a student's detections."""
-    parameters = Parameters(PARAMS)
-    options = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
-    data = open_prepared(PREPARED)
-    detections = read_detections(Path(f"results/{row}/detections.h5"))
+    options = Parameters(PARAMS).options("evaluate", EvaluationOptions)
+    data, folder = open_prepared(PREPARED), student_results(student)
+    detections = read_detections(folder / "detections.h5")
     split = data.split("test")
     metrics = evaluate(split, detections, options, data.name)
     curve = detection_curve(split.scenes, detected_boxes(split, detections).without_feats(), EVERY_SCORE)
-    write_precision_recall(Path(f"results/{row}/precision_recall.tsv"), curve)
-    out = Path(f"results/{row}/metrics.json")
-    write_atomically(out, metrics_text(metrics))
+    few = thinned(curve)
+    points = zip(few.recall, few.precision, strict=True)
+    write_tsv(folder / "precision_recall.tsv", ("recall", "precision"), points)
+    out = folder / "metrics.json"
+    write_json(out, metrics)
     search, detection = metrics["search"], metrics["detection"]
     say(
         f"{out}: search mAP {search['mAP']:.4f}, top-1 {search['top1']:.4f}; "

@@ -1,50 +1,46 @@
-"""Stage `evaluate_teachers`: what the teachers reach on the test scenes, alone and as a two-step search."""
+"""Stage `evaluate_teachers`: score the teachers on the test scenes, alone and as a two-step search."""
 
-from pathlib import Path
-
-from pipeline.basics.atomic import write_atomically
-from pipeline.basics.options import parse_options
-from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
-from pipeline.inference.cost import cost_text
+from pipeline.basics.json_files import write_json
+from pipeline.devices import make_fabric
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.two_step import two_step_cost, two_step_detections
-from pipeline.models.weights import load_detector, load_reid
+from pipeline.models.detector import Detector
+from pipeline.models.reid import ReidModel
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
+from stages.support.paths import DETECTOR, PREPARED, REID, TEACHER_RESULTS
 from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("infer", "evaluate")
-PREPARED = Path("data/prepared")
-DETECTOR = Path("models/teachers/detector.safetensors")
-REID = Path("models/teachers/reid.safetensors")
-METRICS = Path("results/teachers/metrics.json")
-COST = Path("results/teachers/cost.json")
 
 
 @stage
 def main() -> None:
     """Score the two teachers."""
     parameters = Parameters(PARAMS)
-    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
-    options = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
+    inference = parameters.options("infer", InferenceOptions)
+    options = parameters.options("evaluate", EvaluationOptions)
     data = open_prepared(PREPARED)
-    split = data.split("test")
-    detector, model = load_detector(DETECTOR), load_reid(REID)
+    split, images, device = data.split("test"), data.images("test"), make_fabric().device
+    detector, model = Detector.load(DETECTOR), ReidModel.load(REID)
     with ShownProgress("evaluate_teachers") as progress:
         detections = two_step_detections(
             detector,
             model,
             split,
-            data.images("test"),
+            images,
             context_threshold=inference.context_threshold,
+            device=device,
             report=progress,
         )
     metrics = evaluate(split, detections, options, data.name)
-    cost = two_step_cost(detector, model, data.images("test"), len(split.scenes))
-    write_atomically(METRICS, metrics_text(metrics))
-    write_atomically(COST, cost_text(cost))
+    cost = two_step_cost(detector, model, images, len(split.scenes), device)
+    out = TEACHER_RESULTS / "metrics.json"
+    write_json(out, metrics)
+    write_json(TEACHER_RESULTS / "cost.json", cost)
     say(
-        f"{METRICS}: detector COCO AP50 {metrics['detection']['coco_ap50']:.4f}, "
+        f"{out}: detector COCO AP50 {metrics['detection']['coco_ap50']:.4f}, "
         f"re-ID on ground-truth boxes mAP {metrics['search_ground_truth_boxes']['mAP']:.4f}, "
         f"both together mAP {metrics['search']['mAP']:.4f}"
     )

@@ -7,19 +7,17 @@ import click
 from pydantic import Field
 
 from pipeline.basics.hashing import sha256_of
-from pipeline.basics.options import Options, parse_options
+from pipeline.basics.options import Options
+from pipeline.devices import make_fabric
 from pipeline.inference.crops import embed_crops
 from pipeline.lookup_table import Average, LookupTable, mean_features, write_lookup_table
-from pipeline.models.weights import load_reid
+from pipeline.models.reid import ReidModel
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
+from stages.support.paths import CROPS, PREPARED, REID, TABLE
 from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("export_lut",)
-PREPARED = Path("data/prepared")
-CROPS = Path("data/crops")
-TEACHER = Path("models/teachers/reid.safetensors")
-TABLE = Path("artifacts/id_lut.h5")
 
 
 class ExportOptions(Options):
@@ -41,15 +39,19 @@ class ExportOptions(Options):
 )
 def main(average: Average | None, path: Path) -> None:
     """Write the look-up table of ID features."""
-    parameters = Parameters(PARAMS)
-    options = parse_options(ExportOptions, parameters.section("export_lut"), parameters.where("export_lut"))
+    options = Parameters(PARAMS).options("export_lut", ExportOptions)
     data, crops = open_prepared(PREPARED), open_prepared(CROPS)
     with ShownProgress("export_lut") as progress:
         embeddings, person_ids = embed_crops(
-            load_reid(TEACHER), crops.split("train"), crops.images("train"), options.batch_size, progress
+            ReidModel.load(REID),
+            crops.split("train"),
+            crops.images("train"),
+            options.batch_size,
+            make_fabric().device,
+            progress,
         )
     features, ids, counts = mean_features(embeddings, person_ids, average or options.average)
-    write_lookup_table(path, LookupTable(features, ids, counts, data.name, data.sha256, sha256_of(TEACHER)))
+    write_lookup_table(path, LookupTable(features, ids, counts, data.name, data.sha256, sha256_of(REID)))
     say(f"{path}: {len(ids)} identities x {features.shape[1]}, from {counts.sum()} boxes")
 
 

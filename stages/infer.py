@@ -1,45 +1,43 @@
-"""Stage `infer`: run one student over the test scenes, once for galleries and queries."""
-
-from pathlib import Path
+"""Stage `infer`: run a student over the test scenes once, for galleries and queries alike."""
 
 import click
 
-from pipeline.basics.atomic import write_atomically
-from pipeline.basics.options import parse_options
+from pipeline.basics.json_files import write_json
+from pipeline.devices import make_fabric
 from pipeline.evaluation.detections_file import write_detections
-from pipeline.inference.cost import cost_text
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_detections, student_cost
-from pipeline.models.weights import load_student
+from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
+from stages.support.paths import PREPARED, student_results, student_weights
 from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("infer",)
-PREPARED = Path("data/prepared")
 
 
 @stage
-@click.option("--row", required=True, help="Which student to run.")
-def main(row: str) -> None:
-    """Run a student over the test scenes."""
-    parameters = Parameters(PARAMS)
-    options = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
+@click.option("--student", required=True, help="Which student to run.")
+def main(student: str) -> None:
+    """Detect and embed everybody in the test scenes."""
+    options = Parameters(PARAMS).options("infer", InferenceOptions)
     data = open_prepared(PREPARED)
-    network = load_student(Path(f"models/students/{row}.safetensors"))
-    with ShownProgress(f"infer@{row}") as progress:
+    split, images, device = data.split("test"), data.images("test"), make_fabric().device
+    network = PersonSearchNetwork.load(student_weights(student))
+    with ShownProgress(f"infer@{student}") as progress:
         detections = search_detections(
             network,
-            data.split("test"),
-            data.images("test"),
+            split,
+            images,
             batch_size=options.batch_size,
             context_threshold=options.context_threshold,
+            device=device,
             report=progress,
         )
-    cost = student_cost(network, data.images("test"), len(data.split("test").scenes))
-    out = Path(f"results/{row}/detections.h5")
+    cost = student_cost(network, images, len(split.scenes), device)
+    out = student_results(student) / "detections.h5"
     write_detections(detections, out)
-    write_atomically(Path(f"results/{row}/cost.json"), cost_text(cost))
+    write_json(student_results(student) / "cost.json", cost)
     say(
         f"{out}: {len(detections.gallery_dets)} detections in {len(detections.gallery_names)} scenes, "
         f"{cost['flops'] / 1e9:.2f} GFLOPs a scene"

@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from pipeline.basics.options import Options, parse_options
+from pipeline.basics.options import Options
 from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.packing import prepare
 from pipeline.datasets.sources import SOURCES, open_data_set
 from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
 from stages.support.parameters import Parameters
+from stages.support.paths import PREPARED
 from stages.support.running import ShownProgress, say, stage
 
 PARAMS = ("dataset",)
-PREPARED = Path("data/prepared")
 
 
 class DataSetOptions(Options):
@@ -45,8 +45,7 @@ class DataSetOptions(Options):
 @stage
 def main() -> None:
     """Pack the data set into shards."""
-    parameters = Parameters(PARAMS)
-    options = parse_options(DataSetOptions, parameters.section("dataset"), parameters.where("dataset"))
+    options = Parameters(PARAMS).options("dataset", DataSetOptions)
     with ShownProgress("prepare") as progress:
         skip = options.on_broken_image == "skip"
         data = prepare(_open(options), PREPARED, progress, skip_broken=skip)

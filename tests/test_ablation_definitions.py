@@ -1,30 +1,56 @@
 """The ablation's dvc.yaml against the code, its params.yaml, the default run's, and what is compared."""
 
+import json
+import re
+import subprocess
+import sys
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import yaml
 
+from commands.parameter_checks import check_parameters
 from pipeline.basics.options import merged, parse_options
 from pipeline.reporting.comparison.groups import read_comparisons
-from pipeline.training.student.training import StudentOptions
-from stages.support.every_section import check_parameters
-from tools.stage_dependencies import differences
+from pipeline.reporting.comparison.pooling import pooled
+from pipeline.reporting.comparison.runs import read_runs
+from pipeline.training.student.options import NO_DETECTOR, NO_TABLE, StudentOptions
+from stages.support.parameters import read_parameters
+from tools.stage_dependencies import declared_params, definition
 
 ROOT = Path(__file__).parents[1]
 ABLATION = ROOT / "ablation"
 FOLDERS = ("data_0", "data_1")
 STAGES = yaml.safe_load((ABLATION / "dvc.yaml").read_text())["stages"]
-DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
-PARAMS = {folder: yaml.safe_load((ABLATION / folder / "params.yaml").read_text()) for folder in FOLDERS}
+PROGRAMS = {name: stated for name, stated in STAGES.items() if name != "code"}
+DEFAULT = read_parameters(ROOT / "params.yaml")
+STATED = yaml.safe_load((ABLATION / "params.yaml").read_text())
+PARAMS = {folder: read_parameters(ABLATION / folder / "params.yaml") for folder in FOLDERS}
+STUDENTS = STATED["students"]
+COMPARISONS = read_comparisons(ABLATION / "comparisons.yaml")
 LENGTH = {"steps", "warmup_steps"}
 
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
 
 
-def test_code_and_params_are_those_of_the_stages():
-    assert not list(differences((ABLATION / "dvc.yaml").read_text(), ROOT, Path("ablation")))
+def inner(name):
+    return STAGES[name].get("do", STAGES[name])
+
+
+def options_of(student, folder="data_0"):
+    values = PARAMS[folder]
+    common = merged({"network": values["network"]}, values["train_student"])
+    return parse_options(StudentOptions, merged(common, values["students"][student]), student)
+
+
+def test_what_is_stated_is_what_differs():
+    assert set(STATED) == {"extends", "train_student", "students"}
+    assert set(STATED["train_student"]) == {"training"}
+    assert set(STATED["train_student"]["training"]) == LENGTH
+    for seed, folder in enumerate(FOLDERS):
+        stated = yaml.safe_load((ABLATION / folder / "params.yaml").read_text())
+        assert stated == {"extends": "../params.yaml", "dataset": {"synthetic": {"seed": seed}}}
 
 
 @every_folder
@@ -37,67 +63,137 @@ def test_settings_are_the_default_runs_but_for_the_seed_of_the_data_and_the_leng
     here, default = deepcopy(PARAMS[folder]), deepcopy(DEFAULT)
     del here["students"], default["students"]
     here["dataset"]["synthetic"]["seed"] = default["dataset"]["synthetic"]["seed"]
-    assert here["train_student"]["training"].keys() >= LENGTH
     for values in (here, default):
-        values["train_student"] = values["train_student"] | {
-            "training": {k: v for k, v in values["train_student"]["training"].items() if k not in LENGTH}
-        }
+        for key in LENGTH:
+            del values["train_student"]["training"][key]
     assert here == default
 
 
-def test_the_data_differ():
-    assert [PARAMS[folder]["dataset"]["synthetic"]["seed"] for folder in FOLDERS] == [0, 1]
-
-
-@every_folder
-def test_every_row_is_run(folder):
-    assert list(STAGES[folder]["foreach"]) == list(PARAMS[folder]["students"])
-
-
 @pytest.mark.parametrize(
-    ("row", "default"),
+    ("student", "default"),
     [("oim", "baseline"), ("lut", "kd_lut"), ("kd_detector", "kd_detector"), ("kd_both", "kd_both")],
 )
-@every_folder
-def test_the_main_rows_are_the_default_runs(folder, row, default):
-    assert PARAMS[folder]["students"][row] == DEFAULT["students"][default]
+def test_the_main_students_are_the_default_runs(student, default):
+    assert STUDENTS[student] == DEFAULT["students"][default]
 
 
-@every_folder
-def test_rows_of_the_second_data_are_those_of_the_first(folder):
-    for row, stated in PARAMS["data_1"]["students"].items():
-        assert PARAMS["data_0"]["students"][row] == stated
-        assert STAGES["data_0"]["foreach"][row] == STAGES["data_1"]["foreach"][row]
+def test_every_student_is_run_on_the_first_data_and_the_main_ones_on_the_second():
+    assert STAGES["data_0"]["foreach"] == "${students}"
+    for name, entry in STAGES["data_1"]["foreach"].items():
+        assert entry == f"${{students.{name}}}"
+        assert name in STUDENTS
+    assert inner("data_1") == inner("data_0") | {"wdir": "data_1"}
 
 
-def test_long_rows_differ_by_their_length_alone():
-    rows = PARAMS["data_0"]["students"]
-    for row in ("oim", "lut", "random", "no_identity"):
-        short, long = (
-            parse_options(StudentOptions, merged(PARAMS["data_0"]["train_student"], rows[name]), name)
-            for name in (row, f"{row}_long")
-        )
+def test_long_students_differ_by_their_length_alone():
+    for student in ("oim", "lut", "random", "no_identity"):
+        short, long = options_of(student), options_of(f"{student}_long")
         assert long.training.steps == 2 * short.training.steps
         assert long.model_copy(update={"training": short.training}) == short
 
 
-def test_every_table_is_made_by_a_stage():
-    made = {folder: set() for folder in FOLDERS}
-    for stated in STAGES.values():
-        stage = stated.get("do", stated)
-        folders = stated.get("foreach", FOLDERS) if stage.get("wdir") == "${item}" else [stage.get("wdir")]
-        for path in stage.get("outs", []):
-            if isinstance(path, str) and path.startswith("artifacts/"):
-                for folder in folders:
-                    made[folder].add(path)
-    for folder in FOLDERS:
-        assert {f"artifacts/{row['table']}.h5" for row in STAGES[folder]["foreach"].values()} <= made[folder]
+def test_the_programs_and_their_code():
+    """Each stage depends on the digest of the program that it runs, and on that of no other."""
+    for name in PROGRAMS:
+        program = definition(name, STAGES[name]).program
+        assert (ROOT / "stages").joinpath(*program.split(".")).with_suffix(".py").is_file()
+        above = "../" if "wdir" in inner(name) else ""
+        code = [dependency for dependency in inner(name)["deps"] if "code/" in dependency]
+        assert code == [f"{above}code/{program}"], name
 
 
-def test_all_rows_are_compared_and_read():
-    comparisons = read_comparisons(ABLATION / "comparisons.yaml")
-    compared = {name for group in comparisons.groups for name in (group.against, *group.rows)}
-    assert compared == {f"{folder}/{row}" for folder in FOLDERS for row in PARAMS[folder]["students"]}
-    read = {path for path in STAGES["compare"]["deps"] if path.startswith(FOLDERS)}
-    runs = {f"{folder}/results/{row}.json" for folder, row in (name.split("/") for name in compared)}
-    assert read == runs | {f"{folder}/params.yaml" for folder in FOLDERS}
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "compare"])
+def test_params_are_those_that_the_program_reads_from_each_file_that_states_them(name):
+    stage, stated = definition(name, STAGES[name]), {}
+    for entry in inner(name).get("params", []):
+        for file, sections in entry.items() if isinstance(entry, dict) else [("params.yaml", [entry])]:
+            stated[(ABLATION / "data_0" / file).resolve()] = set(sections)
+    read = {name.replace("{student}", stage.student) for name in declared_params(stage.program, ROOT)}
+    students = {name for name in read if name.startswith("students.")}
+    for path, own in (
+        (ABLATION / "data_0/params.yaml", read & {"dataset"}),
+        (ABLATION / "params.yaml", read & {"train_student"} | students),
+        (ROOT / "params.yaml", read - students),
+    ):
+        assert stated.pop(path, set()) == own, path
+    assert not stated
+
+
+def test_the_comparison_reads_all_that_says_what_a_network_costs():
+    files = {"params.yaml": set(), "../params.yaml": set()}
+    for entry in inner("compare")["params"]:
+        for file, sections in entry.items() if isinstance(entry, dict) else [("params.yaml", [entry])]:
+            files[file].update(sections)
+    assert files == {
+        "params.yaml": {"train_student", "students"},
+        "../params.yaml": {"network", "train_student"},
+    }
+
+
+def test_every_table_and_detector_is_made_by_a_stage_or_is_the_placeholder():
+    made = {(folder, placeholder) for folder in FOLDERS for placeholder in (NO_TABLE, NO_DETECTOR)}
+    for name, stated in PROGRAMS.items():
+        wdir = inner(name).get("wdir")
+        for folder in stated["foreach"] if wdir == "${item}" else [wdir]:
+            made |= {(folder, path) for path in inner(name).get("outs", []) if isinstance(path, str)}
+    for folder, students in (("data_0", STUDENTS), ("data_1", STAGES["data_1"]["foreach"])):
+        for student in students:
+            for teacher in ("table", "detector"):
+                assert (folder, STUDENTS[student][teacher]) in made
+
+
+@every_folder
+@pytest.mark.parametrize("placeholder", [NO_TABLE, NO_DETECTOR])
+def test_the_placeholders_are_the_default_runs(folder, placeholder):
+    assert (ABLATION / folder / placeholder).read_text() == (ROOT / placeholder).read_text()
+
+
+def test_all_students_are_compared_and_read():
+    wanted = [f"data_0/{name}" for name in STUDENTS] + [
+        f"data_1/{name}" for name in STAGES["data_1"]["foreach"]
+    ]
+    assert set(COMPARISONS.students()) == set(wanted)
+    assert {f"{folder}/results" for folder in FOLDERS} <= set(STAGES["compare"]["deps"])
+
+
+def test_pairs_differ_in_the_table_alone():
+    for pool in COMPARISONS.pooled:
+        for taught, plain in pool.pairs.items():
+            folder, student = taught.split("/")
+            own, other = options_of(student, folder), options_of(plain.split("/")[1], folder)
+            assert (own.identity.target, other.identity.target) == ("lut", "oim")
+            assert own.identity.weight == other.identity.weight
+            same = {"table": other.table, "identity": other.identity}
+            assert own.model_copy(update=same) == other
+
+
+def test_dvc_reads_it_with_its_lock_ignored_by_git():
+    """DVC refuses a lock file that Git ignores, unless it is told to know nothing of Git."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
+        cwd=ABLATION,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert listed.returncode == 0, listed.stderr
+    names = listed.stdout.split()
+    assert [name for name in names if name.startswith("data_0@")] == [f"data_0@{name}" for name in STUDENTS]
+    assert {re.sub("@.*", "", name) for name in names} == set(STAGES)
+    assert "/dvc.lock" in (ABLATION / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize("pool", COMPARISONS.pooled, ids=lambda pool: pool.title)
+def test_the_committed_differences_are_of_the_committed_runs(pool):
+    runs = {
+        name: read_runs(ABLATION / f"{name.replace('/', '/results/')}.json")
+        for pair in pool.pairs.items()
+        for name in pair
+    }
+    comparison = json.loads((ABLATION / "results/comparison.json").read_text())
+    (written,) = [entry for entry in comparison["pooled"] if entry["title"] == pool.title]
+    assert [pair["differences"] for pair in pooled(pool, runs)["pairs"]] == [
+        pair["differences"] for pair in written["pairs"]
+    ]
+    for metric, difference in pooled(pool, runs)["differences"].items():
+        assert difference == pytest.approx(written["differences"][metric])

@@ -1,3 +1,5 @@
+"""Searching a user's own pictures: ranking, boxes, and pictures that cannot be searched."""
+
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ from pipeline.inference.finding import checked_box, find_person
 from pipeline.inference.own_pictures import folders, reading
 from pipeline.inference.own_pictures.reading import read_picture
 from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector_options import RegionProposalOptions, RoiOptions
+from pipeline.models.detector import RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
+from pipeline.models.region_proposals import RegionProposalOptions
 
 SIZE = (96, 64)
 BOX = np.array([10.0, 8.0, 40.0, 60.0])
@@ -63,6 +66,7 @@ def find(network, query, gallery, threshold=0.0, box=BOX, warnings=None, guesses
         box,
         gallery,
         score_threshold=threshold,
+        device=torch.device("cpu"),
         report=lambda *_: None,
         passed_over=(warnings if warnings is not None else []).append,
         remarked=(guesses if guesses is not None else []).append,
@@ -214,6 +218,7 @@ def test_progress_counts_pictures_left_out_too(network, scenes, tmp_path):
         BOX,
         [tmp_path / "bad.jpg", *pictures_in([folder], query), tmp_path / "bad.jpg"],
         score_threshold=0.0,
+        device=torch.device("cpu"),
         report=lambda *at: done.append(at),
         passed_over=lambda _why: None,
         remarked=lambda _how: None,

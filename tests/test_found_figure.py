@@ -1,11 +1,13 @@
+"""The figure of the hits: cut-outs of any shape, each picture read once."""
+
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
-from pipeline import found_figure as module
 from pipeline.inference.finding import Hit
 from pipeline.inference.own_pictures import reading
+from pipeline.reporting import found_figure as module
 from pipeline.reporting.found_figure import found_figure
 
 BOX = np.array([10.0, 8.0, 40.0, 60.0])

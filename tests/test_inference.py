@@ -24,7 +24,13 @@ def found_by(network, prepared, split: Split | None = None, batch_size=4, thresh
     split = split or prepared.split("test")
     images = prepared.images("test")
     return search_detections(
-        network, split, images, batch_size=batch_size, context_threshold=threshold, report=report
+        network,
+        split,
+        images,
+        batch_size=batch_size,
+        context_threshold=threshold,
+        device=torch.device("cpu"),
+        report=report,
     )
 
 

@@ -26,7 +26,7 @@ PROGRAM = """
 import stages
 from pipeline.devices import make_fabric
 fabric = make_fabric()
-print(fabric.global_rank, fabric.world_size)
+print(f"{fabric.global_rank} {fabric.world_size}\\n", end="", flush=True)
 """
 
 

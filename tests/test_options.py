@@ -11,7 +11,7 @@ from pydantic import Field
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options, merged, parse_options, read_yaml
 from pipeline.training.reid import ReidTrainingOptions
-from pipeline.training.student.training import StudentOptions
+from pipeline.training.student.options import StudentOptions
 from tests.tiny import reid_options, search_options, training_options
 
 

@@ -11,26 +11,29 @@ import yaml
 from dvc.repo import Repo
 
 from pipeline.basics.options import merged, parse_options
-from pipeline.training.student.training import StudentOptions
-from stages.support.student import check_stage
+from pipeline.training.student.options import NO_DETECTOR, NO_TABLE, StudentOptions, check_teachers
+from stages.support.parameters import NETWORK, SHARING_NETWORK
+from stages.support.paths import DETECTOR, TABLE
 from tools.import_closure import PACKAGES, import_closure
-from tools.stage_dependencies import DECLARATION, code_dependencies, declared_params, definition, is_code
+from tools.stage_dependencies import (
+    DECLARATION,
+    TRAINING,
+    code_dependencies,
+    code_files,
+    declared_params,
+    definition,
+    is_code,
+)
 
 ROOT = Path(__file__).parents[1]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STATED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = {name: stage.get("do", stage) for name, stage in STATED.items()}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-TABLE, DETECTOR = "artifacts/id_lut.h5", "models/teachers/detector.safetensors"
-TRAINED_BY = {
-    "train_baseline": set(),
-    "train_student": {TABLE},
-    "train_student_by_detector": {DETECTOR},
-    "train_student_by_both": {TABLE, DETECTOR},
-}
-"""The stages that train students, and the teachers that each reads."""
-ITEM_ROW = "${item.row}"
+EACH_STUDENT = ("train_student", "infer", "evaluate")
+"""The stages that are run for each student."""
+KEY = "${key}"
 COMMAND = re.compile(
-    r"python -m stages\.(?P<stage>\w+)(?P<rows>( --row (\$\{item\.row\}|\w+))*)"
-    r"( --ablation ablation/results)?"
+    r"python -m stages\.(?P<stage>\w+)(?P<student> --student \$\{key\})?( --ablation ablation/results)?"
 )
 ABLATION = yaml.safe_load((ROOT / "ablation" / "dvc.yaml").read_text())["stages"]
 
@@ -44,10 +47,6 @@ def files_of(stage, key):
 
 def outputs(stage):
     return [path for key in ("outs", "metrics", "plots") for path in files_of(stage, key)]
-
-
-def rows_of(name):
-    return STAGES[name]["matrix"]["row"]
 
 
 def code_of(name):
@@ -80,7 +79,7 @@ def test_code_dependencies_are_the_import_closure(name):
 
 @every_stage
 def test_params_are_those_declared_in_the_code(name):
-    declared = [section.replace("{row}", ITEM_ROW) for section in declared_params(name, ROOT)]
+    declared = [section.replace("{student}", KEY) for section in declared_params(name, ROOT)]
     assert STAGES[name].get("params", []) == declared
 
 
@@ -89,7 +88,7 @@ def test_every_declared_section_is_read(name):
     tree = code_of(name)
     texts = texts_outside_declaration(tree)
     for section in declared_params(name, ROOT):
-        assert section in texts
+        assert section in texts or (section == NETWORK and set(SHARING_NETWORK) & texts)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     made = [call for call in calls if ast.unparse(call.func) == "Parameters"]
     assert all(ast.unparse(call.args[0]) == DECLARATION for call in made)
@@ -99,9 +98,9 @@ def test_every_declared_section_is_read(name):
 @every_stage
 def test_params_are_in_params_yaml(name):
     for section in declared_params(name, ROOT):
-        for row in STAGES[name].get("matrix", {"row": [""]})["row"]:
+        for student in PARAMS["students"]:
             value = PARAMS
-            for part in section.format(row=row).split("."):
+            for part in section.format(student=student).split("."):
                 value = value[part]
 
 
@@ -110,7 +109,7 @@ def test_command_has_the_one_form(name):
     match = COMMAND.fullmatch(STAGES[name]["cmd"])
     assert match, STAGES[name]["cmd"]
     assert match["stage"] == name
-    assert (ITEM_ROW in match["rows"]) == ("matrix" in STAGES[name])
+    assert bool(match["student"]) == (name in EACH_STUDENT)
 
 
 @every_stage
@@ -124,39 +123,39 @@ def test_stages_are_the_programs_in_the_folder():
     programs = {
         path.stem for path in (ROOT / "stages").glob("*.py") if is_run_as_a_program(code_of(path.stem))
     }
-    used = {definition(name, stated, Path("ablation")).program for name, stated in ABLATION.items()}
-    assert set(STAGES) | used == programs
+    assert set(STAGES) == programs
 
 
-def test_rows_agree():
-    students = list(PARAMS["students"])
-    assert students[0] == "baseline"
-    trained = [row for stage in TRAINED_BY for row in rows_of(stage)]
-    assert sorted(trained) == sorted(students)
-    assert rows_of("infer") == students
-    assert rows_of("evaluate") == students
+def test_the_ablations_stages_are_the_programs_in_its_folder():
+    folder = ROOT / "stages/ablation"
+    programs = {
+        f"ablation.{path.stem}"
+        for path in folder.glob("*.py")
+        if is_run_as_a_program(ast.parse(path.read_text()))
+    }
+    used = {definition(name, stated).program for name, stated in ABLATION.items()}
+    assert programs == {program for program in used if program.startswith("ablation.")}
 
 
-def test_report_reads_the_same_files_of_every_row():
-    read = [path.split("/")[1:] for path in STAGES["report"]["deps"] if path.startswith("results/")]
-    files = {}
-    for row, file in read:
-        if row != "teachers":
-            files.setdefault(row, []).append(file)
-    assert list(files) == list(PARAMS["students"])
-    for names in files.values():
-        assert {"metrics.json", "cost.json", "detections.h5"} <= set(names)
-        assert names == files["baseline"]
-    named = re.findall(r"--row (\w+)", STAGES["report"]["cmd"])
-    assert not named or named == list(PARAMS["students"])
+def test_all_students_are_run():
+    assert {name for name, stage in STATED.items() if "foreach" in stage} == set(EACH_STUDENT)
+    assert all(STATED[name]["foreach"] == "${students}" for name in EACH_STUDENT)
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(TRAINING)])
+def test_a_training_lists_no_code_that_it_does_not_import(name):
+    listed = [ROOT / path for path in STAGES[name]["deps"] if is_code(path)]
+    files = {file for path in listed for file in (path.rglob("*.py") if path.is_dir() else [path])}
+    said = {path.relative_to(ROOT).as_posix() for path in files if ast.parse(path.read_text()).body[1:]}
+    assert said <= set(code_files(name, ROOT))
 
 
 def test_outputs_are_of_one_stage_each():
     paths = [
-        path.replace(ITEM_ROW, row)
-        for stage in STAGES.values()
+        path.replace(KEY, student)
+        for name, stage in STAGES.items()
         for path in outputs(stage)
-        for row in stage.get("matrix", {"row": [""]})["row"]
+        for student in (PARAMS["students"] if name in EACH_STUDENT else [""])
     ]
     assert len(paths) == len(set(paths))
 
@@ -173,28 +172,37 @@ def test_no_checkpoint_is_an_output_and_nothing_persists(name):
 @every_stage
 def test_data_dependencies_are_made_by_a_stage(name):
     made = {path for stage in STAGES.values() for path in outputs(stage)}
-    rows = PARAMS["students"]
-    made |= {path.replace(ITEM_ROW, row) for path in made for row in rows}
     made |= {f"ablation/{path}" for path in outputs(ABLATION["compare"])}
+    made |= {path.rsplit("/", 1)[0] for path in made if path.startswith("results/teachers/")}
+    made |= {"results/students", "${item.table}", "${item.detector}"}
     data = [dependency for dependency in STAGES[name].get("deps", []) if not is_code(dependency)]
     assert set(data) <= made
 
 
-@pytest.mark.parametrize(("name", "teachers"), TRAINED_BY.items())
-def test_students_know_their_own_teachers_alone(name, teachers):
+def test_students_know_their_own_teachers_alone():
     """And the re-ID teacher only as a table."""
-    deps = STAGES[name]["deps"]
-    assert {path for path in deps if path.startswith(("models/", "artifacts/"))} == teachers
+    deps = STAGES["train_student"]["deps"]
+    assert [path for path in deps if path.startswith(("models/", "artifacts/"))] == []
     assert "pipeline/models/reid.py" not in deps
-    assert ("pipeline/lookup_table.py" in deps) == (TABLE in teachers)
+    assert "pipeline/inference" not in deps
 
 
-@pytest.mark.parametrize("row", PARAMS["students"])
-def test_rows_are_trained_where_their_teachers_are(row):
-    common = PARAMS["train_student"]
-    options = parse_options(StudentOptions, merged(common, PARAMS["students"][row]), row)
-    (stage,) = [name for name in TRAINED_BY if row in rows_of(name)]
-    check_stage(options, row, stage)
+@pytest.mark.parametrize("student", PARAMS["students"])
+def test_every_student_names_teachers_that_there_are(student):
+    stated = PARAMS["students"][student]
+    common = merged({"network": PARAMS["network"]}, PARAMS["train_student"])
+    check_teachers(parse_options(StudentOptions, merged(common, stated), student), student)
+    assert stated["table"] in (str(TABLE), NO_TABLE)
+    assert stated["detector"] in (str(DETECTOR), NO_DETECTOR)
+
+
+@pytest.mark.parametrize("placeholder", [NO_TABLE, NO_DETECTOR])
+def test_placeholders_are_committed(placeholder):
+    listed = subprocess.run(
+        ["git", "ls-files", placeholder], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.strip() == placeholder
+    assert len((ROOT / placeholder).read_text().splitlines()) == 1
 
 
 def test_dvc_reads_it():
@@ -224,15 +232,14 @@ def test_closure_is_what_python_imports():
     assert files == import_closure("stages.crop", ROOT)
 
 
-@pytest.mark.parametrize("folder", ["", "ablation"])
-def test_the_lock_file_is_of_this_code(folder):
+def test_the_lock_file_is_of_this_code():
     """Committed numbers come from the committed code: else `dvc repro`, and commit what it changed."""
-    with Repo(str(ROOT / folder)) as repo:
+    with Repo(str(ROOT)) as repo:
         code = [
             (stage.addressing, dep)
             for stage in repo.index.stages
             for dep in stage.deps
-            if is_code(dep.def_path.removeprefix("../../").removeprefix("../"))
+            if is_code(dep.def_path)
         ]
         assert len(code) > len(STAGES)
         assert [f"{stage}: {dep} is empty" for stage, dep in code if dep.meta.nfiles == 0] == []
@@ -244,6 +251,9 @@ def test_the_lock_file_is_of_this_code(folder):
 
 def test_the_lock_file_has_no_stage_that_is_gone():
     """DVC leaves what it recorded of a stage that was renamed; `dvc repro` never looks at it again."""
-    rows = {name: stage.get("matrix", {}).get("row") for name, stage in STAGES.items()}
-    there = {f"{name}@{row}" if row else name for name, of in rows.items() for row in of or [""]}
+    there = {
+        f"{name}@{student}" if student else name
+        for name in STAGES
+        for student in (PARAMS["students"] if name in EACH_STUDENT else [""])
+    }
     assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) <= there

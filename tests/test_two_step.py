@@ -7,13 +7,15 @@ from torch.nn import functional
 
 from pipeline.batches.loading import decode
 from pipeline.batches.transforms import plain_crop_transform
-from pipeline.datasets.crops import pixels_of
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.crops import embed_both_ways
 from pipeline.inference.two_step import two_step_detections
 from pipeline.models.detector import Detector
 from pipeline.models.reid import ReidModel
+from pipeline.scenes.boxes import pixels_of
 from tests.tiny import TEST_SCENES, detector_options, reid_options, silent
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def teachers():
 @pytest.fixture(scope="module")
 def found(teachers, prepared):
     split, images = prepared.split("test"), prepared.images("test")
-    return two_step_detections(*teachers, split, images, context_threshold=0.5, report=silent)
+    return two_step_detections(*teachers, split, images, context_threshold=0.5, device=CPU, report=silent)
 
 
 def test_boxes_are_the_detectors(teachers, prepared, found):

@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector_options import DetectorOptions, RegionProposalOptions, RoiOptions
+from pipeline.models.detector import DetectorOptions, RoiOptions
 from pipeline.models.person_search import PersonSearchOptions
+from pipeline.models.region_proposals import RegionProposalOptions
 from pipeline.models.reid import ReidOptions
 from pipeline.scenes.scene import UNLABELLED, Galleries, Query, Scene, Split
 from pipeline.training.engine.optimisation import TrainingOptions

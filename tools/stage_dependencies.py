@@ -1,10 +1,10 @@
-"""Keep both dvc.yaml true to the code: a stage lists the modules it imports and the params it reads.
+"""Keep dvc.yaml true to the code: a stage lists the modules that it imports and the params that it reads.
 
-DVC reruns a stage when something that it lists changed; what is missing there leads to stale results, what is
-too much to needless trainings.
+DVC reruns a stage when something that it lists changed. What is missing there leads to stale results, what
+stands there without need to needless trainings.
 
     python -m tools.stage_dependencies --check      name what differs; exit code 1 if something does
-    python -m tools.stage_dependencies --write      put it right in both dvc.yaml
+    python -m tools.stage_dependencies --write      correct dvc.yaml
 """
 
 import ast
@@ -20,118 +20,114 @@ import yaml
 from pipeline.basics.atomic import write_atomically
 from tools.import_closure import PACKAGES, import_closure
 
-DVC_FILES = (Path("dvc.yaml"), Path("ablation/dvc.yaml"))
+DVC_FILE = Path("dvc.yaml")
 STAGES = "stages"
-PROGRAM = re.compile(r"python -m stages\.(\w+)")
-ROW = re.compile(r"--row (\S+)")
+PROGRAM = re.compile(r"python -m stages\.([\w.]+)")
+STUDENT = re.compile(r"--student (\S+)")
 DECLARATION = "PARAMS"
 """The tuple in a stage's module that names the sections of params.yaml that it reads."""
 TEMPLATE = ".html"
 """The end of a file of a module's name that the module fills in."""
+TRAINING = "train_"
+"""What the names of the stages start with whose reruns take long."""
 INDENT = 2
 
 
 @click.command()
 @click.option("--check", "mode", flag_value="check", help="Name what differs; exit code 1 if something does.")
-@click.option("--write", "mode", flag_value="write", help="Put each dvc.yaml right.")
+@click.option("--write", "mode", flag_value="write", help="Correct dvc.yaml.")
 def main(mode: str | None) -> None:
-    """Compare each dvc.yaml with the code of its stages."""
+    """Compare dvc.yaml with the code of its stages."""
     if mode is None:
         raise click.UsageError("say --check or --write")
-    right = [_put_right(path, Path(), write=mode == "write") for path in DVC_FILES]
-    if not all(right):
-        raise SystemExit(1)
-
-
-def _put_right(path: Path, root: Path, *, write: bool) -> bool:
-    """Say what differs in one file, put it right if asked to, and return whether it is right now."""
-    text = (root / path).read_text()
-    found = list(differences(text, root, path.parent))
+    text = DVC_FILE.read_text()
+    found = list(differences(text, Path()))
     for line in found:
-        click.echo(f"{path}: {line}")
+        click.echo(line)
     if not found:
-        click.echo(f"{path}: every stage lists what it imports and reads")
-    elif write:
-        write_atomically(root / path, rewritten(text, root, path.parent))
-        click.echo(f"{path}: rewritten")
-    return write or not found
+        click.echo(f"{DVC_FILE}: every stage lists what it imports and reads")
+    elif mode == "write":
+        write_atomically(DVC_FILE, rewritten(text, Path()))
+        click.echo(f"{DVC_FILE}: rewritten")
+    else:
+        raise SystemExit(1)
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A stage as a dvc.yaml defines it, inside `foreach` or not.
+    """A stage as dvc.yaml defines it, inside `foreach` or not.
 
     Attributes:
-        name: in the dvc.yaml.
+        name: in dvc.yaml.
         program: the module of `stages` that it runs; empty where it runs something else.
-        row: what stands for the row in its command; empty where it has none.
-        above: from its working folder up to the project's root: empty, or `../` and more of them.
+        student: what stands for the student in its command; empty where it has none.
         listed: everything that it states.
     """
 
     name: str
     program: str
-    row: str
-    above: str
+    student: str
     listed: Mapping[str, Any]
 
     def code(self, root: Path) -> list[str]:
-        """Return what its `deps` must list of the code, sorted.
-
-        A repository of DVC's below the project's root sees the code outside of it, where .dvcignore does not
-        reach: inside a folder, Python's compiled files would count, and each run would outdate itself.
-        """
-        listed = code_files(self.program, root) if self.above else code_dependencies(self.program, root)
-        return [self.above + path for path in listed]
+        """Return what its `deps` must list of the code, sorted."""
+        return code_dependencies(self.program, root)
 
     def params(self, root: Path) -> list[str]:
         """Return what its `params` must list."""
-        return [name.replace("{row}", self.row) for name in declared_params(self.program, root)]
-
-    def is_code(self, dependency: Any) -> bool:
-        """Tell whether a dependency is a file or a folder of our own packages."""
-        return isinstance(dependency, str) and is_code(dependency.removeprefix(self.above))
+        return [name.replace("{student}", self.student) for name in declared_params(self.program, root)]
 
 
-def definition(name: str, stated: Mapping[str, Any], folder: Path) -> Definition:
-    """Return a stage's definition; `folder` is where its dvc.yaml is, from the project's root."""
+def definition(name: str, stated: Mapping[str, Any]) -> Definition:
+    """Return a stage's definition."""
     listed = stated.get("do", stated)
-    program, row = PROGRAM.match(listed["cmd"]), ROW.search(listed["cmd"])
-    depth = len((folder / listed.get("wdir", "")).parts)
-    return Definition(name, program[1] if program else "", row[1] if row else "", "../" * depth, listed)
+    program, student = PROGRAM.match(listed["cmd"]), STUDENT.search(listed["cmd"])
+    return Definition(name, program[1] if program else "", student[1] if student else "", listed)
 
 
 def code_files(stage: str, root: Path) -> list[str]:
     """Return the files of a stage's code, sorted: modules, and beside one of them its template."""
-    files = import_closure(f"{STAGES}.{stage}", root)
+    files = {path for path in import_closure(f"{STAGES}.{stage}", root) if not _says_nothing(root / path)}
     templates = (Path(path).with_suffix(TEMPLATE) for path in files)
     return sorted(files | {path.as_posix() for path in templates if (root / path).is_file()})
 
 
-def code_dependencies(stage: str, root: Path) -> list[str]:
-    """Return the files of a stage's code, sorted; a folder stands for a package of which all is imported.
+def _says_nothing(path: Path) -> bool:
+    """Return whether a file is an `__init__.py` that holds a docstring at most."""
+    body = ast.parse(path.read_text()).body if path.name == "__init__.py" else [ast.Pass()]
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
 
+
+def code_dependencies(stage: str, root: Path) -> list[str]:
+    """Return the files of a stage's code, sorted; a folder stands for all modules below it.
+
+    A training lists a folder only where it imports all of it, so that it never reruns for code that it does
+    not run. Other stages are cheap and their outputs byte-stable: they list whole folders.
     DVC takes time for each dependency that it looks at, whether a file or a folder.
     """
     files = set(code_files(stage, root))
-    whole = [folder for folder in _packages(root) if _modules(folder, root) <= files]
-    inside = {path for folder in whole for path in (*_modules(folder, root), *_packages(root, folder))}
-    return sorted((files | set(whole)) - inside)
+    modules = {package: _modules(package, root) for package in _packages(root)}
+    if stage.startswith(TRAINING):
+        whole = {package for package, inside in modules.items() if inside and inside <= files}
+    else:
+        whole = {package for package, inside in modules.items() if package.count("/") == 1 and inside & files}
+    listed = files | whole
+    return sorted(path for path in listed if not any(path.startswith(f"{folder}/") for folder in whole))
 
 
-def _packages(root: Path, folder: str = "") -> list[str]:
-    """Return the packages below a folder, or below all of `PACKAGES`."""
-    tops = [folder] if folder else PACKAGES
-    found = (path.parent for top in tops for path in (root / top).rglob("*/__init__.py"))
+def _packages(root: Path) -> list[str]:
+    """Return the packages below `PACKAGES`."""
+    found = (path.parent for top in PACKAGES for path in (root / top).rglob("*/__init__.py"))
     return [path.relative_to(root).as_posix() for path in found]
 
 
 def _modules(folder: str, root: Path) -> set[str]:
-    return {path.relative_to(root).as_posix() for path in (root / folder).rglob("*.py")}
+    files = (path for path in (root / folder).rglob("*.py") if not _says_nothing(path))
+    return {path.relative_to(root).as_posix() for path in files}
 
 
 def declared_params(stage: str, root: Path) -> list[str]:
-    """Return the sections that a stage's module declares, with `{row}`; none where it does not."""
+    """Return the sections that a stage's module declares, with `{student}`; none where it does not."""
     tree = ast.parse(_file(stage, root).read_text())
     for node in tree.body:
         if isinstance(node, ast.Assign) and DECLARATION in [getattr(t, "id", "") for t in node.targets]:
@@ -144,20 +140,20 @@ def is_code(dependency: Any) -> bool:
     return isinstance(dependency, str) and dependency.split("/")[0] in PACKAGES
 
 
-def differences(text: str, root: Path, folder: Path = Path()) -> Iterator[str]:
-    """Yield one line for each stage and thing that a dvc.yaml in a folder and the code do not agree on."""
+def differences(text: str, root: Path) -> Iterator[str]:
+    """Yield one line for each list of each stage in which a dvc.yaml and the code differ."""
     for name, stated in yaml.safe_load(text)[STAGES].items():
-        stage = definition(name, stated, folder)
+        stage = definition(name, stated)
         if not _file(stage.program, root).is_file():
             yield f"{name}: there is no {_file(stage.program or name, Path())}"
             continue
-        listed = [path for path in stage.listed.get("deps", []) if stage.is_code(path)]
+        listed = [path for path in stage.listed.get("deps", []) if is_code(path)]
         yield from _difference(f"{name}: deps", listed, stage.code(root))
         yield from _difference(f"{name}: params", stage.listed.get("params", []), stage.params(root))
 
 
 def _file(program: str, root: Path) -> Path:
-    return root / STAGES / f"{program}.py"
+    return (root / STAGES).joinpath(*program.split(".")).with_suffix(".py")
 
 
 def _difference(what: str, listed: list[str], wanted: list[str]) -> Iterator[str]:
@@ -170,7 +166,7 @@ def _difference(what: str, listed: list[str], wanted: list[str]) -> Iterator[str
         yield f"{what} are in another order"
 
 
-def rewritten(text: str, root: Path, folder: Path = Path()) -> str:
+def rewritten(text: str, root: Path) -> str:
     """Return a dvc.yaml's text with every stage's code and params as they should be; other lines stay.
 
     Data dependencies keep their order and comments; the code follows them, sorted.
@@ -180,7 +176,7 @@ def rewritten(text: str, root: Path, folder: Path = Path()) -> str:
     stated = yaml.safe_load(text)[STAGES]
     stages = next(value for key, value in document.value if key.value == STAGES)
     for name_node, node in reversed(stages.value):
-        stage = definition(name_node.value, stated[name_node.value], folder)
+        stage = definition(name_node.value, stated[name_node.value])
         if not _file(stage.program, root).is_file():
             continue
         inner = next((value for key, value in node.value if key.value == "do"), node)
@@ -191,7 +187,7 @@ def rewritten(text: str, root: Path, folder: Path = Path()) -> str:
         )
         # From the bottom up, so that the lines above keep their numbers.
         edits = sorted(
-            [_edit(inner, "deps", code, lines, stage.is_code), _edit(inner, "params", params, lines)],
+            [_edit(inner, "deps", code, lines, is_code), _edit(inner, "params", params, lines)],
             key=lambda edit: (-edit[0], edit[2] == "deps"),
         )
         for start, end, key, new in edits:

@@ -7,18 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What `fsync` says on a disk that does not have it (CIFS and some FUSE for folders)."""
+"""Error numbers of `fsync` on a disk that does not support it (CIFS, and some FUSE for folders)."""
 CANNOT_SYNC_FOLDER = (*CANNOT_SYNC, errno.EBADF, errno.EACCES, errno.EPERM)
-"""Also what systems say of a folder that may be written to but not opened to read."""
+"""The same for a folder; a folder that may be written to but not read has more of them."""
 NAME_LETTERS = 50
-"""A name of 255 bytes is as long as a disk takes: so much of it is in that of the file beside."""
+"""How many letters of a file's name the file beside it has in its own: a disk takes 255 bytes at most."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes `path`'s place if all goes well, and goes otherwise.
+    """Give a path beside `path` to write to. When the block is done, that file replaces `path`.
 
-    It is on the disk before it takes the place: where the power fails, one of the two files is there whole.
+    After an error it is removed, and `path` is as it was. The new file is on the disk before it replaces the
+    old one, so that one of the two is there whole after a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name[:NAME_LETTERS]}.{os.getpid()}.tmp")
@@ -30,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(beside)):
             raise
-        # A write that fails, on a full disk say, does not say of which file; nobody knows the one beside.
+        # A failed write, on a full disk for instance, names no file, or the one beside, which no user knows.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
@@ -43,7 +44,7 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
 
 
 def _to_disk(path: Path, no_failure: tuple[int, ...]) -> None:
-    """Wait until a file's content, or which files a folder has, is on the disk; some disks do not say."""
+    """Wait until a file's content, or a folder's list of files, is on the disk, where the disk can tell."""
     try:
         opened = os.open(path, os.O_RDONLY)
         try:

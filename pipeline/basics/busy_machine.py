@@ -37,15 +37,15 @@ THREADS = 2
 RUNNING = Path("/proc/loadavg")
 """Its fourth word is how many tasks run or wait for a core, this one included: `3/145`."""
 LOOKS, SECONDS = 9, 0.01
-"""How often, and how far apart, these are counted: what runs for a moment is no load."""
+"""How often, and how many seconds apart, tasks are counted. The median counts, so a short task is no load."""
 
 
 def choose_waiting() -> None:
     """Have threads wait at barriers so that neither a quiet nor a busy machine is slowed down.
 
-    It must be called before anything imports PyTorch: the library reads the variable when it is loaded.
-    Threads and processes that are started later inherit what is set here. Where the user has said how threads
-    wait, it stays so.
+    It must be called before anything imports PyTorch: GNU OpenMP reads the variable when it is loaded.
+    Threads and processes that are started later inherit what is set here. Where the user has set how threads
+    wait, nothing is changed.
     """
     if SPIN_VARIABLE not in os.environ and WAIT_VARIABLE not in os.environ:
         os.environ[SPIN_VARIABLE] = str(_spins())

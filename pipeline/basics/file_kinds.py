@@ -1,4 +1,4 @@
-"""What is at a path: is a file there, which kind is it by its first bytes, and how does one get it back."""
+"""What is at a path: whether a file is there, of which kind its first bytes are, and how to get it back."""
 
 import errno
 import stat
@@ -17,7 +17,7 @@ ZIP = "a ZIP archive"
 
 HDF5_BEGINNING = b"\x89HDF\r\n\x1a\n"
 HDF5_PLACES = (0, 512, 1024, 2048)
-"""Bytes of another program's own may stand before an HDF5 file's beginning."""
+"""Where the beginning of an HDF5 file may be: another program's bytes may stand before it."""
 BEGINNINGS = {
     b"\x93NUMPY": NPY,
     b"MATLAB ": "a MATLAB file (.mat)",
@@ -39,7 +39,7 @@ HEAD_BYTES = HDF5_PLACES[-1] + len(HDF5_BEGINNING)
 LONGEST_HEADER = 100_000_000
 """Bytes that the header of a safetensors file may have."""
 OF_WRONG_PLACES = (None, errno.EINVAL, errno.EFAULT, errno.EOVERFLOW)
-"""An error's number where a reader found damage, or followed damaged bytes to a place that no file has."""
+"""Error numbers of a reader that found damage, or that damaged bytes sent to a place outside the file."""
 
 
 def check_is_file(path: Path, absent: str) -> None:
@@ -67,7 +67,7 @@ def check_is_file(path: Path, absent: str) -> None:
 
 
 def kind_of(path: Path) -> str | None:
-    """Return which kind of file is at a path, to be put behind "it is"; None for an unknown one.
+    """Return of which kind the file at a path is, in words that follow "it is"; None for an unknown kind.
 
     Raises:
         OSError: it cannot be read.
@@ -82,12 +82,12 @@ def kind_of(path: Path) -> str | None:
 
 
 def is_refused(error: BaseException) -> bool:
-    """Tell whether it is the system that refuses to read a file, which says nothing of the file's content."""
+    """Tell whether the system refused to read a file, which says nothing about the file's content."""
     return isinstance(error, OSError) and error.errno not in OF_WRONG_PLACES
 
 
 def restoring(path: Path, again: str) -> str:
-    """Return what to do about a damaged file: DVC knows nothing of one outside a project.
+    """Return what to do about a damaged file. Outside a project, DVC cannot restore it.
 
     Args:
         path: the file.

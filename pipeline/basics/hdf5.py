@@ -22,7 +22,7 @@ CANNOT_LOCK = "unable to lock"
 
 
 class Reason(NamedTuple):
-    """Why a file cannot be read: in words, and whether it is damaged, so that another copy may be better."""
+    """Why a file cannot be read: in words, and whether it is damaged, so that another copy may help."""
 
     text: str
     damaged: bool
@@ -32,7 +32,7 @@ class Reason(NamedTuple):
 def writing_hdf5(path: Path, libver: tuple[str, str] = CHECKSUMMED) -> Iterator[h5py.File]:
     """Give an open HDF5 file to fill; it is written when the block is done.
 
-    It is made in memory first: where a disk gets full, the HDF5 library takes the process down with it.
+    It is built in memory first, because the HDF5 library crashes the process when the disk is full.
 
     Raises:
         OSError: it cannot be written; what was there before stays.
@@ -44,10 +44,10 @@ def writing_hdf5(path: Path, libver: tuple[str, str] = CHECKSUMMED) -> Iterator[
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file to read; every reader does so here. Give errors of `UNREADABLE` to `why_unreadable`.
+    """Open an HDF5 file for reading; all readers use this. Give errors of `UNREADABLE` to `why_unreadable`.
 
-    HDF5's locks are not asked for: some disks have none, and a file that is renamed into its place is whole,
-    whoever else has it open.
+    HDF5's own locks are off: some disks have none, and none is needed, since a file is renamed into its place
+    when it is whole.
     """
     return h5py.File(path, "r", locking=False)
 
@@ -82,7 +82,7 @@ def why_unreadable(path: Path, error: BaseException) -> Reason:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether another program has locked a file, as HDF5 does while it writes; False without locks."""
+    """Tell whether another program has locked a file, as HDF5 does while it writes; False if unknown."""
     opened = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Being asked to stop: a signal is noted, and the training stops where its state is whole."""
+"""SIGTERM and Ctrl-C during a training: it notes them, and stops after a step, when its state is whole."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(Exception):  # noqa: N818 (it is no error of the program)
-    """A training was asked to stop, and did so after a checkpoint.
+    """A training was asked to stop and did so after a step.
 
     Attributes:
         signal: the signal that asked for it.
@@ -24,7 +24,7 @@ class Interrupted(Exception):  # noqa: N818 (it is no error of the program)
 class Interruption:
     """Notes SIGTERM and Ctrl-C while it is entered, as a context manager; a second Ctrl-C acts at once.
 
-    A second SIGTERM does not: what sends one, a batch system for instance, may well send two.
+    A second SIGTERM does not: a batch system may send it twice.
 
     Attributes:
         signal: the one that came; None before.
@@ -49,7 +49,7 @@ class Interruption:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            return  # A process that loads data inherits this; it ends when the training says so, or is gone.
+            return  # A process that loads data has inherited this handler; the training ends it.
         if self.signal is not None and number == signal.SIGINT:
             self._restore()
             os.kill(os.getpid(), number)

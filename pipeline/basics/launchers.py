@@ -1,8 +1,8 @@
-"""Which of several processes that train together this one is, whatever else the environment says of ranks.
+"""The rank of this process among those that train together, whatever variables of other launchers say.
 
-A training on several devices starts its other processes itself, and numbers them by variables that other
-launchers use as well. A shell, a container or a batch system may have such variables left over: obeyed, they
-make a single process wait for others that nobody starts.
+A training on several devices starts its other processes itself. It numbers them by variables that launchers
+use too, and a shell, a container or a batch system may have such variables left over. If they were obeyed, a
+single process would wait for others that nobody starts.
 """
 
 import os
@@ -19,13 +19,13 @@ LAUNCHER_VARIABLES = (
     "MASTER_ADDR",
     "MASTER_PORT",
 )
-"""What a launcher tells its processes."""
+"""The variables by which a launcher tells its processes their ranks."""
 
 
 def forget_other_launchers() -> None:
     """Drop the variables of launchers, unless the process that trains with this one has set them.
 
-    It must be called before lightning-fabric is imported, which reads some of them then.
+    It must be called before lightning-fabric is imported, because its import reads some of them.
     """
     if _is_started_by_another():
         return
@@ -35,7 +35,7 @@ def forget_other_launchers() -> None:
 
 
 def rank() -> int:
-    """Return which of several processes that train together this is; 0 in the one that a user started."""
+    """Return the rank of this process among those that train together; 0 in the one that a user started."""
     return int(os.environ["LOCAL_RANK"]) if _is_started_by_another() else 0
 
 

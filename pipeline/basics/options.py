@@ -93,7 +93,7 @@ def read_yaml(path: Path, if_missing: str) -> Any:
 
 
 def merged(common: Mapping[str, Any], differing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `common` with what `differing` states put over it, section by section."""
+    """Return `common` with the values of `differing` put over it, section by section."""
     result = dict(common)
     for key, value in differing.items():
         below = result.get(key)

@@ -1,10 +1,10 @@
-"""Ground truth of a scene as a detector learns from it."""
+"""Ground truth of a scene in the form that detectors are trained on."""
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
+from pipeline.scenes.boxes import clip_boxes
 from pipeline.scenes.scene import Scene
 
 PERSON = 1
@@ -16,9 +16,9 @@ Target = dict[str, Tensor]
 
 
 def ground_truth(scene: Scene, size: tuple[int, int]) -> Target:
-    """Return a scene's ground truth; boxes as torchvision's, clipped to `size` (H, W) pixels."""
+    """Return a scene's ground truth; boxes are of torchvision's type, clipped to `size` (H, W) in pixels."""
     height, width = size
-    clipped = np.clip(scene.boxes, 0, [width, height, width, height])
+    clipped = clip_boxes(scene.boxes, (width, height))
     boxes = tv_tensors.BoundingBoxes(torch.from_numpy(clipped).float(), format="XYXY", canvas_size=size)
     return {
         "boxes": boxes,

@@ -1,4 +1,4 @@
-"""Which samples make up which batch: a function of the seed and the step, never of what ran before."""
+"""Which samples are in which batch: a function of the seed and the step, so that a resume changes nothing."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -9,7 +9,7 @@ from torch.utils.data import Sampler
 from pipeline.scenes.scene import IntArray
 
 Draw = tuple[int, int]
-"""Which sample to load, and the seed of its random changes."""
+"""The index of a sample to load, and the seed of its random changes."""
 
 
 class ShuffledBatches(Sampler[list[Draw]]):
@@ -17,11 +17,11 @@ class ShuffledBatches(Sampler[list[Draw]]):
 
     Args:
         samples: number of samples.
-        batch_size: samples a batch, over all ranks together.
+        batch_size: number of samples in a batch, over all ranks together.
         steps: number of batches.
         seed: of the shuffling and of each sample's random changes.
         rank: which share of each batch to yield, `0 .. ranks-1`.
-        ranks: into how many shares each batch is cut.
+        ranks: number of shares in a batch.
         done: how many batches to leave out at the start.
     """
 
@@ -56,16 +56,16 @@ class ShuffledBatches(Sampler[list[Draw]]):
 class IdentityBatches(Sampler[list[Draw]]):
     """PK sampling: P identities a batch, K crops of each (Hermans et al., 2017).
 
-    Identities come in endless shuffled epochs. Those that remain when an epoch has less than a batch are left
-    out, so that nobody is in a batch twice (unless there are fewer than P). One with fewer than K crops gives
-    some of them more than once.
+    Identities come in endless shuffled epochs. The last identities of an epoch, fewer than P, are left out,
+    so that nobody is in a batch twice (unless there are fewer than P identities). An identity with fewer than
+    K crops gives some of them more than once.
 
     Args:
         person_ids: `[N]` identity of each crop.
         identities_per_batch: P.
         crops_per_identity: K.
         steps: number of batches.
-        seed: of all that is random here.
+        seed: of the order, the choice of crops, and their random changes.
         done: how many batches to leave out at the start.
     """
 
@@ -102,10 +102,10 @@ class IdentityBatches(Sampler[list[Draw]]):
             yield batch
 
     def _identity_at(self, step: int, turn: int) -> int:
-        there = len(self.crops_of)
-        epoch, batch = divmod(step, max(1, there // self.identities))
-        place = (batch * self.identities + turn) % there
-        return int(_shuffled(there, self.seed, epoch)[place])
+        people = len(self.crops_of)
+        epoch, batch = divmod(step, max(1, people // self.identities))
+        place = (batch * self.identities + turn) % people
+        return int(_shuffled(people, self.seed, epoch)[place])
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""What happens to a picture before a network sees it (torchvision's v2 transforms)."""
+"""The transforms of pictures before a network sees them (torchvision's v2)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 from pipeline.basics.options import Options
 
 ERASED = 0.5
-"""What an erased pixel becomes: grey, since torchvision's random values leave 0..1."""
+"""Value of an erased pixel: grey, since torchvision's random values lie outside 0..1."""
 
 
 class AugmentationOptions(Options):
@@ -17,8 +17,10 @@ class AugmentationOptions(Options):
 
     Attributes:
         flip: probability of a horizontal flip, 0..1.
-        brightness: largest relative change, 0..1; `contrast` and `saturation` likewise.
-        hue: largest shift, 0..0.5.
+        brightness: largest relative change of the brightness, 0..1.
+        contrast: largest relative change of the contrast, 0..1.
+        saturation: largest relative change of the saturation, 0..1.
+        hue: largest shift of the hue, 0..0.5.
         shift: largest shift of a crop as a fraction of its size, 0..0.5 (crops only).
         erasing: probability of a random erased rectangle, 0..1 (crops only).
     """
@@ -50,7 +52,7 @@ def crop_transform(options: AugmentationOptions, height: int, width: int) -> v2.
 
 
 def plain_crop_transform(height: int, width: int) -> v2.Transform:
-    """Return the transform of a crop at test time: resized, nothing random."""
+    """Return the transform of a crop at test time, without random changes; see `crop_transform`."""
     return v2.Compose([_resized(height, width), _to_float()])
 
 

@@ -1,32 +1,34 @@
-"""Checks that any data set's splits must pass, and the collected findings of one that was read."""
+"""Checks that every data set must pass, and `Findings`: what readers and checks report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.basics.errors import UserError
+from pipeline.scenes.boxes import MIN_SIDE, box_text, outside, thin_inside, thin_text, too_thin
 from pipeline.scenes.scene import UNLABELLED, FloatArray, Galleries, Scene, Split
 
-MIN_SIDE = 0.1
-"""A box with a shorter side, in pixels, is none. The networks work in float32: in the largest JPEG (65,535
-pixels) a side of this length is still one after any resizing; a side of 0 makes the box loss infinite."""
 UNBOUNDED = (np.inf, np.inf)
-"""The size of a picture that is missing or broken, which is found where pictures are read."""
+"""The size taken for a picture that is missing or broken; the check of the pictures reports it."""
 SOME = 5
+"""How many items of a list a message names."""
+UNPRINTED = ("Cc", "Cs")
+"""Unicode's categories of control characters and of halves of characters."""
 
 
 @dataclass
 class Findings:
-    """What a reader came across.
+    """What a reader found.
 
     Attributes:
-        problems: they make the data set unusable.
-        notes: worth knowing.
-        warnings: those of the notes that `prepare` says as well, since something is learned otherwise.
+        problems: faults that make the data set unusable.
+        notes: facts worth knowing.
+        warnings: the notes that `prepare` logs too, since they change what is learned.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -39,12 +41,12 @@ class Findings:
             self.notes.append(f"{count:,} {what}")
 
     def warn_count(self, count: int, what: str) -> None:
-        """Note and warn of `COUNT what` unless the count is 0."""
+        """Add `COUNT what` to the notes and to the warnings, unless the count is 0."""
         self.note_count(count, what)
         self.warnings += self.notes[-1:] if count else []
 
     def raise_first(self, hint: str = "") -> None:
-        """Raise `UserError` with the first problem and the number of others, if there is any."""
+        """Raise `UserError` with the first problem and the number of others; do nothing without problems."""
         if self.problems:
             more = len(self.problems) - 1
             others = f" (and {more:,} more{f': {hint}' if hint else ''})" if more else ""
@@ -56,8 +58,8 @@ class Inspection:
     """A data set as it was found on disk.
 
     Attributes:
-        release: what it is: the full release, a subset, ...
-        splits: what could be read of it.
+        release: which release it is: the full one, a subset, ...
+        splits: the splits that could be read.
         images: the folder of its pictures; None where they are not files.
         findings: problems and notes.
     """
@@ -68,55 +70,14 @@ class Inspection:
     findings: Findings
 
 
-def xywh_to_xyxy(boxes: FloatArray) -> FloatArray:
-    """Return `[N, 4]` boxes given by left, top, width, height as left, top, right, bottom."""
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    with np.errstate(over="ignore"):  # a corner that is not finite is found as one
-        return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-
-
-def clip_boxes(boxes: FloatArray, size: tuple[float, float]) -> FloatArray:
-    """Return `[N, 4]` boxes cut to an image of `size` (width, height; may be infinite)."""
-    width, height = size
-    return np.clip(boxes, 0.0, np.array([width, height, width, height]))
-
-
-def outside(boxes: FloatArray, size: tuple[float, float]) -> npt.NDArray[np.bool_]:
-    """Return `[N]` which boxes share no area with an image of `size` (width, height)."""
-    width, height = size
-    x1, y1, x2, y2 = boxes.T
-    return np.asarray((x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height))
-
-
-def too_thin(boxes: FloatArray) -> npt.NDArray[np.bool_]:
-    """Return `[N]` which boxes have a side below `MIN_SIDE`, or one that is no number."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(~(boxes[:, 2:] - boxes[:, :2] >= MIN_SIDE).all(axis=1))
-
-
-def thin_inside(boxes: FloatArray, size: tuple[float, float]) -> npt.NDArray[np.bool_]:
-    """Return `[N]` which boxes lie in an image of `size` (width, height), but with too thin a part."""
-    return np.asarray(too_thin(clip_boxes(boxes, size)) & ~outside(boxes, size))
-
-
-def box_text(box: FloatArray) -> str:
-    """Return a box as a message shows it."""
-    return "[" + ", ".join(f"{value:g}" for value in box) + "]"
-
-
-def thin_text(box: FloatArray) -> str:
-    """Return what is wrong with a box `[4]` that is too thin."""
-    return f"is thinner than {MIN_SIDE:g} pixels" if (box[2:] > box[:2]).all() else "has no area"
-
-
 def scene_problems(scene: Scene, identities: int, size: tuple[float, float] | None = None) -> list[str]:
     """Return what is wrong with one scene.
 
     Args:
         scene: the scene.
         identities: the split's number of identities.
-        size: width and height of its image; without it, boxes are not compared with the image, inside which
-            they may be too thin.
+        size: width and height of its image. Each box must then overlap the image, and its part inside must
+            not be too thin.
     """
     boxes, ids = scene.boxes, scene.person_ids
     if boxes.ndim != 2 or boxes.shape[1] != 4 or ids.shape != boxes.shape[:1]:
@@ -139,12 +100,12 @@ def scene_problems(scene: Scene, identities: int, size: tuple[float, float] | No
 
 
 def split_problems(split: Split) -> list[str]:
-    """Return what is wrong with a split: names twice, bad boxes, ids, queries and galleries."""
+    """Return what is wrong with a split: repeated names, and bad boxes, ids, queries and galleries."""
     problems: list[str] = []
     seen: set[str] = set()
     for scene in split.scenes:
         if scene.name in seen:
-            problems.append(f"{split.name}: {scene.name} stands there twice")
+            problems.append(f"{split.name}: {scene.name} is listed twice")
         seen.add(scene.name)
         problems += scene_problems(scene, len(split.identities))
     for index, query in enumerate(split.queries):
@@ -163,10 +124,10 @@ def split_problems(split: Split) -> list[str]:
 
 
 def search_problems(split: Split, sizes: FloatArray) -> list[str]:
-    """Return which queries and which boxes of their galleries have too little of them in their image.
+    """Return the queries, and the positives of their galleries, whose box is too thin inside its image.
 
     Args:
-        split: one whose galleries list scenes that there are.
+        split: its queries and galleries must name existing scenes.
         sizes: `[S, 2]` width and height of each scene's image; may be infinite.
     """
     if not split.queries:
@@ -178,6 +139,8 @@ def search_problems(split: Split, sizes: FloatArray) -> list[str]:
         for index in _not_inside(boxes, sizes[scenes])
     ]
     for name, galleries in split.galleries.items():
+        # For each positive: its query, then the scene that holds it. Positions count within the query's own
+        # list, so the list's offset turns them into indices of `listed_scenes`.
         queries = np.repeat(np.arange(len(galleries)), np.diff(galleries.positive_offsets))
         held = galleries.listed_scenes[galleries.listed_offsets[queries] + galleries.positives]
         problems += [
@@ -189,7 +152,7 @@ def search_problems(split: Split, sizes: FloatArray) -> list[str]:
 
 
 def note_people_and_pictures(splits: Mapping[str, Split], findings: Findings) -> None:
-    """Note people who are boxed more than once in a scene, and what two splits share."""
+    """Note people with several boxes in one scene, and pictures and people that two splits share."""
     for split in apart(splits):
         labelled = [scene.person_ids[scene.person_ids != UNLABELLED] for scene in split.scenes]
         findings.note_count(
@@ -200,7 +163,7 @@ def note_people_and_pictures(splits: Mapping[str, Split], findings: Findings) ->
 
 
 def shared_between(splits: Mapping[str, Split]) -> list[str]:
-    """Return, a line each, which pictures and which people stand in two splits that should share none."""
+    """Return a line for the pictures, and one for the people, that two splits share but should not."""
     notes = []
     for first, second in combinations(apart(splits), 2):
         names, ids = {scene.name for scene in second.scenes}, set(second.identities)
@@ -215,7 +178,7 @@ def shared_between(splits: Mapping[str, Split]) -> list[str]:
 
 
 def apart(splits: Mapping[str, Split]) -> list[Split]:
-    """Return the splits but for those over the very scenes of another one, which are its subsets."""
+    """Return the splits without those that have the very scenes of an earlier one: they are its subsets."""
     kept: list[Split] = []
     for split in splits.values():
         if all(split.scenes is not other.scenes for other in kept):
@@ -228,9 +191,18 @@ def some(values: Sequence[str]) -> str:
     return ", ".join(values[:SOME]) + (", ..." if len(values) > SOME else "")
 
 
-def require(problems: Sequence[str]) -> None:
-    """Raise `UserError` with the first problem and the number of others, if there is any."""
-    Findings(list(problems)).raise_first()
+def name_problem(name: str) -> str | None:
+    """Return what is wrong with a picture's name, a path below the folder of pictures; None if nothing."""
+    path = PurePosixPath(name)
+    if any(category(character) in UNPRINTED for character in name):
+        return "has a control character or half a character in it"
+    if "\\" in name:
+        return "has a backslash in it: separate folders by '/'"
+    if path.is_absolute() or ".." in path.parts:
+        return "leads out of the folder of pictures"
+    if path.as_posix() != name or not path.name:
+        return f"is no plain name: write '{path.as_posix()}'" if path.name else "is no name"
+    return None
 
 
 def _be(things: Sequence[str], one: str, more: str) -> str:
@@ -238,7 +210,7 @@ def _be(things: Sequence[str], one: str, more: str) -> str:
 
 
 def _not_inside(boxes: FloatArray, sizes: FloatArray) -> npt.NDArray[np.int64]:
-    """Return which of `[N, 4]` boxes, wide enough themselves, are too thin in images of `[N, 2]` sizes."""
+    """Return the indices of `[N, 4]` boxes that only the edges of images of `[N, 2]` sizes make too thin."""
     cut = np.clip(boxes, 0.0, np.concatenate([sizes, sizes], axis=1))
     return np.flatnonzero(too_thin(cut) & ~too_thin(boxes))
 
@@ -261,8 +233,8 @@ def _gallery_problems(galleries: Galleries, split: Split) -> list[str]:
     scenes = galleries.listed_scenes
     problems = []
     if len(scenes) and not (scenes.min() >= 0 and scenes.max() < len(split.scenes)):
-        problems.append("a listed scene that there is not")
-    room = np.repeat(listed, held)
+        problems.append("lists a scene that does not exist")
+    room = np.repeat(listed, held)  # for each positive, the length of its query's list
     if ((galleries.positives < 0) | (galleries.positives >= room)).any():
         problems.append("a positive outside its query's list")
     boxes = galleries.positive_boxes

@@ -6,22 +6,16 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from pipeline.scenes.boxes import pixels_of
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.scenes.scene import UNLABELLED, FloatArray, Scene, Split
 
 CROP_QUALITY = 95
-
-
-def pixels_of(box: FloatArray, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the whole pixels (left, top, right, bottom) of a box `[4]`: at least one, all in the picture."""
-    left, top = np.floor(box[:2])
-    right, bottom = np.ceil(box[2:])
-    left, top = int(np.clip(left, 0, width - 1)), int(np.clip(top, 0, height - 1))
-    return left, top, int(np.clip(right, left + 1, width)), int(np.clip(bottom, top + 1, height))
+"""JPEG quality of the crops."""
 
 
 def crop_jpeg(image: Image.Image, box: FloatArray) -> bytes:
-    """Cut a box `[4]` (pixels, any part of it outside is left out) from a picture and encode it."""
+    """Cut a box `[4]`, in pixels and clipped to the picture, from a picture and encode it as JPEG."""
     encoded = BytesIO()
     cut = image.crop(pixels_of(box, image.width, image.height))
     cut.save(encoded, format="JPEG", quality=CROP_QUALITY)
@@ -29,7 +23,7 @@ def crop_jpeg(image: Image.Image, box: FloatArray) -> bytes:
 
 
 class LabelledCrops:
-    """The labelled people of one split as a data set of their own: each a scene that its one box fills."""
+    """The labelled people of one split as a data set: each crop is a scene that is filled by its one box."""
 
     def __init__(self, data: PreparedDataSet, split: str) -> None:
         self.name = data.name

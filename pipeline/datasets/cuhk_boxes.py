@@ -1,28 +1,28 @@
-"""The boxes of CUHK-SYSU's images, and who is in them."""
+"""The boxes of CUHK-SYSU's images, and whom each of them shows."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from pipeline.datasets.checks import Findings, thin_inside, xywh_to_xyxy
-from pipeline.datasets.picture_names import name_problem
+from pipeline.datasets.checks import Findings, name_problem
+from pipeline.scenes.boxes import thin_inside, xywh_to_xyxy
 from pipeline.scenes.scene import UNLABELLED, FloatArray, IntArray, Scene
 
 SAME_BOX_PIXELS = 1e-3
-"""Two annotations of one box agree but for the rounding of the number type they were stored in."""
+"""Largest difference between two annotations of one box: files store them in different number types."""
 
 
 class BoxesByImage:
-    """All images in `Images.mat`'s order, with their boxes (x y w h); nobody is labelled at first.
+    """All images in the order of `Images.mat`, with their boxes (x y w h); nobody is labelled at first.
 
     Args:
         findings: where problems go.
-        size_of: width and height of a picture by name; may be infinite.
+        size_of: returns width and height of a picture by name; may be infinite.
 
     Attributes:
-        dropped: how many boxes without width or height were left out.
-        thin: how many more were left out since too thin a part of them is inside their image.
-        taken: how many boxes were given to a person while another one had them.
+        dropped: number of boxes left out because they have no width or no height.
+        thin: number of boxes left out because their part inside the image is too thin.
+        taken: number of boxes that were labelled again, as another person.
     """
 
     def __init__(self, findings: Findings, size_of: Callable[[str], tuple[float, float]]) -> None:
@@ -39,24 +39,24 @@ class BoxesByImage:
         return iter(self._boxes)
 
     def add(self, name: str, boxes: Sequence[FloatArray]) -> None:
-        """Add an image with its boxes, but for those without width or height inside it."""
+        """Add an image with its boxes; those without a usable part inside the image are left out."""
         if name in self._boxes or not name:
-            self._findings.problems.append(f"Images.mat: image '{name}' stands there twice or has no name")
+            self._findings.problems.append(f"Images.mat: image '{name}' is listed twice or has no name")
             return
         if problem := name_problem(name):
             self._findings.problems.append(f"Images.mat: image {name!r} {problem}")
             return
-        rows = np.array(boxes).reshape(-1, 4)
-        sized = (rows[:, 2:] > 0).all(axis=1)
+        xywh = np.array(boxes).reshape(-1, 4)
+        sized = (xywh[:, 2:] > 0).all(axis=1)
         self.dropped += int((~sized).sum())
-        thin = sized & thin_inside(xywh_to_xyxy(rows), self._size_of(name))
+        thin = sized & thin_inside(xywh_to_xyxy(xywh), self._size_of(name))
         self.thin += int(thin.sum())
         kept = sized & ~thin
-        self._boxes[name] = rows[kept]
+        self._boxes[name] = xywh[kept]
         self._ids[name] = np.full(int(kept.sum()), UNLABELLED, dtype=np.int64)
 
     def label(self, name: str, box: FloatArray, person: int) -> bool:
-        """Give the first box of an image that equals `box` to a person, as SeqNet; tell if there is one."""
+        """Label the first box of an image that equals `box` (SeqNet's rule); return whether there is one."""
         same = (np.abs(self._boxes[name] - box) < SAME_BOX_PIXELS).all(axis=1)
         if not same.any():
             return False
@@ -66,5 +66,5 @@ class BoxesByImage:
         return True
 
     def scenes(self, names: Iterable[str]) -> tuple[Scene, ...]:
-        """Return images as scenes, boxes as x1 y1 x2 y2."""
+        """Return images as scenes, with boxes x1 y1 x2 y2."""
         return tuple(Scene(name, xywh_to_xyxy(self._boxes[name]), self._ids[name].copy()) for name in names)

@@ -1,4 +1,4 @@
-"""CUHK-SYSU's search protocols: queries and galleries of one file (`TestG<N>`, `Occlusion`, `Resolution`)."""
+"""CUHK-SYSU's search protocols, one a file (`TestG<N>`, `Occlusion`, `Resolution`): queries and galleries."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class Protocol:
         people: `[Q]` the data set's own id of each query's person.
         scenes: `[Q]` index of each query's own scene.
         boxes: `[Q, 4]` each query's box, x y w h.
-        galleries: what each query is looked for in; positives have `[P, 4]` boxes x1 y1 x2 y2.
+        galleries: where each query is searched for; positives have `[P, 4]` boxes x1 y1 x2 y2.
     """
 
     people: list[str]
@@ -34,13 +34,19 @@ class Protocol:
     galleries: Galleries
 
     def full(self) -> Galleries:
-        """Return the galleries with all other scenes behind the listed ones (SeqNet's full set)."""
+        """Return the galleries with all other scenes added behind the listed ones (SeqNet's full set)."""
         return replace(self.galleries, rest="all")
 
 
 @dataclass
 class _Counts:
-    """What is worth a note, over a whole file."""
+    """Counts over a whole file, for its notes.
+
+    Attributes:
+        sizeless: boxes of galleries without width or height.
+        own: galleries that list the query's own scene.
+        repeated: galleries that list a scene more than once.
+    """
 
     sizeless: int = 0
     own: int = 0
@@ -48,10 +54,10 @@ class _Counts:
 
 
 def box_of(element: Any, where: str) -> FloatArray | None:
-    """Return `idlocate`, `[4]` x y w h, of a struct element; None where it is empty, of whatever shape.
+    """Return a struct element's box, `[4]` x y w h, from its field `idlocate`; None where that is empty.
 
     Raises:
-        UserError: it has another number of elements, or they are not finite.
+        UserError: the field holds another number of values, or values that are not finite.
     """
     box = numbers(field(element, "idlocate"))
     if not box.size:
@@ -64,14 +70,14 @@ def box_of(element: Any, where: str) -> FloatArray | None:
 
 
 def read_protocol(path: Path, variable: str, scene_index: Mapping[str, int], findings: Findings) -> Protocol:
-    """Read one protocol file, query by query; the largest one holds 11.6 million entries.
+    """Read one protocol file query by query, since the largest one holds 11.6 million gallery entries.
 
-    A scene that is listed twice stays twice, each entry with its own box, and the query's own scene stays
-    where a list has it (SeqNet's counting). Broken queries are problems and left out.
+    As SeqNet counts: a scene that a gallery lists twice is kept twice, each entry with its own box, and a
+    listed scene of the query's own is kept. A broken query is left out and added to the problems.
 
     Args:
         path: the file.
-        variable: its variable.
+        variable: the variable that holds the queries.
         scene_index: index of every test scene by name.
         findings: where problems and notes go.
     """
@@ -132,7 +138,10 @@ def _resolve(
     unknown: set[str],
     counts: _Counts,
 ) -> tuple[list[int], list[int], list[FloatArray]]:
-    """Return the listed scenes, the positions that hold the person, and the boxes there (x1 y1 x2 y2)."""
+    """Return a gallery's scenes, the positions in it that hold the person, and the boxes there (x1 y1 x2 y2).
+
+    An entry with a box holds the person; an entry without one is a distractor.
+    """
     listed: list[int] = []
     positions: list[int] = []
     held: list[FloatArray] = []

@@ -7,8 +7,8 @@
     annotation/test/train_test/TestG{50,...,4000}.mat   queries, each with its gallery
     annotation/test/subset/{Occlusion,Resolution}.mat   smaller sets of queries with their galleries
 
-Images.mat does not say who is who: a box gets its identity where `Train.mat` (for test images: the default
-query list) names the same box in the same image; everybody else is unlabelled.
+Images.mat does not say whom a box shows. A box gets its identity from the same box of the same image in
+`Train.mat`, or, for test images, in the smallest `TestG<N>.mat`. All other boxes are unlabelled.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.basics.errors import UserError
-from pipeline.datasets.checks import MIN_SIDE, Findings, xywh_to_xyxy
+from pipeline.datasets.checks import Findings
 from pipeline.datasets.cuhk_boxes import BoxesByImage
 from pipeline.datasets.cuhk_protocols import Protocol, box_of, read_protocol
 from pipeline.datasets.matlab import field, load_structs, load_texts, structs, text
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.releases import release_of, require_layout
+from pipeline.scenes.boxes import MIN_SIDE, xywh_to_xyxy
 from pipeline.scenes.scene import FloatArray, Galleries, Query, Scene, Split
 
 IMAGES = "annotation/Images.mat"
@@ -43,13 +44,13 @@ class CuhkSysu(DataSetOnDisk):
     """CUHK-SYSU on disk.
 
     `splits()["test"]` has a gallery for each `TestG<N>.mat` ("50", "100", ...; the default is "100") and
-    "full", every test image but the query's: the listed ones of the smallest file first, all others behind.
+    "full": every test image but the query's own, those that the smallest file lists before all others.
 
     Args:
         root: the folder that it was unpacked to.
-        gallery_sizes: which sizes to read, since the largest takes minutes; all that are there by default.
-        subsets: also read the occlusion and resolution subsets, as splits "occlusion" and "resolution" over
-            the test split's scenes and identities, where the files are there.
+        gallery_sizes: which sizes to read, since the largest takes minutes; by default all in the folder.
+        subsets: also read the occlusion and resolution subsets where their files exist, as splits
+            "occlusion" and "resolution" over the test split's scenes and identities.
     """
 
     name = "cuhk_sysu"
@@ -96,16 +97,15 @@ class CuhkSysu(DataSetOnDisk):
         return self.root / TRAIN_TEST / f"TestG{size}.mat"
 
     def _sizes_to_read(self) -> list[int]:
-        """Return the sizes asked for, and the smallest there is: its queries say who is who."""
+        """Return the sizes asked for, and the smallest in the folder: its queries label the test people."""
         present = [size for size in GALLERY_SIZES if self._gallery_file(size).exists()]
         if not present:
             raise UserError(f"{self.root / TRAIN_TEST} has no TestG<N>.mat: no queries to search for")
         wanted = present if self._sizes is None else list(self._sizes)
         for size in wanted:
             if size not in present:
-                raise UserError(
-                    f"{self._gallery_file(size)} is missing; sizes there: {', '.join(map(str, present))}"
-                )
+                sizes = ", ".join(map(str, present))
+                raise UserError(f"{self._gallery_file(size)} is missing; the folder has sizes {sizes}")
         return sorted({present[0], *wanted})
 
     def _boxes(self, findings: Findings) -> BoxesByImage:
@@ -155,7 +155,7 @@ class CuhkSysu(DataSetOnDisk):
             unmatched, "boxes of Train.mat that Images.mat does not have (nobody is labelled there)"
         )
         findings.note_count(in_test, "appearances in Train.mat are in test images and were left out")
-        findings.warn_count(repeated, "people stand in Train.mat once more; their boxes were put together")
+        findings.warn_count(repeated, "people are listed in Train.mat again; their boxes were merged")
         findings.note_count(without, "people of Train.mat without any box were left out")
         return tuple(people)
 
@@ -196,8 +196,8 @@ def _appearances(person: Any) -> tuple[str, list[tuple[str, FloatArray | None]]]
 def _queries(protocol: Protocol, people: Iterable[str]) -> tuple[Query, ...]:
     numbering = {person: number for number, person in enumerate(people)}
     boxes: FloatArray = xywh_to_xyxy(protocol.boxes)
-    rows = zip(protocol.scenes, boxes, protocol.people, strict=True)
-    return tuple(Query(scene, box, numbering[person]) for scene, box, person in rows)
+    entries = zip(protocol.scenes, boxes, protocol.people, strict=True)
+    return tuple(Query(scene, box, numbering[person]) for scene, box, person in entries)
 
 
 def _label_test(
@@ -216,13 +216,13 @@ def _label_test(
         for position, box in zip(
             galleries.positives[positive], galleries.positive_boxes[positive], strict=True
         ):
-            xywh = np.concatenate([box[:2], box[2:] - box[:2]])
+            xywh = np.concatenate([box[:2], box[2:] - box[:2]])  # boxes are compared as Images.mat has them
             unmatched += not boxes.label(names[listed[position]], xywh, number)
     findings.note_count(unmatched, "boxes of the queries' people that Images.mat does not have")
 
 
 def _same_queries(reference: Protocol, other: Protocol, size: int, findings: Findings) -> None:
-    """Check that another size's queries are the reference's, in the same order: galleries go by position."""
+    """Check that another size has the reference's queries in their order, since all sizes share one list."""
     if (other.people, other.scenes) != (reference.people, reference.scenes):
         findings.problems.append(
             f"TestG{size}.mat has other queries, or another order, than the smallest TestG file"

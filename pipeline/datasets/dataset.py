@@ -1,4 +1,4 @@
-"""What a data set must offer, and the table of those that there are."""
+"""The interface of a data set. To add one: a file beside this one, and its class in `sources.py`."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,7 +9,10 @@ from pipeline.scenes.scene import Split
 class DataSet(Protocol):
     """A data set as its reader presents it: annotations at once, pictures one by one.
 
-    A new data set is a new file beside this one with a class of this shape, and a line in `sources.py`.
+    `on_disk.DataSetOnDisk` has most of it for a data set in a folder; `prw.py` is an example.
+
+    Attributes:
+        name: the data set's name in params.yaml.
     """
 
     name: str

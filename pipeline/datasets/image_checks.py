@@ -1,17 +1,18 @@
-"""Are the pictures there, do they fit their annotations, do they decode."""
+"""Checks of the picture files of a data set: that they exist, decode, and hold their boxes."""
 
 from pipeline.basics.errors import UserError
-from pipeline.datasets.checks import Findings, Inspection, clip_boxes, outside, scene_problems
+from pipeline.datasets.checks import Findings, Inspection, scene_problems
 from pipeline.datasets.jpeg import UPRIGHT, jpeg_header, read_jpeg
+from pipeline.scenes.boxes import clip_boxes, outside
 
 
 def check_images(inspection: Inspection, findings: Findings, *, decode: bool) -> None:
     """Add to `findings` every picture that is missing, broken, or does not hold its boxes.
 
     Args:
-        inspection: the data set; one without pictures on disk has nothing to check.
+        inspection: the data set; nothing is checked where its pictures are not files.
         findings: where problems and notes go.
-        decode: decode each picture whole, instead of reading its size only.
+        decode: decode every picture, instead of reading its header only.
     """
     folder = inspection.images
     if folder is None:

@@ -1,4 +1,4 @@
-"""What `check-data` shows of a data set: one row of counts a split, and one a gallery."""
+"""What `check-data` shows of a data set: a line of counts for each split, and one for each gallery."""
 
 import hashlib
 from contextlib import suppress
@@ -19,7 +19,7 @@ def inspect_data_set(name: str, root: Path | None) -> Inspection:
     """Read all of a data set, CUHK-SYSU's subsets included.
 
     Raises:
-        UserError: so much is missing that nothing can be read.
+        UserError: too much is missing to read anything.
     """
     data_set = open_data_set(name, root)
     if isinstance(data_set, CuhkSysu):
@@ -32,7 +32,7 @@ def inspect_data_set(name: str, root: Path | None) -> Inspection:
 
 
 def note_same_pictures(inspection: Inspection, findings: Findings) -> None:
-    """Note pictures of two splits that are the same, byte by byte, under two names; reads all of them."""
+    """Note pictures of two splits that have the same bytes and different names; reads every picture."""
     folder = inspection.images
     if folder is None:
         return
@@ -51,7 +51,7 @@ def note_same_pictures(inspection: Inspection, findings: Findings) -> None:
 
 
 def split_counts(split: Split) -> dict[str, str]:
-    """Return one split's counts as text by column."""
+    """Return one split's counts, as text by column title."""
     ids = np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in split.scenes)])
     cameras = {scene.camera for scene in split.scenes} - {UNKNOWN_CAMERA}
     return {
@@ -67,13 +67,13 @@ def split_counts(split: Split) -> dict[str, str]:
 
 
 def split_galleries(split: Split) -> list[dict[str, str]]:
-    """Return one row of counts for each gallery of a split."""
+    """Return a line of counts for each gallery of a split, as text by column title."""
     cameras = split.cameras
-    rows = []
+    lines = []
     for name, galleries in split.galleries.items():
         sizes = np.diff(galleries.listed_offsets) + _rest_sizes(galleries, split, cameras)
         positives = np.diff(galleries.positive_offsets)
-        rows.append(
+        lines.append(
             {
                 "gallery": f"{split.name} {name}{' (default)' if name == split.default_gallery else ''}",
                 "scenes a query": _span(sizes),
@@ -81,11 +81,11 @@ def split_galleries(split: Split) -> list[dict[str, str]]:
                 "queries without a match": f"{int((positives == 0).sum()):,}",
             }
         )
-    return rows
+    return lines
 
 
 def _rest_sizes(galleries: Galleries, split: Split, cameras: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return `[Q]` how many scenes come behind each query's list."""
+    """Return `[Q]` how many scenes the protocol adds behind each query's list."""
     rest = np.zeros(len(galleries), dtype=np.int64)
     if galleries.rest == "none":
         return rest
@@ -96,14 +96,14 @@ def _rest_sizes(galleries: Galleries, split: Split, cameras: npt.NDArray[np.int6
 
 
 def _digest(path: Path) -> bytes:
-    """Return a hash of a file's content; empty where it cannot be read, which is a problem already."""
+    """Return a file's SHA-256; empty where it cannot be read, which `check_images` reports."""
     with suppress(OSError), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
     return b""
 
 
 def _span(values: npt.NDArray[np.int64]) -> str:
-    """Return the smallest and largest value."""
+    """Return the smallest and the largest value as text."""
     if not len(values):
         return "-"
     low, high = int(values.min()), int(values.max())

@@ -1,4 +1,4 @@
-"""Checking pictures: the size of a JPEG, and whether all of it is there."""
+"""Reading and checking JPEG files: size, orientation, and whether the whole picture decodes."""
 
 import logging
 import warnings
@@ -14,22 +14,22 @@ from pipeline.basics.errors import UserError
 from pipeline.datasets.picture_kinds import HEAD, opened, unread_kind
 
 MOST_PIXELS = 89_478_485
-"""Of a data set's picture. Above this, Pillow warns in every process that decodes it, and later refuses."""
+"""Most pixels of a data set's picture: above this Pillow warns in every process that decodes it."""
 UPRIGHT = 1
 ORIENTATIONS = range(1, 9)
 START_OF_IMAGE, EXIF_SEGMENT = b"\xff\xd8", 0xE1
 SEGMENTS_BEFORE_PIXELS = range(0xE0, 0xF0)
 
-# Pillow logs details of bad files, which Python prints where nobody asked for a log.
+# Pillow logs details of bad files; without a handler, Python would print them on stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class UnfitPictureError(UserError):
-    """A whole picture that cannot be used as it is: another format, too large. It is not broken."""
+    """A picture that cannot be used, but is not broken: its format is another one, or it is too large."""
 
 
 class JpegHeader(NamedTuple):
-    """What stands before the pixels: `size` (width, height) as stored, and the EXIF `orientation`, 1..8."""
+    """What a JPEG's header says: `size` (width, height) as stored, and the EXIF `orientation`, 1..8."""
 
     size: tuple[int, int]
     orientation: int
@@ -37,7 +37,7 @@ class JpegHeader(NamedTuple):
 
 @contextmanager
 def pillow_without_words() -> Iterator[None]:
-    """Let Pillow open pictures of any size and warn of nothing: the caller says what is wrong."""
+    """Let Pillow open pictures of any size without a warning: the caller checks the size."""
     limit = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -49,10 +49,10 @@ def pillow_without_words() -> Iterator[None]:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return an opened picture's EXIF orientation, 1..8; 1, upright, where there is none that can be read."""
+    """Return an opened picture's EXIF orientation, 1..8; 1 (upright) where none can be read."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # EXIF data may be anything, and Pillow raises whatever its parser stumbles over
+    except Exception:  # EXIF data may be any bytes, and Pillow's parser raises many types
         return UPRIGHT
     if isinstance(value, (tuple, bytes)) and value:
         value = value[0]
@@ -76,7 +76,7 @@ def jpeg_header(path: Path) -> JpegHeader:
     """Return size and orientation from a JPEG's header, without decoding it.
 
     Raises:
-        UserError: the file is missing, cannot be read, is empty, no JPEG, or too large.
+        UserError: the file is missing, unreadable, empty, no JPEG, or too large.
     """
     try:
         with path.open("rb") as file, pillow_without_words():
@@ -104,7 +104,7 @@ def check_jpeg(data: bytes, name: str) -> tuple[int, int]:
 
     Args:
         data: the encoded image.
-        name: what the message calls it.
+        name: its name in messages.
 
     Raises:
         UnfitPictureError: it is another format than JPEG, too large, or has EXIF data that Pillow fails on.
@@ -117,13 +117,13 @@ def check_jpeg(data: bytes, name: str) -> tuple[int, int]:
             image.load()
     except UserError:
         raise
-    except Exception:  # a damaged file may be anything, and Pillow raises whatever its parser stumbles over
+    except Exception:  # a damaged file may hold any bytes, and Pillow's parser raises many types
         raise _no_jpeg(data, name, ", damaged or cut off: copy it again") from None
     return size
 
 
 def read_jpeg(path: Path) -> bytes:
-    """Return a JPEG file's bytes, having seen that all of it decodes.
+    """Return a JPEG file's bytes, after a check that the whole picture decodes.
 
     Raises:
         UserError: the file is missing, no JPEG, too large, damaged, or cut off.
@@ -142,14 +142,14 @@ def _fitting(size: tuple[int, int], name: str) -> tuple[int, int]:
     """Return a picture's size. Raises `UnfitPictureError` where it has too many pixels."""
     if size[0] * size[1] > MOST_PIXELS:
         raise UnfitPictureError(
-            f"{name} is too large: {size[0]} x {size[1]} pixels, of which at most {MOST_PIXELS:,} are read; "
+            f"{name} is too large: {size[0]} x {size[1]} pixels, more than {MOST_PIXELS:,}; "
             "scale it and its boxes down"
         )
     return size
 
 
 def _no_jpeg(data: bytes, name: str, damage: str) -> UserError:
-    """Return what is wrong with a file that is not read as a JPEG; `damage` where nothing else is found."""
+    """Return the error for a file that does not open as a JPEG; `damage` is the reason if none is found."""
     if not data:
         return UserError(f"{name} is empty: copy it again")
     if data.startswith(START_OF_IMAGE):
@@ -166,7 +166,7 @@ def _no_jpeg(data: bytes, name: str, damage: str) -> UserError:
 
 
 def _format(data: bytes) -> str | None:
-    """Return the format of a picture whose header can be read."""
+    """Return Pillow's name of a picture's format; None where its header cannot be read."""
     try:
         with pillow_without_words(), opened(BytesIO(data)) as image:
             return image.format

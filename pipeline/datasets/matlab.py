@@ -2,7 +2,7 @@
 
 scipy gives every nesting level its own array: a name is a `[1]` string array in a `[1, 1]` cell, an empty
 box is `[1, 0]` or `[0, 0]`, and whole numbers come back in the small integer type they were stored in, in
-which `x + w` overflows. The functions here flatten all of that once, so that no reader has to.
+which `x + w` overflows. The functions here undo all of that, so that no reader has to.
 """
 
 from collections.abc import Iterator
@@ -21,16 +21,15 @@ from pipeline.scenes.scene import FloatArray
 MatValue = npt.NDArray[Any]
 """What scipy returns for one MATLAB value: numbers, text, an object array (cell) or a struct array."""
 
-
 STRINGS = "a MATLAB string, table or other object: save names as a cell array of char (`cellstr`)"
-"""Only MATLAB itself can read these; scipy gives a place in a part of the file that it does not decode."""
+"""How messages name values that only MATLAB can read: scipy does not decode them."""
 
 
 def load(path: Path, *variables: str) -> MatValue:
     """Return one variable of a `.mat` file: the first of `variables` that the file has.
 
     Raises:
-        UserError: the file is missing, damaged, of a version that scipy cannot read, or has none of them.
+        UserError: the file is missing, damaged, of a version that scipy cannot read, or has no such variable.
     """
     try:
         with path.open("rb") as file:
@@ -41,9 +40,8 @@ def load(path: Path, *variables: str) -> MatValue:
         raise UserError(f"{path} cannot be read: {error.strerror or one_line(error)}") from None
     except NotImplementedError:
         raise UserError(f"{path} is in MATLAB's v7.3 format: save it again with `save -v7`") from None
-    except (
-        Exception
-    ) as error:  # scipy lets its decoders' own errors through: zlib, struct, Value, Type, Index
+    except Exception as error:
+        # scipy lets its decoders' own errors through: zlib.error, struct.error, ValueError, TypeError, ...
         raise UserError(f"{path} is damaged or no MATLAB file: {one_line(error)}") from None
     for variable in variables:
         if variable in content:
@@ -62,7 +60,7 @@ def one_line(error: BaseException) -> str:
 
 
 def text(value: object) -> str:
-    """Return a name, out of as many cells and arrays as it is wrapped in; empty where there is none.
+    """Return a name, unwrapped from any number of cells and arrays; empty where there is none.
 
     Raises:
         UserError: the value is an object or a struct.
@@ -78,7 +76,7 @@ def text(value: object) -> str:
     if isinstance(value, np.void):
         raise UserError("a name expected, found a struct")
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        value = int(value)  # a number as a name is the same whatever type each file stores it in
+        value = int(value)  # files store the same number in different types
     return str(value).strip()
 
 
@@ -86,7 +84,7 @@ def texts(value: object) -> list[str]:
     """Return the names of a cell array (`[N, 1]`, `[1, N]`, nested), in MATLAB's order.
 
     Raises:
-        UserError: one of them is an object or a struct.
+        UserError: one of the values is an object or a struct.
     """
     if isinstance(value, np.ndarray) and value.dtype == object:
         return [name for element in value.ravel(order="F") for name in texts(element)]
@@ -96,7 +94,7 @@ def texts(value: object) -> list[str]:
 
 
 def numbers(value: object) -> FloatArray:
-    """Return numbers as one flat float64 vector; empty for any kind of empty value.
+    """Return numbers as one flat float64 vector; an empty value of any type gives an empty vector.
 
     Raises:
         UserError: the value is text or a struct.
@@ -116,7 +114,7 @@ def numbers(value: object) -> FloatArray:
 
 
 def matrix(value: object) -> FloatArray:
-    """Return numbers as a float64 array of their own shape. Raises `UserError` where they are none."""
+    """Return numbers as a float64 array of their own shape. Raises `UserError` for other values."""
     while isinstance(value, np.ndarray) and value.dtype == object and value.size == 1:
         value = value.ravel()[0]
     array = np.asarray(value)
@@ -131,7 +129,7 @@ def structs(value: object) -> Iterator[Any]:
     An element is read by field name: `element["imname"]`.
 
     Raises:
-        UserError: the value is something else.
+        UserError: the value is of another kind.
     """
     if isinstance(value, np.void):
         yield value
@@ -164,7 +162,7 @@ def load_numbers(path: Path, *variables: str) -> FloatArray:
 
 @contextmanager
 def _naming(path: Path, within: str = "") -> Iterator[None]:
-    """Put the file, and where `within` it, in front of an error that does not name it."""
+    """Put the file's path and `within`, the place in it, before an error that does not name the file."""
     try:
         yield
     except UserError as error:

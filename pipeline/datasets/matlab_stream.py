@@ -1,9 +1,9 @@
 """Reading a large MATLAB struct array element by element, in the memory of one element.
 
-CUHK-SYSU's largest gallery file holds 11.6 million small structs; loaded at once, each becomes four numpy
-objects, more than 10 GB together. This walks the outermost array by the public "MAT-File Format" (level 5):
-128 bytes of header, then data elements of type, byte count and content. Each field of each element is such a
-data element itself, and is handed to scipy as a file of one variable.
+CUHK-SYSU's largest gallery file holds 11.6 million small structs. Loaded at once, each becomes four numpy
+objects, more than 10 GB in all. This module walks the outermost array by the public "MAT-File Format" (level
+5): 128 bytes of header, then data elements of type, byte count and content. Each field of each struct is a
+data element too; scipy decodes it, as a file of one variable.
 """
 
 import io
@@ -30,6 +30,7 @@ MX_STRUCT_CLASS = 2
 CLASS_MASK = 0xFF
 CHUNK_BYTES = 1 << 16
 NAME = b"x"
+"""The name that a field gets as a variable of its own file; at most 4 bytes."""
 
 
 class _Inflated:
@@ -54,7 +55,7 @@ class _Inflated:
 
 
 class _Walker:
-    """Reads data elements: small ones (the content within the tag) and large ones (padded to 8 bytes)."""
+    """Reads data elements from a stream, in the byte `order` of the file ("<" or ">")."""
 
     def __init__(self, stream: BinaryIO | _Inflated, order: str) -> None:
         self._stream = stream
@@ -71,8 +72,11 @@ class _Walker:
         return kind, size
 
     def small(self) -> bytes:
+        """Return the content of a data element that is no array."""
         head = self.take(TAG_BYTES)
         (first,) = struct.unpack(self._order + "I", head[:4])
+        # The compact form has byte count and type in one word, then up to 4 bytes of content. The usual form
+        # has type and byte count in a word each, then the content, padded to a multiple of 8 bytes.
         if first >> 16:
             return head[4 : 4 + (first >> 16)]
         (size,) = struct.unpack(self._order + "I", head[4:])
@@ -84,9 +88,9 @@ class _Walker:
 
 
 def stream_structs(path: Path, variable: str) -> Iterator[dict[str, MatValue]]:
-    """Yield the elements of the struct array `variable`, as values by field name, one at a time.
+    """Yield the elements of the struct array `variable` one at a time, as values by field name.
 
-    Anything but a level 5 file with that struct array is read at once by scipy instead.
+    Files of other formats, and variables of other types, are read whole by scipy.
 
     Raises:
         UserError: the file is missing, damaged, or has no such variable.
@@ -111,7 +115,7 @@ def stream_structs(path: Path, variable: str) -> Iterator[dict[str, MatValue]]:
 
 
 def _find(file: BinaryIO, order: str, variable: str) -> tuple[_Walker, int] | None:
-    """Return a walker that stands behind the struct array's name, and its length; None if there is none."""
+    """Return a walker placed behind the struct array's name, and the array's length; None without one."""
     while len(head := file.read(TAG_BYTES)) == TAG_BYTES:
         kind, size = struct.unpack(order + "II", head)
         after = file.tell() + size
@@ -131,6 +135,7 @@ def _find(file: BinaryIO, order: str, variable: str) -> tuple[_Walker, int] | No
 
 
 def _elements(walker: _Walker, length: int, header: bytes, order: str) -> Iterator[dict[str, MatValue]]:
+    """Yield the elements of a struct array, whose field names come first, at a fixed width."""
     (width,) = walker.integers()
     packed = walker.small()
     names = [packed[i : i + width].split(b"\0")[0].decode() for i in range(0, len(packed), width)]
@@ -139,7 +144,11 @@ def _elements(walker: _Walker, length: int, header: bytes, order: str) -> Iterat
 
 
 def _value(walker: _Walker, header: bytes, order: str) -> MatValue:
-    """Return one field's value, decoded by scipy as a file with one variable `NAME`."""
+    """Return one field's value, decoded by scipy as a file with one variable `NAME`.
+
+    A field's array has an empty name, which scipy does not read as a variable. `NAME` is put in its place: in
+    the compact form it takes the 8 bytes of the empty name's tag, so the array's byte count stays right.
+    """
     kind, size = walker.tag()
     if kind != MI_MATRIX:
         raise ValueError(f"data type {kind} in a struct")
@@ -151,7 +160,7 @@ def _value(walker: _Walker, header: bytes, order: str) -> MatValue:
     inner.small()  # array flags
     inner.small()  # dimensions
     start = stream.tell()
-    if inner.small():
+    if inner.small():  # the name
         raise ValueError("a named value in a struct")
     name = struct.pack(order + "I", len(NAME) << 16 | MI_INT8) + NAME.ljust(TAG_BYTES // 2, b"\0")
     tag = struct.pack(order + "II", MI_MATRIX, size)

@@ -1,4 +1,4 @@
-"""What the data sets that are read from a folder have in common."""
+"""The base class of data sets that are read from a folder."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -39,7 +39,7 @@ class DataSetOnDisk(ABC):
         self._splits: Mapping[str, Split] | None = None
 
     def splits(self) -> Mapping[str, Split]:
-        """Return the splits by name; what was left out or doubtful is warned of in the log.
+        """Return the splits by name, and log the findings' warnings.
 
         Raises:
             UserError: the folder is not this data set's, or its annotations are broken.
@@ -57,7 +57,7 @@ class DataSetOnDisk(ABC):
         """Read everything and return what was found, problems included.
 
         Raises:
-            UserError: so much is missing that nothing can be read.
+            UserError: too much is missing to read anything.
         """
         findings = Findings()
         splits = self._checked(findings)
@@ -69,14 +69,18 @@ class DataSetOnDisk(ABC):
         return Inspection(self._release(splits), splits, self.images, findings)
 
     def image_path(self, split: str, index: int) -> Path:
-        """Return where one scene's picture should be. Raises `UserError` for a split that there is not."""
+        """Return the path of one scene's picture, which may be missing.
+
+        Raises:
+            UserError: there is no such split.
+        """
         splits = self.splits()
         if split not in splits:
             raise UserError(f"data set '{self.name}' has no split '{split}'; it has {', '.join(splits)}")
         return self.images / splits[split].scenes[index].name
 
     def image_bytes(self, split: str, index: int) -> bytes:
-        """Return the encoded JPEG of one scene, having seen that all of it decodes.
+        """Return the encoded JPEG of one scene, after a check that the whole picture decodes.
 
         Raises:
             UserError: the file is missing, no JPEG, damaged, or cut off.
@@ -84,17 +88,14 @@ class DataSetOnDisk(ABC):
         return read_jpeg(self.image_path(split, index))
 
     def size_of(self, name: str) -> tuple[float, float]:
-        """Return a picture's width and height; `UNBOUNDED` where it is missing or broken.
-
-        That it is, is found where pictures are read.
-        """
+        """Return a picture's width and height; `UNBOUNDED` where it is missing or broken."""
         try:
             return jpeg_size(self.images / name)
         except UserError:
             return UNBOUNDED
 
     def _checked(self, findings: Findings) -> Mapping[str, Split]:
-        """Read all annotations, and add what is wrong with them and with the splits that they make."""
+        """Read all annotations, and add what is wrong with them or with the splits to `findings`."""
         splits = self._read(findings)
         known = set(findings.problems)
         for split in splits.values():
@@ -107,4 +108,4 @@ class DataSetOnDisk(ABC):
 
     @abstractmethod
     def _release(self, splits: Mapping[str, Split]) -> str:
-        """Return which release the counts show."""
+        """Return which release of the data set has these splits, by their counts."""

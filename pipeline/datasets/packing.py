@@ -1,6 +1,5 @@
-"""Packing a data set into the one format that everything behind `prepare` reads; `prepared.py` reads it."""
+"""Packing a data set into the prepared format, which all later stages read with `scenes/prepared.py`."""
 
-import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
+from pipeline.basics.json_files import write_json
 from pipeline.datasets.checks import UNBOUNDED, scene_problems, search_problems, shared_between
 from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.jpeg import UnfitPictureError, check_jpeg
@@ -30,11 +29,11 @@ from pipeline.scenes.scene import UNLABELLED, Split
 from pipeline.scenes.shards import write_annotations, write_images
 
 SCENES_PER_SHARD = 500
-"""A shard is put together in memory: of large pictures, half a gigabyte."""
+"""A shard is built in memory: with large pictures, half a gigabyte."""
 TRAINING = "train"
 
 Report = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""
+"""Called with the number of pictures done and the number of all pictures."""
 
 
 class _Picture(NamedTuple):
@@ -48,13 +47,13 @@ class _Picture(NamedTuple):
 
 @dataclass
 class _Problems:
-    """What is wrong, a line each, and how many of the lines `skip_broken` would spare."""
+    """Problems, one a line, and how many of them `skip_broken` would avoid."""
 
     lines: list[str] = field(default_factory=list)
     skippable: int = 0
 
     def refuse(self) -> None:
-        """Raise `UserError` where there is anything: one problem as it is, more of them listed as well."""
+        """Raise `UserError` if there are problems: the first in its message, several also in its details."""
         if not self.lines:
             return
         more = len(self.lines) - 1
@@ -66,19 +65,19 @@ class _Problems:
 
 
 def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool = False) -> PreparedDataSet:
-    """Pack a data set into shards, beside first and then in place.
+    """Pack a data set into shards: into a temporary folder first, which then takes the place of `root`.
+
+    Pictures or people that two splits share are logged as warnings.
 
     Args:
         dataset: where annotations and pictures come from.
-        root: folder to make; one that is there is replaced when all went well.
+        root: folder to make; an existing one is replaced only after everything has succeeded.
         report: progress over all pictures.
         skip_broken: leave out training scenes whose picture is broken, and name them in the manifest. Scenes
-            of other splits are never left out: a score would be of another test set.
-
-    Splits that share pictures or people are warned of in the log.
+            of other splits are never left out, since scores would then be for another test set.
 
     Raises:
-        UserError: annotations or pictures are bad, all of them in its details. Nothing is left behind then.
+        UserError: annotations or pictures are bad; its details list all of them. Nothing is left behind.
     """
     beside, before = root.with_name(f".{root.name}.tmp"), root.with_name(f".{root.name}.old")
     shutil.rmtree(beside, ignore_errors=True)
@@ -108,7 +107,7 @@ def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool =
             "dataset_sha256": fingerprint(dataset.name, entries),
             "splits": entries,
         }
-        write_atomically(beside / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+        write_json(beside / MANIFEST, manifest)
         shutil.rmtree(before, ignore_errors=True)
         if root.exists():
             root.rename(before)  # not removed first: on NFS, files that a reader holds would stay behind
@@ -164,13 +163,13 @@ def _pack(
 
 
 def without_scenes(split: Split, left_out: Sequence[int]) -> Split:
-    """Return a split that nobody searches without some scenes, and without people who were in no other."""
+    """Return a split without some scenes, and without people who are in those only; it has no queries."""
     gone = set(left_out)
     kept = [scene for index, scene in enumerate(split.scenes) if index not in gone]
     ids = np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in kept)])
     seen = np.unique(ids[ids != UNLABELLED])
     numbering = np.full(len(split.identities) + 1, UNLABELLED)
-    numbering[seen] = np.arange(len(seen))  # the last place is what `UNLABELLED`, -1, finds
+    numbering[seen] = np.arange(len(seen))  # the last element is for `UNLABELLED`: index -1
     scenes = tuple(replace(scene, person_ids=numbering[scene.person_ids]) for scene in kept)
     return Split(split.name, scenes, tuple(split.identities[person] for person in seen))
 
@@ -191,6 +190,7 @@ def counts(split: Split) -> dict[str, int]:
 
 
 def _checked(dataset: DataSet, split: Split, name: str, index: int) -> _Picture:
+    """Read one scene's picture, and check it and the scene's boxes in it."""
     scene = split.scenes[index]
     try:
         encoded = dataset.image_bytes(name, index)

@@ -1,4 +1,4 @@
-"""What kind of picture or video a file holds, by its first bytes and its name."""
+"""The kind of picture or video in a file, by the file's first bytes and its name."""
 
 from pathlib import PurePath
 from typing import BinaryIO
@@ -23,12 +23,12 @@ READ_FORMATS = (
     "PCX",
     "SUN",
 )
-"""Pillow's names of the formats that are photographs' and that a file's first bytes tell for sure.
+"""The formats that are read, by Pillow's names: formats of photographs that the first bytes identify.
 
-EPS is not among them, since Pillow runs another program on it; nor are icons and fonts.
+EPS is left out, since Pillow runs another program on it; icons and fonts are left out too.
 """
 HEAD = 64
-"""Bytes that tell the kind."""
+"""How many of a file's first bytes identify its kind."""
 HEIC, RAW, VIDEO = "HEIC", "a camera's raw format", "video"
 UNREAD_SUFFIXES = {
     HEIC: ".heic .heif .hif .heics .heifs",
@@ -45,7 +45,7 @@ BRANDS = {
     "AVIF": (b"avif", b"avis"),
     RAW: (b"crx ",),
 }
-"""What stands behind `ftyp` in files that are built as MP4 is."""
+"""The four bytes behind `ftyp` in files with the structure of MP4."""
 SIGNATURES = {
     "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
     "EPS": (b"%!PS-Adobe", b"\xc5\xd0\xd3\xc6"),
@@ -54,13 +54,13 @@ SIGNATURES = {
 
 
 def opened(file: BinaryIO) -> Image.Image:
-    """Open a picture of any format that is read. Raises whatever Pillow raises."""
+    """Open a picture of one of `READ_FORMATS`. Raises whatever Pillow raises."""
     Image.init()
     return Image.open(file, formats=[name for name in READ_FORMATS if name in Image.OPEN])
 
 
 def unread_kind(head: bytes) -> str | None:
-    """Return, by a file's first bytes, which unread kind of picture or video it is; None for others."""
+    """Return the kind of a picture or video that cannot be read, by its first bytes; None for other files."""
     if head[4:8] == b"ftyp":
         return next((kind for kind, brands in BRANDS.items() if head[8:12] in brands), VIDEO)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
@@ -69,6 +69,6 @@ def unread_kind(head: bytes) -> str | None:
 
 
 def kind_by_suffix(name: str) -> str | None:
-    """Return what picture or video that cannot be read has this name's suffix; None for all others."""
+    """Return the kind of a picture or video that cannot be read, by its suffix; None for other names."""
     suffix = PurePath(name).suffix.lower()
     return next((kind for kind, suffixes in UNREAD_SUFFIXES.items() if suffix in suffixes.split()), None)

@@ -1,28 +1,34 @@
 """Doing many equal things in several processes, with the results in their order."""
 
-import multiprocessing
 import os
 import signal
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from multiprocessing.pool import IMapIterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_all_start_methods, get_context
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from pipeline.basics.errors import UserError
 
 ITEMS_PER_PROCESS = 32
-"""Below so many for each process, starting it costs more than it gains."""
+"""With fewer items for each process, starting it costs more than it gains."""
 AT_ONCE = 4
 """How many items a process takes at a time."""
-
+AHEAD = 4
+"""How many times `AT_ONCE` items are given to each process before the first result of them is taken."""
 PATIENCE = 5.0
-"""Seconds without a result after which it is asked whether the processes still live."""
+"""Seconds without a result after which it is checked whether the processes still live."""
+LOOK_SECONDS = 0.5
+"""How often a process looks whether the one that started it is still there."""
 
 Result = TypeVar("Result")
 
 _function: Callable[[int], Any]
 """In a started process: what it calls. Forking hands it over as it is, with all that it has computed."""
-_starter: int
-"""In a started process: the one that started it and waits for its results."""
 
 
 def in_processes(function: Callable[[int], Result], indices: range) -> Iterator[Result]:
@@ -39,39 +45,69 @@ def in_processes(function: Callable[[int], Result], indices: range) -> Iterator[
         UserError: one of the processes was killed.
     """
     processes = min(os.cpu_count() or 1, len(indices) // ITEMS_PER_PROCESS)
-    if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
+    if processes < 2 or "fork" not in get_all_start_methods():
         yield from map(function, indices)
         return
-    before = set(multiprocessing.active_children())
-    with multiprocessing.get_context("fork").Pool(processes, _keep, (function, os.getpid())) as pool:
-        started = set(multiprocessing.active_children()) - before
-        parts = [indices[start : start + AT_ONCE] for start in range(0, len(indices), AT_ONCE)]
-        results: IMapIterator[list[Result]] = pool.imap(_call, parts)
-        for _ in parts:
-            yield from _next(results, started)
-
-
-def _next(results: "IMapIterator[Result]", started: set[multiprocessing.process.BaseProcess]) -> Result:
-    """Return the next result. The pool replaces a process that was killed, but what that had is lost."""
-    while True:
+    parts = [indices[start : start + AT_ONCE] for start in range(0, len(indices), AT_ONCE)]
+    waiting: deque[Future[list[Result]]] = deque()
+    before = set(active_children())
+    with ProcessPoolExecutor(processes, get_context("fork"), _start, (function, os.getpid())) as pool:
         try:
-            return results.next(timeout=PATIENCE)
-        except multiprocessing.TimeoutError:
-            if not started <= set(multiprocessing.active_children()):
+            waiting.append(pool.submit(_call, parts[0]))
+            started = set(active_children()) - before
+            for part in parts[1:]:
+                waiting.append(pool.submit(_call, part))
+                if len(waiting) == AHEAD * processes:
+                    yield from _result(waiting.popleft(), started)
+            while waiting:
+                yield from _result(waiting.popleft(), started)
+        except BaseException as error:  # of the function, or Ctrl-C, or nobody takes the results any more
+            _kill(pool, set(active_children()) - before)
+            if isinstance(error, BrokenProcessPool):
                 raise UserError(
                     "a process that reads or draws pictures was killed (was memory short?); run it again"
                 ) from None
+            raise
 
 
-def _keep(function: Callable[[int], Any], starter: int) -> None:
-    global _function, _starter  # the one way to hand over what is not sent with each part
-    _function, _starter = function, starter
+def _result(future: "Future[Result]", started: set[BaseProcess]) -> Result:
+    """Wait for a result.
+
+    Raises:
+        BrokenProcessPool: a process was killed. The pool says so itself, unless that process was sending a
+            result: then the pool waits for the rest of it, and only this function finds out.
+    """
+    while not wait([future], PATIENCE).done:
+        if not started <= set(active_children()):
+            raise BrokenProcessPool
+    return future.result()
+
+
+def _kill(pool: ProcessPoolExecutor, processes: set[BaseProcess]) -> None:
+    """End the pool's processes at once, whatever they are doing."""
+    for process in processes:
+        process.kill()
+    # The pool's thread may be in the middle of a result. It gives up when the sending end is closed
+    # everywhere: in the processes, which are gone, and in this one. Python has no public way to that end.
+    results: Any = getattr(pool, "_result_queue", None)
+    if results is not None:
+        results._writer.close()
+
+
+def _start(function: Callable[[int], Any], starter: int) -> None:
+    global _function  # noqa: PLW0603 (the one way to hand over what is not sent with each part)
+    _function = function
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits; it ends these
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(starter,), daemon=True).start()
+
+
+def _end_with(starter: int) -> None:
+    """End this process once the one that started it was killed: nobody takes the results, or a complaint."""
+    while os.getppid() == starter:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
 
 
 def _call(part: range) -> list[Any]:
-    results = [_function(index) for index in part]
-    if os.getppid() != _starter:
-        os._exit(1)  # It was killed: nobody takes the results, and there is nobody to complain to.
-    return results
+    return [_function(index) for index in part]

@@ -6,7 +6,8 @@
     query_info.txt                      id x y w h frame, a line a query
 
 Training ids have gaps (1..478, 480..483, 932): identities are numbered in ascending order of the ids found.
-Boxes are cut to the frame after adding width and height, so that a negative corner moves no other.
+Boxes are cut to the frame after width and height are added to the corner. Cut first, a negative corner would
+move the opposite one.
 """
 
 from collections import defaultdict
@@ -17,21 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.basics.errors import UserError
-from pipeline.datasets.checks import (
-    MIN_SIDE,
-    Findings,
-    box_text,
-    clip_boxes,
-    outside,
-    some,
-    thin_text,
-    too_thin,
-    xywh_to_xyxy,
-)
+from pipeline.datasets.checks import Findings, name_problem, some
 from pipeline.datasets.galleries import GalleriesBuilder
 from pipeline.datasets.matlab import load_numbers, load_texts
 from pipeline.datasets.on_disk import DataSetOnDisk
-from pipeline.datasets.picture_names import name_problem
 from pipeline.datasets.prw_files import (
     Annotation,
     QueryLine,
@@ -42,6 +32,7 @@ from pipeline.datasets.prw_files import (
     read_queries,
 )
 from pipeline.datasets.releases import release_of, require_layout
+from pipeline.scenes.boxes import MIN_SIDE, box_text, clip_boxes, outside, thin_text, too_thin, xywh_to_xyxy
 from pipeline.scenes.scene import UNLABELLED, FloatArray, Galleries, Query, Scene, Split
 
 ID_LISTS = {"train": ("ID_train.mat", ("ID_train",)), "test": ("ID_test.mat", ("ID_test2", "ID_test"))}
@@ -60,8 +51,8 @@ class _Frames:
 class Prw(DataSetOnDisk):
     """PRW on disk.
 
-    `splits()["test"]` has the galleries `full` (every test frame but the query's own, the field's) and
-    `cross_camera` (those of other cameras).
+    `splits()["test"]` has the galleries `full` (every test frame but the query's own, as is usual) and
+    `cross_camera` (the test frames of other cameras).
 
     Args:
         root: the folder that it was unpacked to.
@@ -157,7 +148,7 @@ class PrwMini(Prw):
 
 
 def _names(listing: Path, variable: str, findings: Findings) -> list[str]:
-    """Return the pictures that a list of frames names, each once; names that cannot be are problems."""
+    """Return the file names in a list of frames, each once; impossible names are added to the problems."""
     listed = load_texts(listing, variable)
     names = list(dict.fromkeys(picture_name(name) for name in listed if name))
     findings.note_count(len(listed) - len(names), f"empty or repeated names in {listing.name} left out")
@@ -210,7 +201,10 @@ def _queries(
 
 
 def _galleries(queries: Sequence[Query], scenes: Sequence[Scene], *, cross_camera: bool) -> Galleries:
-    """List the frames that hold each query's person; of two boxes in a frame the first counts (SeqNet)."""
+    """List the frames that hold each query's person; of two boxes in a frame the first counts (SeqNet).
+
+    The other frames are not listed: `rest` adds them.
+    """
     held: dict[int, list[tuple[int, FloatArray]]] = defaultdict(list)
     for position, scene in enumerate(scenes):
         for person in np.unique(scene.person_ids[scene.person_ids != UNLABELLED]):

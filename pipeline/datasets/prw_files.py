@@ -1,4 +1,4 @@
-"""PRW's small files: one annotation, the list of queries, the camera in a name."""
+"""PRW's small files: a frame's annotation and the list of queries; and the camera in a frame's name."""
 
 import math
 import re
@@ -9,22 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.basics.errors import UserError
-from pipeline.datasets.checks import Findings, xywh_to_xyxy
+from pipeline.datasets.checks import Findings
 from pipeline.datasets.matlab import load, matrix
+from pipeline.scenes.boxes import xywh_to_xyxy
 from pipeline.scenes.scene import FloatArray, IntArray
 
 ANNOTATION_KEYS = ("box_new", "anno_file", "anno_previous")
-"""The variable that holds the boxes: the first of these that a file has."""
+"""Variables that may hold the boxes; the first that a file has is read."""
 
 ANNOTATION_COLUMNS = 5
 QUERY_WORDS = 6
 CAMERA = re.compile(r"c([0-9]{1,9})s[0-9]+_")
-"""How a frame's name starts, folders aside: `c1s2_` is camera 1, sequence 2."""
+"""How a frame's file name starts: `c1s2_` is camera 1, sequence 2."""
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
-"""Of these, a name has its suffix already; whether the picture is a JPEG is seen where it is read."""
+"""A name with one of these suffixes is complete. Whether the file is a JPEG is checked when it is read."""
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 LARGEST_ID = 2**53 - 1
-"""MATLAB's numbers do not tell larger ones apart."""
+"""MATLAB stores ids as float64, in which larger whole numbers are no longer distinct."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Annotation:
     """One frame's people.
 
     Attributes:
-        ids: `[K]` the data set's own ids; negative where unlabelled (-2).
+        ids: `[K]` the data set's own ids; a negative one (-2) is unlabelled.
         boxes: `[K, 4]` x1 y1 x2 y2, not yet cut to the frame.
     """
 
@@ -71,39 +72,48 @@ def picture_name(name: str) -> str:
 
 
 def are_ids(values: FloatArray) -> npt.NDArray[np.bool_]:
-    """Return `[K]` which numbers are whole and small enough to be ids; negative ones are unlabelled."""
-    with np.errstate(invalid="ignore"):  # of infinite ones
+    """Return `[K]`, true where a number is whole and small enough to be an id, negative ones included."""
+    with np.errstate(invalid="ignore"):  # infinity % 1
         return np.asarray((np.abs(values) <= LARGEST_ID) & (values % 1 == 0))
 
 
 def read_annotation(path: Path, findings: Findings) -> Annotation:
-    """Read one frame's annotation, without boxes of no width or height; anything broken is a problem."""
+    """Read one frame's annotation.
+
+    Boxes without width or height are left out. A broken file is added to the problems, and has no boxes then.
+    """
     none = Annotation(np.empty(0, np.int64), np.empty((0, 4)))
     try:
-        rows = matrix(load(path, *ANNOTATION_KEYS))
+        lines = matrix(load(path, *ANNOTATION_KEYS))
     except UserError as error:
         findings.problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
         return none
-    if not rows.size:
+    if not lines.size:
         return none
-    if rows.ndim != 2 or rows.shape[1] != ANNOTATION_COLUMNS:
-        shape = " x ".join(str(length) for length in rows.shape)
+    if lines.ndim != 2 or lines.shape[1] != ANNOTATION_COLUMNS:
+        shape = " x ".join(str(length) for length in lines.shape)
         findings.problems.append(f"{path}: K x {ANNOTATION_COLUMNS} numbers expected, found {shape}")
         return none
-    if not np.isfinite(rows).all() or (rows[:, 0] % 1).any():
+    if not np.isfinite(lines).all() or (lines[:, 0] % 1).any():
         findings.problems.append(f"{path}: an id that is no whole number, or a coordinate that is not finite")
         return none
-    if not are_ids(rows[:, 0]).all():
+    if not are_ids(lines[:, 0]).all():
         findings.problems.append(f"{path}: an id beyond {LARGEST_ID}, the largest that MATLAB tells apart")
         return none
-    sized = (rows[:, 3:] > 0).all(axis=1)
+    sized = (lines[:, 3:] > 0).all(axis=1)
     findings.note_count(int((~sized).sum()), f"boxes without width or height left out of {path.name}")
-    rows = rows[sized]
-    return Annotation(rows[:, 0].astype(np.int64), xywh_to_xyxy(rows[:, 1:]))
+    lines = lines[sized]
+    return Annotation(lines[:, 0].astype(np.int64), xywh_to_xyxy(lines[:, 1:]))
 
 
 def read_queries(path: Path, findings: Findings) -> list[QueryLine]:
-    """Read the list of queries, whatever its line ends; blank lines are skipped, broken ones are problems."""
+    """Read the list of queries, with line ends of any system.
+
+    Blank lines are skipped. Broken lines, and a list without queries, are added to the problems.
+
+    Raises:
+        UserError: the file cannot be read, or is not text in UTF-8.
+    """
     try:
         content = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -128,7 +138,7 @@ def read_queries(path: Path, findings: Findings) -> list[QueryLine]:
 
 
 def _query_line(file: str, number: int, words: list[str]) -> QueryLine:
-    """Return what one line says. Raises `ValueError`, with the reason where it is not plain to see."""
+    """Return one line's query. Raises `ValueError`, with a reason where the line shows none by itself."""
     if len(words) != QUERY_WORDS:
         raise ValueError
     if not all(NUMBER.fullmatch(word) for word in words[:5]):

@@ -1,4 +1,4 @@
-"""Telling what a folder holds: which data set, which of its public releases, or what is missing."""
+"""Recognising what a folder holds: which data set, which of its public releases, and what is missing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ LAYOUTS = {
     "cuhk_sysu": ("CUHK-SYSU", ("annotation/Images.mat", "annotation/pool.mat", "Image/SSM")),
     "prw": ("PRW", ("frame_train.mat", "frame_test.mat", "query_info.txt", "frames")),
 }
-"""Of each data set that is read from disk: its name, and what shows that a folder is its root."""
+"""For each layout on disk: the data set's title, and the paths by which its root is recognised."""
 
 OTHER_RELEASES = (
     ("labels_with_ids", "the re-packed release for multi-object tracking (images/, labels_with_ids/)"),
@@ -20,7 +20,7 @@ OTHER_RELEASES = (
 
 
 def require_layout(root: Path, data_set: str, needed: Sequence[str]) -> None:
-    """Check that a folder is a data set's root and has all files needed.
+    """Check that a folder is a data set's root and holds all paths needed.
 
     Args:
         root: the folder.
@@ -28,7 +28,7 @@ def require_layout(root: Path, data_set: str, needed: Sequence[str]) -> None:
         needed: paths within the root.
 
     Raises:
-        UserError: the folder is missing, is another data set or release, or lacks some of it.
+        UserError: the folder is missing, lacks one of the paths, or holds another data set or release.
     """
     title, _ = LAYOUTS[data_set]
     give = f"give the folder that {title} was unpacked to"
@@ -41,7 +41,7 @@ def require_layout(root: Path, data_set: str, needed: Sequence[str]) -> None:
         missing = [path for path in needed if not (root / path).exists()]
         if missing:
             guess = _guess(root, data_set)
-            raise UserError(f"{root} is no complete {title}: {_some(missing)} missing{guess}")
+            raise UserError(f"{root} is no complete {title}: {_are(missing)} missing{guess}")
     except OSError as error:
         raise UserError(f"{root} cannot be read: {error.strerror}") from None
     except ValueError as error:  # no system has such a path
@@ -49,7 +49,7 @@ def require_layout(root: Path, data_set: str, needed: Sequence[str]) -> None:
 
 
 def release_of(counts: dict[str, tuple[int, int]]) -> str:
-    """Name a release by its counts: what -> (found, published)."""
+    """Return which release has these counts: what is counted -> (number found, number published)."""
     off = [
         f"{found:,} of {published:,} {what}"
         for what, (found, published) in counts.items()
@@ -61,7 +61,7 @@ def release_of(counts: dict[str, tuple[int, int]]) -> str:
     return f"{'another edition' if more else 'a subset, or another set in its layout'} ({'; '.join(off)})"
 
 
-def _some(paths: Sequence[str]) -> str:
+def _are(paths: Sequence[str]) -> str:
     return f"{' and '.join(paths)} {'is' if len(paths) == 1 else 'are'}"
 
 
@@ -72,7 +72,7 @@ def _looks_like(folder: Path) -> str | None:
 
 
 def _guess(root: Path, data_set: str) -> str:
-    """Return what the folder looks like instead, as the rest of a sentence; empty where nobody knows."""
+    """Return what the folder looks like instead, as the end of a message; empty where that is unknown."""
     found = _looks_like(root)
     if found and found != data_set:
         return f"; it looks like {LAYOUTS[found][0]}: use the data set name '{found}'"

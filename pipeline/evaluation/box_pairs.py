@@ -1,4 +1,4 @@
-"""Boxes of many scenes in flat arrays: which pairs share a scene, and how much they overlap."""
+"""Boxes of many scenes in flat arrays: finding pairs of boxes in the same scene, and their overlaps."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,21 +9,22 @@ import numpy.typing as npt
 from pipeline.scenes.scene import FloatArray, IntArray
 
 PAIRS_AT_ONCE = 1_000_000
-"""Upper bound for the pairs held at a time (bar one scene's own); about 100 bytes each."""
+"""The most pairs in memory at a time, about 100 bytes each. The pairs of a single scene may be more."""
 
 
 def offsets_of(counts: npt.NDArray[np.integer[Any]]) -> IntArray:
-    """Return `[S + 1]` where each of S segments starts, and the end of the last, from their lengths `[S]`."""
+    """Return where each of S segments starts, and the end of the last: `[S + 1]` from their lengths `[S]`."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
 def segment_rows(starts: IntArray, lengths: IntArray) -> IntArray:
-    """Return the row numbers of several segments, one segment after the other.
+    """Return the row numbers of several segments of an array, one segment after the other.
 
     Args:
         starts: `[K]` first row of each segment.
         lengths: `[K]` rows in each segment.
     """
+    # Counting on from 0, and at each segment jumping to its start, avoids a loop over segments.
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     rows: IntArray = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
@@ -31,9 +32,13 @@ def segment_rows(starts: IntArray, lengths: IntArray) -> IntArray:
 
 
 def paired_iou(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> FloatArray:
-    """Return the intersection over union of rows, `[K, 4]` with `[K, 4]` (x1 y1 x2 y2), in float64.
+    """Return the intersection over union (IoU) of pairs of boxes, `[K]` in float64.
 
-    A width is `x2 - x1`, without the `+ 1` of pixel counting (SeqNet's). Two boxes without area give 0.
+    As in SeqNet, a width is `x2 - x1`, not `x2 - x1 + 1`. Two boxes without area give 0.
+
+    Args:
+        left: `[K, 4]` x1 y1 x2 y2, the first box of each pair.
+        right: `[K, 4]`, the second one.
     """
     a = left.astype(np.float64)
     b = right.astype(np.float64)
@@ -48,14 +53,17 @@ def paired_iou(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> FloatArray:
 
 
 def scene_pairs(left_offsets: IntArray, right_offsets: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield row numbers `[K]`, `[K]` of all pairs (left, right) of one scene, some scenes at a time.
+    """Yield the row numbers `[K]` (left) and `[K]` (right) of all pairs of boxes in the same scene.
+
+    Each step yields the pairs of some scenes, to bound the memory.
 
     Args:
-        left_offsets: `[S + 1]` rows of each scene on the left side.
-        right_offsets: `[S + 1]` likewise on the right side.
+        left_offsets: `[S + 1]` where the left boxes of each scene start, and the end of the last.
+        right_offsets: `[S + 1]` the same for the right boxes.
     """
     left_counts = np.diff(left_offsets)
     right_counts = np.diff(right_offsets)
+    # Scenes whose running number of pairs falls into the same million form a block.
     blocks = np.cumsum(left_counts * right_counts) // PAIRS_AT_ONCE
     for block in np.split(np.arange(len(blocks)), np.flatnonzero(np.diff(blocks)) + 1):
         if not len(block):
@@ -73,14 +81,14 @@ def overlapping_pairs(
     right_offsets: IntArray,
     least_iou: float,
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return the pairs of one scene that overlap by at least `least_iou`.
+    """Return all pairs of boxes in the same scene that overlap by at least `least_iou`.
 
     Args:
         left: `[N, 4]` boxes, scene after scene.
-        left_offsets: `[S + 1]`.
+        left_offsets: `[S + 1]` where each scene's boxes start, and the end of the last.
         right: `[M, 4]` boxes, scene after scene.
-        right_offsets: `[S + 1]`.
-        least_iou: 0 .. 1, inclusive.
+        right_offsets: `[S + 1]` the same for `right`.
+        least_iou: 0 .. 1; a pair with exactly this IoU is returned.
 
     Returns:
         `[K]` rows of `left`, `[K]` rows of `right`, `[K]` IoU.

@@ -1,4 +1,4 @@
-"""Context bipartite graph matching (CBGM): SeqNet's re-scoring by the people who stand beside the query."""
+"""Context bipartite graph matching (CBGM): SeqNet's re-scoring by the people in the query's scene."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ Array = npt.NDArray[Any]
 
 
 class CbgmOptions(Options):
-    """How much context is looked at.
+    """How much context is used.
 
     Attributes:
-        k1: the images of this many most similar gallery boxes are re-scored.
-        k2: people of the query's scene that are matched, the query itself included.
+        k1: number of most similar gallery boxes whose scenes are re-scored.
+        k2: number of people in the query's scene that are matched, the query included.
     """
 
     k1: int = Field(ge=1)
@@ -34,31 +34,33 @@ PRW_CBGM = CbgmOptions(k1=30, k2=4)
 def rescore(
     similarity: Array, context: Array, found: SceneBoxes, searched: Mask, options: CbgmOptions
 ) -> Array:
-    """Return one query's similarities, re-scored in the images of its most similar gallery boxes.
+    """Return one query's similarities, re-scored in the scenes of its most similar gallery boxes.
 
-    In each such image, people of the query's scene are matched one to one with the image's boxes so that the
-    sum of similarities is the largest. The box matched with the query takes, as its similarity, the *largest
-    similarity of a matched pair*: this is what SeqNet's code does (its paper speaks of the sum), and what its
-    published numbers come from. Where the query stays without a match nothing changes. Boxes that tie with
-    the last of the `k1` belong to them, and a scene that a gallery lists twice counts once.
+    In each such scene, the people of the query's scene are matched one to one with the boxes so that the sum
+    of similarities is largest. The box matched with the query then gets the *largest similarity of a matched
+    pair*. SeqNet's code does so, and its published numbers come from it; its paper speaks of the sum. Where
+    the query has no match, nothing changes. Boxes that tie with the last of the `k1` boxes are included. A
+    scene that a gallery lists twice counts once.
 
     Args:
-        similarity: `[N]` with every box of every scene.
-        context: `[C, D]` features of the people in the query's scene, the query first; `k2` of them are used.
+        similarity: `[N]` of the query with every box of every scene.
+        context: `[C, D]` features of the people in the query's scene, the query first; the first `k2` count.
         found: the boxes of every scene, with their features.
         searched: `[N]` whether a box belongs to the query's gallery.
-        options: k1 and k2.
+        options: `k1` and `k2`.
     """
     rows = np.flatnonzero(searched)
     people = context[: options.k2]
     if not len(rows) or not len(people):
         return similarity
+    # The k1-th largest similarity; taking all boxes that reach it includes ties.
     values = similarity[rows]
     last = max(len(rows) - options.k1, 0)
     top = rows[values >= np.partition(values, last)[last]]
     scenes = np.unique(np.searchsorted(found.offsets, top, side="right") - 1)
     starts, lengths = found.offsets[scenes], found.counts[scenes]
     boxes = segment_rows(starts, lengths)
+    # Summed in float64 and rounded to the similarities' width, as `similarities` in search.py does.
     product = people.astype(np.float64) @ found.feats[boxes].astype(np.float64).T
     weights = product.astype(similarity.dtype).astype(np.float64)
     result = similarity.copy()
@@ -67,6 +69,7 @@ def rescore(
         begin, end = end, end + int(length)
         graph = weights[:, begin:end]
         person, box = linear_sum_assignment(graph, maximize=True)
+        # Person 0 is the query. With fewer boxes than people it may have no match.
         if person[0] == 0:
             result[start + box[0]] = graph[person, box].max()
     return result

@@ -1,7 +1,7 @@
 """Average precision of detections as COCO defines it, at one IoU threshold and for one class.
 
-Greedy matching by falling score, at most 100 detections an image, precision made monotone and read off at
-101 recall values; checked against pycocotools.
+Detections are matched greedily by falling score, at most 100 in a scene. Precision is made monotone and
+averaged over 101 recall values. Tests compare it with pycocotools.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,17 +17,17 @@ from pipeline.scenes.scene import FloatArray, IntArray, Scene
 DETECTIONS_A_SCENE = 100
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 THRESHOLD_SLACK = 1e-10
-"""pycocotools never asks for more than an IoU of 1 - 1e-10."""
+"""pycocotools lowers IoU thresholds to at most 1 - 1e-10."""
 
 
 def coco_average_precision(
     scenes: Sequence[Scene], found: SceneBoxes, iou_thresholds: Iterable[float]
 ) -> list[float]:
-    """Return COCO's AP of all detections against all ground-truth boxes, one an IoU threshold.
+    """Return COCO's AP of all detections against all ground-truth boxes, one for each IoU threshold.
 
     Args:
         scenes: `[S]` with their ground truth.
-        found: all detections on these scenes, whatever their score.
+        found: all detections on these scenes, also those with low scores.
         iou_thresholds: 0 .. 1 each.
 
     Returns:
@@ -48,8 +48,9 @@ def coco_average_precision(
 
 
 def _ranked_rows(found: SceneBoxes) -> tuple[IntArray, Mask]:
-    """Return the rows that take part, by falling score, and `[N]` which these are."""
+    """Return the rows of each scene's best detections, by falling score, and `[N]` whether a row is one."""
     order = np.lexsort((-found.scores, found.scene_of))
+    # The rank of each detection within its own scene.
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order)) - found.offsets[found.scene_of[order]]
     kept = place < DETECTIONS_A_SCENE
@@ -58,14 +59,23 @@ def _ranked_rows(found: SceneBoxes) -> tuple[IntArray, Mask]:
 
 
 def _greedy(ranked: IntArray, rows: IntArray, truth: IntArray, iou: FloatArray, boxes: int) -> Mask:
-    """Give each detection, by falling score, the free ground-truth box that it overlaps most.
+    """Return which detections match a ground-truth box.
 
-    Among equal overlaps the ground-truth box that stands last wins: pycocotools'.
+    By falling score, each detection takes the free box that it overlaps most. Among equal overlaps the last
+    box wins, as in pycocotools.
+
+    Args:
+        ranked: rows of the detections, by falling score.
+        rows: `[K]` the detection of each pair that overlaps enough.
+        truth: `[K]` the ground-truth box of each pair.
+        iou: `[K]`.
+        boxes: number of ground-truth boxes.
     """
     rank = np.empty(max(ranked.max(initial=-1), rows.max(initial=-1)) + 1, dtype=np.int64)
     rank[ranked] = np.arange(len(ranked))
     correct = np.zeros(len(rank), dtype=bool)
     taken = np.zeros(boxes, dtype=bool)
+    # Pairs by falling score of the detection, then by falling IoU: the first free box is the best one.
     for pair in np.lexsort((-truth, -iou, rank[rows])):
         row, box = rows[pair], truth[pair]
         if not correct[row] and not taken[box]:
@@ -74,10 +84,11 @@ def _greedy(ranked: IntArray, rows: IntArray, truth: IntArray, iou: FloatArray, 
 
 
 def _interpolated(correct: Mask, boxes: int) -> float:
-    """Return the mean of the monotone precision at 101 recall values; 0 for recall that is not reached."""
+    """Return the mean of the monotone precision at 101 recall values; it is 0 at recall not reached."""
     if not boxes or not len(correct):
         return 0.0
     hits = np.cumsum(correct)
+    # From the end, each precision becomes the largest at its own or any higher recall.
     precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
     places = np.searchsorted(hits / boxes, RECALL_POINTS, side="left")
     return float(np.append(precision, 0.0)[places].mean())

@@ -1,4 +1,4 @@
-"""Detection as the person-search field measures it (OIM's and SeqNet's counting); COCO's is in `coco.py`."""
+"""Detection metrics as the person-search field defines them (OIM, SeqNet); COCO's are in `coco.py`."""
 
 from collections.abc import Sequence
 
@@ -18,17 +18,17 @@ from pipeline.scenes.scene import UNLABELLED, FloatArray, IntArray, Scene
 
 MATCH_IOU = 0.5
 ROUNDING = 1e-6
-"""More than what rounding an IoU to float32 can add."""
+"""More than an IoU can grow when it is rounded to float32."""
 
 
 def detection_metrics(
     scenes: Sequence[Scene], found: SceneBoxes, threshold: float, match_iou: float = MATCH_IOU
 ) -> dict[str, float]:
-    """Return average precision and recall of detections (SeqNet's counting).
+    """Return average precision and recall of detections, as SeqNet counts them.
 
-    In each scene a detection and a ground-truth box match when their IoU is at least `match_iou` and each is
-    the other's best. Average precision has no interpolation and is multiplied by recall, so it is measured
-    against all ground-truth boxes.
+    A detection and a ground-truth box of the same scene match when their IoU is at least `match_iou` and each
+    is the other's best. Average precision is not interpolated. It is multiplied by recall, so that missed
+    ground-truth boxes lower it.
 
     Args:
         scenes: `[S]` with their ground truth.
@@ -37,9 +37,9 @@ def detection_metrics(
         match_iou: 0.5 in the papers' tables; 0 .. 1.
 
     Returns:
-        Fractions: `ap` and `recall` against all ground truth; `ap_labelled` and `recall_labelled` against
-        labelled people only, in the scenes that have one: there all detections count, so those of unlabelled
-        people are false.
+        Fractions: `ap` and `recall` against all ground truth, and `ap_labelled` and `recall_labelled` against
+        the labelled people in the scenes that have any. All detections in those scenes count, so the ones of
+        unlabelled people are false.
     """
     kept = found.above(threshold)
     boxes, offsets, labelled = ground_truth_table(scenes)
@@ -54,10 +54,9 @@ def detection_metrics(
 
 
 def detection_curve(scenes: Sequence[Scene], found: SceneBoxes, threshold: float) -> Curve:
-    """Return precision over recall of the detections with score >= threshold, in SeqNet's counting.
+    """Return precision over recall of the detections with score >= threshold, matched as SeqNet does.
 
-    Its recall is measured against all ground-truth boxes, unlike that of the curve under which
-    scikit-learn's average precision lies.
+    Recall is the share of all ground-truth boxes. scikit-learn's would be the share of the matched ones.
     """
     kept = found.above(threshold)
     boxes, offsets, _ = ground_truth_table(scenes)
@@ -66,7 +65,7 @@ def detection_curve(scenes: Sequence[Scene], found: SceneBoxes, threshold: float
 
 
 def ground_truth_table(scenes: Sequence[Scene]) -> tuple[FloatArray, IntArray, Mask]:
-    """Return all ground-truth boxes `[M, 4]`, their offsets `[S + 1]` and which are labelled `[M]`."""
+    """Return all ground-truth boxes `[M, 4]`, each scene's offset `[S + 1]`, and which are labelled `[M]`."""
     offsets = offsets_of(np.array([len(scene.boxes) for scene in scenes], dtype=np.int64))
     boxes = np.concatenate([np.empty((0, 4)), *(scene.boxes for scene in scenes)])
     ids = np.concatenate([np.empty(0, dtype=np.int64), *(scene.person_ids for scene in scenes)])
@@ -79,9 +78,16 @@ def _metrics(correct: Mask, scores: Scores, wanted: int) -> dict[str, float]:
 
 
 def _matched(truth: IntArray, rows: IntArray, iou: FloatArray, detections: int, match_iou: float) -> Mask:
-    """Return `[N]` which detections match a ground-truth box, from the pairs that overlap.
+    """Return `[N]` which detections match a ground-truth box.
 
-    Overlaps are compared in float32, and among equal ones the box that stands first wins: SeqNet's.
+    As in SeqNet, overlaps are compared in float32, and among equal ones the first box wins.
+
+    Args:
+        truth: `[K]` the ground-truth box of each overlapping pair.
+        rows: `[K]` the detection of each pair.
+        iou: `[K]`.
+        detections: N, the number of all detections.
+        match_iou: 0 .. 1.
     """
     overlap = iou.astype(np.float32)
     enough = overlap >= np.float32(match_iou)
@@ -93,7 +99,8 @@ def _matched(truth: IntArray, rows: IntArray, iou: FloatArray, detections: int, 
 
 
 def _first_best(owner: IntArray, overlap: npt.NDArray[np.float32], other: IntArray) -> Mask:
-    """Return `[K]` which pair is its owner's best, the one with the lowest `other` among equals."""
+    """Return `[K]` which pairs have their owner's largest overlap, of equal ones the lowest `other`."""
+    # By owner, then by falling overlap: `unique` returns the first pair of each owner.
     order = np.lexsort((other, -overlap, owner))
     _, first = np.unique(owner[order], return_index=True)
     best = np.zeros(len(owner), dtype=bool)

@@ -1,4 +1,4 @@
-"""What looks wrong in somebody's detections, though it can be scored."""
+"""Warnings about detections that can be scored but look wrong."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,15 @@ from pipeline.evaluation.detections import Detections
 from pipeline.scenes.scene import Split
 
 LENGTH_TOLERANCE = 0.01
+"""How far a feature's length may be from 1."""
 
 
 def doubts(split: Split, detections: Detections) -> Iterator[str]:
-    """Yield a line for each thing that a user should know before believing the figures.
+    """Yield a warning for each thing that a user should know before believing the metrics.
 
     Args:
         split: the scenes and queries.
-        detections: what a model says about them; of the split's queries, in its order.
+        detections: a model's boxes and features; `check_queries` has passed them.
     """
     boxes, scores = detections.gallery_dets[:, :4], detections.gallery_dets[:, 4]
     turned = int((boxes[:, 2:] < boxes[:, :2]).any(axis=1).sum())
@@ -34,6 +35,7 @@ def doubts(split: Split, detections: Detections) -> Iterator[str]:
             )
     people = np.array([query.person_id for query in split.queries])
     if len(people) == len(detections.query_pids):
+        # Where both number the same people, each pair of ids stands for one id on either side.
         pairs = len(np.unique(np.column_stack([people, detections.query_pids]), axis=0)) if len(people) else 0
         if not pairs == len(np.unique(people)) == len(np.unique(detections.query_pids)):
             yield (

@@ -1,4 +1,4 @@
-"""What a person-search model says about one test set: boxes, scores and features, as flat arrays."""
+"""The output of a person-search model on a test set: boxes, scores and features, as flat arrays."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -17,21 +17,21 @@ MATRIX = 2
 class Detections:
     """Detections on every gallery scene and features of every query.
 
-    Features are compared by dot product as they stand. Whoever wants cosine similarity hands in unit rows.
-    Floats may be of any width; each array keeps its own.
+    Features are compared by their dot products. These are cosine similarities where features have length 1.
+    Floats may have any width; each array keeps its own.
 
     Attributes:
         gallery_names: `[G]` image file names, each once, in any order.
-        gallery_counts: `[G]` detections an image.
+        gallery_counts: `[G]` the number of detections in each image.
         gallery_dets: `[N, 5]` x1 y1 x2 y2 score, in pixels of the stored image, image after image.
         gallery_feats: `[N, D]`.
         query_names: `[Q]` image file name of each query, in the data set's order of queries.
-        query_pids: `[Q]` the data set's own person ids.
+        query_pids: `[Q]` person ids as the data set numbers them.
         query_feats: `[Q, D]` the feature at the query's ground-truth box.
-        query_counts: `[Q]` people in the query's scene, the query itself included (for CBGM); or None.
-        query_dets: `[C, 5]` their boxes, the query's own first, then by falling confidence; or None.
-        query_ctx_feats: `[C, D]` their features; or None.
-        ground_truth_counts: `[G]` ground-truth boxes an image; or None.
+        query_counts: `[Q]` for CBGM, the number of people in the query's scene, the query included; or None.
+        query_dets: `[C, 5]` these people's boxes, the query's own first, then by falling score; or None.
+        query_ctx_feats: `[C, D]` these people's features; or None.
+        ground_truth_counts: `[G]` the number of ground-truth boxes in each image; or None.
         ground_truth_feats: `[M, D]` the features at these boxes, in the order of the scene's boxes; or None.
     """
 
@@ -52,7 +52,7 @@ class Detections:
         """Check that the arrays fit each other.
 
         Raises:
-            UserError: which array is wrong, and how.
+            UserError: an array is wrong; the message says which one, and how.
         """
         for item in fields(self):
             array = getattr(self, item.name)
@@ -79,10 +79,10 @@ REQUIRED = (
     "query_pids",
     "query_feats",
 )
-"""The arrays without which nothing can be scored."""
+"""The arrays that every file of detections must hold."""
 
 OPTIONAL = tuple(item.name for item in fields(Detections) if item.name not in REQUIRED)
-"""The arrays that some metrics need; a group of them comes whole or not at all."""
+"""The arrays that only some metrics need. Arrays that belong together must all be there, or none."""
 
 
 def _check_kind(name: str, array: Array) -> None:
@@ -107,7 +107,7 @@ def _check_kind(name: str, array: Array) -> None:
 
 
 def _check_group(detections: Detections, names: str, counts: str, arrays: tuple[str, ...]) -> None:
-    """Check that a list of counts fits the names that it counts for and the arrays that it cuts up."""
+    """Check a list of counts: one for each name, and their sum is the length of each array."""
     number = getattr(detections, counts)
     present = [name for name in (counts, *arrays) if getattr(detections, name) is not None]
     missing = [name for name in (counts, *arrays) if name not in present]
@@ -125,7 +125,7 @@ def _check_group(detections: Detections, names: str, counts: str, arrays: tuple[
 
 
 def _check_queries(detections: Detections) -> None:
-    """Check that there is one row a query and one width for all features."""
+    """Check that each query has one row in its arrays, and that all features have the same width."""
     wanted = len(detections.query_names)
     for name in ("query_pids", "query_feats"):
         rows = len(getattr(detections, name))
@@ -139,7 +139,7 @@ def _check_queries(detections: Detections) -> None:
 
 
 def _check_names(detections: Detections) -> None:
-    """Check that no image stands there twice."""
+    """Check that no image is listed twice."""
     names, times = np.unique(detections.gallery_names.astype(str), return_counts=True)
     if (times > 1).any():
         raise UserError(f"detections: gallery_names holds {str(names[times > 1][0])!r} {times.max()} times")

@@ -1,11 +1,12 @@
-"""Detections on disk: an `.npz` or `.h5` of anybody's program, and our `.h5` with the same names.
+"""Detections on disk: `.npz` and `.h5` files of any program are read, `.h5` files are written.
 
-Which of the two a file is, its first bytes say. Nothing is ever unpickled. Our `.h5` holds no times, so the
-same detections give the same bytes, and a checksum a chunk, so a damaged file is noticed when it is read.
+The first bytes of a file tell its kind. Nothing is ever unpickled. A file that is written holds no times, so
+the same detections give the same bytes. Each chunk has a checksum, so damage is noticed on reading.
 """
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,25 @@ import numpy.typing as npt
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import HDF5, NPY, NPZ, check_is_file, is_refused, kind_of
 from pipeline.basics.hdf5 import UNREADABLE, is_held, open_hdf5, why_unreadable, writing_hdf5
-from pipeline.evaluation.as_detections import as_detections
-from pipeline.evaluation.detections import OPTIONAL, REQUIRED, Array, Detections
+from pipeline.evaluation.detections import BOX_AND_SCORE, OPTIONAL, REQUIRED, Array, Detections
 
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1 << 20
+LARGEST_WHOLE = 2.0**53
+"""Up to this number a float64 can hold every whole number."""
 DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, OverflowError, SyntaxError)
-"""What NumPy and zipfile raise of an archive with wrong bytes: encrypted, it says, or larger than memory."""
+"""What NumPy and zipfile raise for wrong bytes, which may look like encryption or like a huge array."""
 PICKLED = "allow_pickle"
-"""In NumPy's error about an array that it would have to unpickle."""
+"""A word of NumPy's error about an array that it would have to unpickle."""
 
 
 def read_detections(path: Path) -> Detections:
     """Read detections from a `.npz` or an `.h5` file.
 
     Raises:
-        UserError: there is no such file, it is of another kind, damaged, lacks an array, or its arrays do not
-            fit each other.
-        OSError: the system does not let it be read.
+        UserError: the file is missing, of another kind or damaged, or its arrays are missing, wrong, or do
+            not fit each other.
+        OSError: the system refuses to read the file.
     """
     check_is_file(path, f"{path}: no such file; give a .npz or .h5 file of detections")
     kind = kind_of(path)
@@ -50,13 +52,13 @@ def read_detections(path: Path) -> Detections:
     if missing:
         raise UserError(f"{path}: lacks {', '.join(missing)}; detections need {', '.join(REQUIRED)}")
     try:
-        return as_detections(arrays)
+        return _as_detections(arrays)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
 def write_detections(detections: Detections, path: Path) -> None:
-    """Write detections as HDF5, byte for byte the same for the same detections, whole or not at all."""
+    """Write detections as HDF5, whole or not at all. Equal detections give equal bytes."""
     with writing_hdf5(path, ("earliest", "v110")) as file:
         file.attrs["format_version"] = FORMAT_VERSION
         for name in (*REQUIRED, *OPTIONAL):
@@ -66,7 +68,7 @@ def write_detections(detections: Detections, path: Path) -> None:
 
 
 def _write_array(file: h5py.File, name: str, array: npt.NDArray[Any]) -> None:
-    """Write one array with a checksum a chunk; one without rows has no chunks."""
+    """Write one array, each chunk with a checksum. An array without rows has no chunks."""
     stored = np.char.encode(array.astype(str), "utf-8") if name.endswith("_names") else array
     if stored.dtype.itemsize == 0:
         stored = stored.astype("S1")
@@ -87,7 +89,7 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
             if version != FORMAT_VERSION:
                 raise UserError(f"{path}: format_version is {version}, this program reads {FORMAT_VERSION}")
             if "format_version" not in file.attrs and is_held(path):
-                # Ours are renamed into their place; of another program's, half may be written.
+                # Our own files are complete when they appear; a file of another program may be half written.
                 raise UserError(f"{path}: another program has it open to write; try again when it is closed")
             arrays = {name: _read_dataset(file[name]) for name in (*REQUIRED, *OPTIONAL) if name in file}
             groups = [name for name in file if not arrays and file.get(name, getclass=True) is h5py.Group]
@@ -105,7 +107,7 @@ def _read_hdf5(path: Path) -> dict[str, Array]:
 
 
 def _read_dataset(item: h5py.Dataset | h5py.Group) -> Array:
-    """Read a whole array; texts, which HDF5 keeps as bytes of fixed or of any length, as they are there."""
+    """Read a whole array. Texts stay bytes, as HDF5 keeps them."""
     name = item.name.removeprefix("/")
     if not isinstance(item, h5py.Dataset):
         raise TypeError(f"{name} is a group, not an array")
@@ -140,3 +142,65 @@ def _read_npz(path: Path) -> dict[str, Array]:
 def _line(error: BaseException) -> str:
     """Return an error's text on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _as_detections(arrays: Mapping[str, Array]) -> Detections:
+    """Return detections from arrays by name, as any program may write them.
+
+    Texts may be bytes in UTF-8. Whole numbers may have any width, or be floats. Any byte order is read. An
+    array without rows may have the shape `[0]`, like `np.array([])`. Floats keep their width.
+
+    Raises:
+        UserError: an array has the wrong type, shape or values, or the arrays do not fit each other.
+    """
+    taken = {name: _native(array) for name, array in arrays.items()}
+    features = taken.get("query_feats")
+    width = features.shape[1] if features is not None and features.ndim == 2 else 0
+    for name, array in taken.items():
+        if name.endswith("_names"):
+            taken[name] = _texts(name, array)
+        elif name.endswith(("_counts", "_pids")):
+            taken[name] = _whole_numbers(name, array)
+        elif array.shape == (0,):
+            columns = BOX_AND_SCORE if name.endswith("_dets") else width
+            taken[name] = np.zeros((0, columns), array.dtype if array.dtype.kind == "f" else np.float64)
+    return Detections(**taken)
+
+
+def _native(array: Array) -> Array:
+    """Return an array in this machine's byte order."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _texts(name: str, array: Array) -> Array:
+    """Return names as texts, decoded from UTF-8 where they are bytes."""
+    if array.shape == (0,):
+        return array if array.dtype.kind == "U" else np.zeros(0, dtype=np.str_)
+    if array.dtype.kind != "S":
+        return array
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        first = next(text for text in array.ravel() if not _is_utf8(text))
+        raise UserError(f"detections: {name} must be UTF-8, which {bytes(first)!r} is not") from error
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _whole_numbers(name: str, array: Array) -> Array:
+    """Return whole numbers of any type as int64. `Detections` refuses arrays of other types."""
+    if array.dtype.kind == "f" and array.ndim == 1:
+        # NaN compares false, so it is caught by the negated comparison.
+        wrong = ~(np.abs(array) <= LARGEST_WHOLE) | (array != np.round(array))
+        if wrong.any():
+            raise UserError(f"detections: {name} must be whole numbers, not {array[wrong][0]}")
+        return array.astype(np.int64)
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise UserError(f"detections: {name} holds a number beyond 2^63 ({array.max()})")
+    return array.astype(np.int64) if array.dtype.kind in "iu" else array

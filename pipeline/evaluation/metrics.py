@@ -1,6 +1,5 @@
-"""Everything that `metrics.json` holds for one row of the results table."""
+"""The content of a `metrics.json`: all metrics of one set of detections."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -27,10 +26,10 @@ from pipeline.scenes.scene import Galleries, Split
 CROSS_CAMERA = "cross_camera"
 COCO_IOUS = {"coco_ap50": 0.5, "coco_ap70": 0.7}
 DETECTION_IOUS = {"0.5": 0.5, "0.7": 0.7}
-"""At which IoUs the field's own detection figures stand under `detection_by_iou`; `detection` is at 0.5."""
+"""The IoUs of the field's detection metrics under `detection_by_iou`; those of `detection` are at 0.5."""
 SEARCH_KEYS = ("mAP", "top1", "top5", "top10")
 SearchProgress = Callable[[str, int, int], None]
-"""Called with what is searched, queries done, and all queries."""
+"""Called with what is searched, the number of queries done, and the number of all queries."""
 
 
 def _as_sizes(value: Any) -> Any:
@@ -44,12 +43,13 @@ class EvaluationOptions(Options):
     """How detections are scored.
 
     Attributes:
-        detection_threshold: detection figures but COCO's keep boxes with score >= this.
-        search_threshold: searches keep boxes with score >= this; 0.5 in the papers' tables.
-        cbgm: SeqNet's re-scoring; `true` takes the data set's own k1 and k2.
-        cross_camera: `search` leaves out scenes of the query's own camera.
-        duplicates: an image that a gallery lists twice is scored `once` (SeqNet) or twice, `original` (OIM).
-        gallery_sizes: which galleries stand under `search_by_gallery`; None for all that there are.
+        detection_threshold: the field's detection metrics use boxes with score >= this; COCO's use all boxes.
+        search_threshold: searches use boxes with score >= this; 0.5 in the papers' tables.
+        cbgm: whether to re-score as SeqNet does; `true` uses SeqNet's `k1` and `k2` for the data set.
+        cross_camera: whether `search` leaves out the scenes of the query's own camera.
+        duplicates: whether an image that a gallery lists twice is scored `once`, as in SeqNet, or twice
+            (`original`), as in OIM.
+        gallery_sizes: the galleries under `search_by_gallery`; None for all that the data set has.
     """
 
     detection_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
@@ -70,11 +70,12 @@ def evaluate(
     """Return all metrics of one set of detections, as fractions.
 
     Args:
-        split: the scenes, queries and galleries that were searched.
-        detections: what the model says about them.
+        split: scenes, queries and galleries.
+        detections: a model's boxes and features on these scenes.
         options: thresholds and protocol variants.
-        dataset: name of the data set; it sets CBGM's default k1 and k2.
-        progress: told about each query that is done.
+        dataset: name of the data set. It decides CBGM's defaults, and whether ground truth is cut to whole
+            pixels.
+        progress: called after each query.
 
     Returns:
         `search`, `search_by_gallery`, `search_cross_camera` (None without cameras), `detection`,
@@ -82,8 +83,8 @@ def evaluate(
         ground-truth boxes).
 
     Raises:
-        UserError: the detections are of other images or queries, a gallery is asked for that the data set
-            does not have, or CBGM without context.
+        UserError: the detections are of other images or queries, the data set lacks a wanted gallery, or the
+            detections lack the context that CBGM needs.
     """
     whole_pixels = dataset in WHOLE_PIXEL_DATA_SETS
     if whole_pixels:
@@ -136,7 +137,7 @@ def evaluate(
                 "scenes_without_entry": missing_scenes(split, detections),
                 "queries": len(split.queries),
                 "queries_without_match": {
-                    name: int(row["queries_without_match"]) for name, row in reached.items()
+                    name: int(search["queries_without_match"]) for name, search in reached.items()
                 },
                 "ground_truth_boxes": sum(len(scene.boxes) for scene in split.scenes),
                 "detections": len(found.scores),
@@ -158,13 +159,8 @@ def _detection_by_iou(split: Split, found: SceneBoxes, threshold: float) -> dict
     return {name: {key: reached[key] for key in ("ap", "recall")} for name, reached in metrics.items()}
 
 
-def metrics_text(metrics: Mapping[str, Any]) -> str:
-    """Return metrics as `metrics.json` holds them."""
-    return json.dumps(metrics, indent=2, allow_nan=False) + "\n"
-
-
-def _public(row: Mapping[str, float]) -> dict[str, float]:
-    return {key: row[key] for key in SEARCH_KEYS}
+def _public(reached: Mapping[str, float]) -> dict[str, float]:
+    return {key: reached[key] for key in SEARCH_KEYS}
 
 
 def _galleries(split: Split, names: list[str]) -> dict[str, Galleries]:
@@ -192,7 +188,7 @@ def _gallery_sizes(split: Split, wanted: tuple[str, ...] | None) -> list[str]:
 
 
 def _cbgm_of(wanted: bool | CbgmOptions, dataset: str) -> CbgmOptions | None:
-    """Return CBGM's options, by default those of SeqNet for the data set."""
+    """Return CBGM's options, by default SeqNet's for the data set; None where CBGM is off."""
     if wanted is False:
         return None
     if isinstance(wanted, CbgmOptions):

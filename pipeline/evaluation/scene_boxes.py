@@ -1,4 +1,4 @@
-"""Scored boxes with features, scene after scene in the split's order: what both kinds of metric work on."""
+"""Scored boxes with features, scene after scene in the split's order: the input of all metrics."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from pipeline.scenes.scene import IntArray, Split
 
 Array = npt.NDArray[Any]
 SAME_BOX_IOU = 0.5
-"""Programs round and cut a query's box differently; far less overlap means another person."""
+"""Programs round and clip a query's box differently, but with less overlap it is another person's box."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SceneBoxes:
     Attributes:
         offsets: `[S + 1]`; the boxes of scene s are rows `offsets[s]:offsets[s + 1]`.
         boxes: `[N, 4]` pixels.
-        scores: `[N]`, in the width that they came in.
+        scores: `[N]` floats of the width that the detections have.
         feats: `[N, D]`.
     """
 
@@ -45,20 +45,20 @@ class SceneBoxes:
     def above(self, threshold: float) -> "SceneBoxes":
         """Return the boxes with score >= threshold.
 
-        The threshold is rounded to the scores' own width first: a float32 score that was written down as 0.01
-        passes a threshold of 0.01 (SeqNet's comparison).
+        The threshold is first rounded to the scores' own width, as in SeqNet, so that a float32 score of 0.01
+        passes a threshold of 0.01.
         """
         keep = self.scores >= self.scores.dtype.type(threshold)
         counts = np.bincount(self.scene_of[keep], minlength=len(self.offsets) - 1)
         return SceneBoxes(offsets_of(counts), self.boxes[keep], self.scores[keep], self.feats[keep])
 
     def without_feats(self) -> "SceneBoxes":
-        """Return the same boxes with features of width 0, for what does not look at them."""
+        """Return the same boxes with features of width 0, for metrics that do not use features."""
         return SceneBoxes(self.offsets, self.boxes, self.scores, self.feats[:, :0])
 
 
 def missing_scenes(split: Split, detections: Detections) -> int:
-    """Return how many of the split's scenes the detections do not name; they count as without a box."""
+    """Return how many of the split's scenes the detections do not name. They count as without boxes."""
     names = set(detections.gallery_names.astype(str).tolist())
     return sum(scene.name not in names for scene in split.scenes)
 
@@ -79,7 +79,7 @@ def ground_truth_boxes(split: Split, detections: Detections) -> SceneBoxes:
     """Return the ground-truth boxes as detections of score 1, with the features found at them.
 
     Raises:
-        UserError: there are no such features, or not one a ground-truth box.
+        UserError: these features are missing, or their number is not that of the ground-truth boxes.
     """
     counts = detections.ground_truth_counts
     feats = detections.ground_truth_feats
@@ -105,7 +105,7 @@ def check_queries(split: Split, detections: Detections) -> None:
     """Check that the detections hold the split's queries, in its order.
 
     Raises:
-        UserError: which query differs first.
+        UserError: a query is another one; the message names the first.
     """
     wanted = [split.scenes[query.scene].name for query in split.queries]
     got = detections.query_names.astype(str).tolist()
@@ -123,7 +123,7 @@ def check_context(split: Split, detections: Detections) -> None:
     """Check that the people around each query are there, the query itself first.
 
     Raises:
-        UserError: there are none, or a query's first box lies elsewhere than the query.
+        UserError: they are missing, or the first box of a query is not the query's own.
     """
     counts, found = detections.query_counts, detections.query_dets
     if counts is None or found is None:
@@ -142,7 +142,7 @@ def check_context(split: Split, detections: Detections) -> None:
 
 
 def _positions(split: Split, detections: Detections) -> IntArray:
-    """Return `[G]` the split's scene of each image of the detections."""
+    """Return `[G]`: for each image of the detections, the index of its scene in the split."""
     index = {scene.name: position for position, scene in enumerate(split.scenes)}
     names = detections.gallery_names.astype(str).tolist()
     unknown = [name for name in names if name not in index]
@@ -155,12 +155,18 @@ def _positions(split: Split, detections: Detections) -> IntArray:
 
 
 def _in_order(feats: Array, rows: IntArray) -> Array:
-    """Return features row by row, without a copy where they stand in order: they can be gigabytes."""
+    """Return the features' rows. They can be gigabytes, so there is no copy where they are in order."""
     return feats if np.array_equal(rows, np.arange(len(feats))) else feats[rows]
 
 
 def _rows_by_scene(position: IntArray, counts: Array, scenes: int) -> tuple[IntArray, IntArray]:
-    """Return rows in the order of scenes, and where each scene's rows start in that order."""
+    """Return the detections' rows in the order of the split's scenes, and the scenes' offsets `[S + 1]`.
+
+    Args:
+        position: `[G]` the scene of each image of the detections.
+        counts: `[G]` rows of each image.
+        scenes: S; a scene without an image has no rows.
+    """
     lengths = counts.astype(np.int64)
     starts = offsets_of(lengths)[:-1]
     order = np.argsort(position, kind="stable")

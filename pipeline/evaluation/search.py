@@ -21,21 +21,21 @@ Progress = Callable[[int, int], None]
 TOP_K = (1, 5, 10)
 LARGEST_MATCH_IOU = 0.5
 SIZE_MARGIN = 10.0
-"""Pixels that a box may be larger, a side each, before it no longer matches a small person."""
+"""Pixels by which a box may be wider and higher than a small person and still match."""
 SIMILARITIES_AT_ONCE = 8_000_000
-"""Upper bound for the similarities held at a time; in float32, 32 MB."""
+"""The most similarities in memory at a time; in float32 they take 32 MB."""
 FEATURE_ROWS_AT_ONCE = 8192
 UNRANKED = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """What one query reached.
+    """The result of one query.
 
     Attributes:
         ap: average precision, 0 .. 1.
-        rank: 1 for a true positive at the top, `UNRANKED` where none is found.
-        matches: gallery images that hold the person.
+        rank: of the first true positive, from 1; `UNRANKED` where none is found.
+        matches: number of gallery images that show the person.
     """
 
     ap: float
@@ -53,24 +53,25 @@ def search_metrics(
     cbgm: CbgmOptions | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Return how well people are found, for several galleries at once.
+    """Return mean average precision and top-k accuracy for several galleries.
 
-    In a gallery image that holds the person, the most similar box with enough overlap is the one true
-    positive; all other boxes of the gallery are false. For a person of size w, h the overlap needed is
-    `min(0.5, w h / ((w + 10) (h + 10)))`. Average precision (ties one step) is multiplied by the share of
-    images in which the person was found. Top-k asks for a true positive among the k most similar boxes; a
-    false box of the same similarity counts as ahead of it, so the order of the gallery changes nothing.
+    In each gallery image that shows the person, the most similar box with enough overlap is the true
+    positive. All other boxes of the gallery are false. For a person of width w and height h, the overlap
+    needed is `min(0.5, w h / ((w + 10) (h + 10)))`. Average precision is multiplied by the share of images in
+    which the person was found. Top-k is whether a true positive is among the k most similar boxes. Boxes of
+    equal similarity form one step of average precision, and false ones come first for top-k, so the order of
+    the gallery has no effect.
 
     Args:
         split: the scenes and queries.
         galleries: search protocols by name.
-        found: the boxes to search in, on every scene of the split, already cut at the score threshold.
-        detections: for the queries' features and, with CBGM, their context.
-        duplicates: what a gallery that lists an image twice means. `once`: its boxes are scored once, with
-            the person's box of the first entry, and its ground truth counts twice (SeqNet's). `original`:
-            the image is there twice (OIM's).
-        cbgm: re-score by context; None for plain similarity.
-        progress: called with the number of queries done and of all.
+        found: the boxes to search in, in every scene of the split, with scores above the threshold.
+        detections: hold the queries' features and, for CBGM, their context.
+        duplicates: how an image counts that a gallery lists twice. `once`, as in SeqNet: its boxes are scored
+            once, with the person's box of the first entry, but its ground truth counts twice. `original`, as
+            in OIM: the image counts as two.
+        cbgm: options of the re-scoring by context; None for none.
+        progress: called with the number of queries done and the number of all.
 
     Returns:
         For each gallery `mAP`, `top1`, `top5`, `top10`, means over all queries in 0 .. 1 (a query without a
@@ -92,7 +93,7 @@ def search_queries(
     cbgm: CbgmOptions | None = None,
     progress: Progress | None = None,
 ) -> dict[str, list[QueryResult]]:
-    """Return what each query reached in each gallery; arguments and counting as in `search_metrics`."""
+    """Return the result of each query in each gallery; arguments and counting as in `search_metrics`."""
     cameras = split.cameras
     scene_of = found.scene_of
     context = offsets_of(detections.query_counts) if detections.query_counts is not None else None
@@ -123,13 +124,13 @@ def search_one(
     scene_of: IntArray,
     duplicates: Duplicates,
 ) -> QueryResult:
-    """Return what one query reached in its gallery.
+    """Return the result of one query in its gallery.
 
     Args:
         similarity: `[N]` with every box of every scene.
-        gallery: where the person is looked for.
+        gallery: the scenes to search in, and where they show the person.
         found: the boxes of every scene.
-        times: `[S]` how often the gallery lists each scene.
+        times: `[S]` how often the gallery lists each scene of the split.
         scene_of: `[N]` the scene of each box.
         duplicates: see `search_metrics`.
     """
@@ -137,19 +138,21 @@ def search_one(
     true_scores = _true_positive_scores(similarity, boxes, scenes, found)
     if not len(true_scores):
         return QueryResult(0.0, UNRANKED, matches)
+    # Boxes below the last true positive have no effect on average precision.
     rows = np.flatnonzero(similarity >= true_scores.min())
     repeats = times[scene_of[rows]]
     if duplicates == "once":
         repeats = np.minimum(repeats, 1)
     scores = np.repeat(similarity[rows], repeats)
     ap = float(precision_at_positives(true_scores, scores).sum()) / matches
+    # All false boxes of the best true positive's similarity count as ahead of it.
     best = true_scores.max()
     rank = 1 + int((scores >= best).sum()) - int((true_scores >= best).sum())
     return QueryResult(ap, rank, matches)
 
 
 def person_in(gallery: Gallery, times: IntArray, duplicates: Duplicates) -> tuple[FloatArray, IntArray, int]:
-    """Return where one query's person is to be found.
+    """Return where a gallery shows a query's person.
 
     Args:
         gallery: the query's gallery.
@@ -157,23 +160,24 @@ def person_in(gallery: Gallery, times: IntArray, duplicates: Duplicates) -> tupl
         duplicates: see `search_metrics`.
 
     Returns:
-        `[P, 4]` the person's boxes, `[P]` their scenes, and how many gallery images hold the person; those
-        are more than P where the gallery repeats an image that counts once.
+        `[P, 4]` the person's boxes, `[P]` their scenes, and the number of gallery images that show the
+        person: more than P where the gallery repeats an image whose boxes are scored once.
     """
     positives, first = np.unique(gallery.positives, return_index=True)
     boxes, scenes = gallery.boxes[first], gallery.scenes[positives]
     matches = len(positives)
     if duplicates == "once" and (times[scenes] > 1).any():
+        # Of an image that is listed twice, only the first entry's box is kept.
         places = np.array([np.flatnonzero(gallery.scenes == scene)[0] for scene in scenes])
         boxes, scenes = boxes[places == positives], scenes[places == positives]
     return boxes, scenes, matches
 
 
 def boxes_on_person(boxes: FloatArray, scenes: IntArray, found: SceneBoxes) -> tuple[IntArray, IntArray]:
-    """Return `[K]` rows of `found` that overlap the person enough, and `[K]` which of the P boxes that is.
+    """Return `[K]` the rows of `found` that overlap the person enough, and `[K]` the person's box of each.
 
     Args:
-        boxes: `[P, 4]` the person's box in each scene that holds the person.
+        boxes: `[P, 4]` the person's box in each scene that shows the person.
         scenes: `[P]` these scenes.
         found: the boxes of every scene.
     """
@@ -198,8 +202,8 @@ def _true_positive_scores(similarity: Array, boxes: FloatArray, scenes: IntArray
 def similarities(queries: Array, feats: Array) -> Iterator[Array]:
     """Yield `[N]` dot products of each query with all boxes.
 
-    They are summed in float64 and then rounded to the features' own width, so that equal features have equal
-    similarities wherever they stand in the product's blocks.
+    They are summed in float64 and then rounded to the features' own width. Otherwise equal features could
+    have unequal similarities, since a matrix product may sum each row in another order.
     """
     width = np.result_type(queries, feats)
     block = max(1, SIMILARITIES_AT_ONCE // max(1, len(feats)))
@@ -213,7 +217,7 @@ def similarities(queries: Array, feats: Array) -> Iterator[Array]:
 
 
 def _means(reached: list[QueryResult]) -> dict[str, float]:
-    """Return the means over queries; 0 where there is none."""
+    """Return the means over all queries; 0 where there are none."""
     ranks = np.array([result.rank for result in reached], dtype=np.int64)
     number = max(len(reached), 1)
     metrics = {"mAP": sum(result.ap for result in reached) / number}

@@ -1,4 +1,4 @@
-"""Ground truth in whole pixels: how PRW's published numbers were counted."""
+"""Ground truth in whole pixels, as in the evaluations behind PRW's published numbers."""
 
 from dataclasses import replace
 
@@ -7,11 +7,11 @@ import numpy as np
 from pipeline.scenes.scene import FloatArray, Split
 
 WHOLE_PIXEL_DATA_SETS = ("prw", "prw_mini")
-"""Data sets with fractional boxes that the field's evaluators cut down to whole pixels (SeqNet's reader)."""
+"""Data sets whose boxes are fractions of pixels. SeqNet's reader cuts them down to whole pixels."""
 
 
 def in_whole_pixels(split: Split) -> Split:
-    """Return a split whose ground-truth boxes have lost what stands behind the point; the rest as it is."""
+    """Return a split with all ground-truth boxes, also the queries', cut down to whole pixels."""
     return replace(
         split,
         scenes=tuple(replace(scene, boxes=np.trunc(scene.boxes)) for scene in split.scenes),

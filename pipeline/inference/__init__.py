@@ -1,1 +1,1 @@
-"""A trained network over scenes, and what that costs."""
+"""Running trained networks over scenes, crops and a user's own pictures; what a run costs."""

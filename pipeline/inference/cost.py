@@ -1,7 +1,6 @@
 """What running a network costs: parameters, and floating-point operations an image."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -32,8 +31,3 @@ def flops_an_image(run: Callable[[int], object], scenes: int) -> float:
         for index in range(counted):
             run(index)
     return float(counter.get_total_flops()) / counted
-
-
-def cost_text(cost: Mapping[str, float]) -> str:
-    """Return costs as `cost.json` holds them."""
-    return json.dumps(cost, indent=2, allow_nan=False) + "\n"

@@ -1,4 +1,4 @@
-"""Looking for a person of one's own picture in one's own pictures, with a trained student.
+"""Searching a user's own pictures for a person in one of them, with a trained student.
 
 Pictures are turned upright as their EXIF data say; boxes are in pixels of the upright picture.
 """
@@ -12,26 +12,25 @@ import torch
 from torch import Tensor
 
 from pipeline.basics.errors import UserError
-from pipeline.datasets.checks import box_text, clip_boxes, outside
-from pipeline.devices import make_fabric
 from pipeline.inference.own_pictures.printable import printable
 from pipeline.inference.own_pictures.reading import OwnPicture, read_picture
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.scenes.boxes import box_text, clip_boxes, outside
 from pipeline.scenes.scene import FloatArray
 
 Report = Callable[[int, int], None]
-"""Called with how many pictures are done and how many there are."""
+"""Called with the number of pictures done and the number of all pictures."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One person found.
+    """One detected person.
 
     Attributes:
         path: the picture.
         box: `[4]` x1 y1 x2 y2, pixels.
-        score: how sure the detector is that it is a person, 0..1.
-        similarity: cosine similarity to the person looked for, -1..1.
+        score: the detection score, 0..1.
+        similarity: cosine similarity to the query, -1..1.
     """
 
     path: Path
@@ -47,29 +46,31 @@ def find_person(
     gallery: Sequence[Path],
     *,
     score_threshold: float,
+    device: torch.device,
     report: Report,
     passed_over: Callable[[str], None],
     remarked: Callable[[str], None],
 ) -> list[Hit]:
-    """Rank everybody who is detected in the gallery by similarity to one person.
+    """Rank all people who are detected in the gallery by their similarity to the query.
 
     Args:
         network: the student, in evaluation mode.
-        query: the picture that shows the person.
-        box: `[4]` x1 y1 x2 y2 of the person there, pixels; what reaches over the edge is cut off.
-        gallery: pictures to look in.
+        query: the picture that shows the person to search for.
+        box: `[4]` x1 y1 x2 y2 of that person, pixels; it is clipped to the picture.
+        gallery: pictures to search.
         score_threshold: detections below this score are left out.
+        device: where the network runs.
         report: progress over the gallery.
-        passed_over: called with what is wrong with a picture of the gallery that cannot be read.
-        remarked: called with a picture's `OwnPicture.remark`, where it has one.
+        passed_over: called with the reason for each gallery picture that cannot be searched.
+        remarked: called with each `OwnPicture.remark`.
 
     Returns:
-        All hits, by falling similarity; equal ones in the order of the gallery.
+        All hits, by falling similarity; hits of equal similarity keep the order of the gallery.
 
     Raises:
         UserError: the query cannot be read, or the box has no area within it.
     """
-    network = network.to(make_fabric().device)
+    network = network.to(device)
     shown = read_picture(query)
     _remark(query, shown, remarked)
     wanted = _embed(network, query, shown, box)
@@ -95,10 +96,10 @@ def find_person(
 
 
 def checked_box(box: FloatArray, size: tuple[int, int], path: Path) -> FloatArray:
-    """Return a box `[4]` cut to a picture of `size` (width, height).
+    """Return a box `[4]` clipped to a picture of `size` (width, height).
 
     Raises:
-        UserError: it is not finite, its corners are in the wrong order, or it lies outside.
+        UserError: it is not finite, its corners are in the wrong order, or it lies outside; `path` is named.
     """
     text = f"--box {box_text(box)}"
     if not np.isfinite(box).all():
@@ -112,17 +113,17 @@ def checked_box(box: FloatArray, size: tuple[int, int], path: Path) -> FloatArra
 
 
 def _embed(network: PersonSearchNetwork, query: Path, picture: OwnPicture, box: FloatArray) -> Tensor:
-    """Return the embedding `[D]` of the person looked for."""
+    """Return the embedding `[D]` of the query."""
     cut = checked_box(box, picture.size, query) * picture.scale
     given = torch.from_numpy(cut[None]).to(_no_boxes(network))
     return network.search([_tensor_of(query, picture, network)], [given])[1][0][0]
 
 
 def _tensor_of(path: Path, picture: OwnPicture, network: PersonSearchNetwork) -> Tensor:
-    """Return a picture as float `[3, h, w]` in 0..1 where the network is.
+    """Return a picture as float `[3, h, w]` in 0..1, on the network's device.
 
     Raises:
-        UserError: nothing is left of one side in the network's size.
+        UserError: resized for the network, one side would be shorter than a pixel.
     """
     width, height = picture.size
     if min(height, width) * network.options.long_side < max(height, width):
@@ -132,6 +133,7 @@ def _tensor_of(path: Path, picture: OwnPicture, network: PersonSearchNetwork) ->
 
 
 def _no_boxes(network: PersonSearchNetwork) -> Tensor:
+    """Return an empty list of boxes, `[0, 4]`, on the network's device."""
     return torch.zeros(0, 4, device=next(network.parameters()).device)
 
 

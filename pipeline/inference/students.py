@@ -1,4 +1,4 @@
-"""Running a trained student over a split: once over every scene, for galleries and queries alike."""
+"""Running a trained student over a split: once over each scene, for galleries and queries."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pipeline.batches.loading import decode
-from pipeline.devices import make_fabric
 from pipeline.evaluation.detections import Detections
 from pipeline.inference.cost import count_parameters, flops_an_image
 from pipeline.models.person_search import PersonSearchNetwork
@@ -17,21 +16,21 @@ from pipeline.scenes.scene import FloatArray, Split
 from pipeline.scenes.shards import ImageShards
 
 CERTAIN = 1.0
-"""The score of a query's own box among the detections around it."""
+"""The score that a query's own box gets among the detections around it."""
 
 Matrix = npt.NDArray[np.float32]
 Report = Callable[[int, int], None]
-"""Called with how many scenes are done and how many there are."""
+"""Called with the number of scenes done and the number of all scenes."""
 
 
 @dataclass(frozen=True)
 class SceneResult:
-    """What a model says about one scene.
+    """A model's detections and embeddings in one scene.
 
     Attributes:
         detections: `[N, 5]` x1 y1 x2 y2 score, pixels of the stored image, by falling score.
-        features: `[N, D]` unit rows.
-        given_features: `[K, D]` at the boxes that were given: ground truth, then the scene's queries.
+        features: `[N, D]` embeddings of the detections, each of unit length.
+        given_features: `[K, D]` embeddings at the given boxes: ground truth, then the scene's queries.
     """
 
     detections: Matrix
@@ -46,6 +45,7 @@ def search_detections(
     *,
     batch_size: int,
     context_threshold: float,
+    device: torch.device,
     report: Report,
 ) -> Detections:
     """Detect and embed everybody in a split's scenes, and embed its queries and ground-truth boxes.
@@ -56,9 +56,9 @@ def search_detections(
         images: their pictures.
         batch_size: scenes at a time.
         context_threshold: lowest score of the people around a query that are kept for CBGM.
+        device: where the network runs.
         report: progress.
     """
-    device = make_fabric().device
     network = network.to(device)
 
     def results() -> Iterator[SceneResult]:
@@ -75,9 +75,10 @@ def search_detections(
     return assemble(split, results(), context_threshold)
 
 
-def student_cost(network: PersonSearchNetwork, images: ImageShards, scenes: int) -> dict[str, float]:
-    """Return a student's `parameters`, and the `flops` of finding and embedding everybody in a scene."""
-    device = make_fabric().device
+def student_cost(
+    network: PersonSearchNetwork, images: ImageShards, scenes: int, device: torch.device
+) -> dict[str, float]:
+    """Return a student's `parameters`, and the `flops` of detecting and embedding everybody in a scene."""
     network = network.to(device)
     nothing = torch.zeros(0, 4, device=device)
 
@@ -88,7 +89,7 @@ def student_cost(network: PersonSearchNetwork, images: ImageShards, scenes: int)
 
 
 def given_boxes(split: Split) -> list[FloatArray]:
-    """Return for each scene the boxes `[K, 4]` to embed whatever is detected: ground truth, then queries."""
+    """Return for each scene the boxes `[K, 4]` to embed beside the detections: ground truth, then queries."""
     queries: list[list[FloatArray]] = [[] for _ in split.scenes]
     for query in split.queries:
         queries[query.scene].append(query.box[None])
@@ -96,23 +97,23 @@ def given_boxes(split: Split) -> list[FloatArray]:
 
 
 def assemble(split: Split, results: Iterable[SceneResult], context_threshold: float) -> Detections:
-    """Put the results of all scenes, in the split's order, into the form that is scored."""
-    rows = list(results)
-    width = rows[0].features.shape[1]
-    truth = [row.given_features[: len(scene.boxes)] for scene, row in zip(split.scenes, rows, strict=True)]
-    of_queries = [
-        iter(row.given_features[len(scene.boxes) :]) for scene, row in zip(split.scenes, rows, strict=True)
-    ]
+    """Join the results of all scenes, in the split's order, to the arrays that are scored."""
+    found = list(results)
+    width = found[0].features.shape[1]
+    paired = list(zip(split.scenes, found, strict=True))
+    truth = [result.given_features[: len(scene.boxes)] for scene, result in paired]
+    # `given_boxes` gave each scene its queries in the split's order: take them from the scene one by one.
+    of_queries = [iter(result.given_features[len(scene.boxes) :]) for scene, result in paired]
     query_features = [next(of_queries[query.scene])[None] for query in split.queries]
     context = [
-        _context(query.box, feature, rows[query.scene], context_threshold)
+        _context(query.box, feature, found[query.scene], context_threshold)
         for query, feature in zip(split.queries, query_features, strict=True)
     ]
     return Detections(
         gallery_names=np.array([scene.name for scene in split.scenes]),
-        gallery_counts=_lengths([row.detections for row in rows]),
-        gallery_dets=_stacked([row.detections for row in rows], 5),
-        gallery_feats=_stacked([row.features for row in rows], width),
+        gallery_counts=_lengths([result.detections for result in found]),
+        gallery_dets=_stacked([result.detections for result in found], 5),
+        gallery_feats=_stacked([result.features for result in found], width),
         query_names=np.array([split.scenes[query.scene].name for query in split.queries], dtype=str),
         query_pids=np.array([_own_id(split, query.person_id) for query in split.queries], dtype=np.int64),
         query_feats=_stacked(query_features, width),
@@ -138,14 +139,14 @@ def to_numpy(tensor: Tensor) -> Matrix:
 def _context(
     box: FloatArray, feature: Matrix, result: SceneResult, threshold: float
 ) -> tuple[Matrix, Matrix]:
-    """Return the query itself, then the people detected around it, by falling score."""
+    """Return boxes with scores, and embeddings: the query's, then those of the people detected around it."""
     kept = result.detections[:, 4] >= threshold
     query = np.append(box, CERTAIN).astype(np.float32)
     return np.vstack([query, result.detections[kept]]), np.vstack([feature, result.features[kept]])
 
 
 def _own_id(split: Split, person_id: int) -> int:
-    """Return the data set's own number of a person, or ours where it has no number."""
+    """Return a person's id as the data set has it; ours where that is no number."""
     text = split.identities[person_id]
     return int(text) if text.isdigit() else person_id
 

@@ -1,6 +1,6 @@
-"""Two-step person search with the two teachers: the detector finds, the re-ID model embeds what it found.
+"""Two-step person search with the two teachers: the re-ID model embeds what the detector detects.
 
-It says what the teachers reach, alone and together, by the same protocol as the students.
+Its scores say what the teachers reach under the protocol of the students.
 """
 
 from collections.abc import Iterator
@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from pipeline.batches.transforms import plain_crop_transform
-from pipeline.datasets.crops import pixels_of
-from pipeline.devices import make_fabric
 from pipeline.evaluation.detections import Detections
 from pipeline.inference.cost import count_parameters, flops_an_image
 from pipeline.inference.crops import embed_both_ways
 from pipeline.inference.students import Report, SceneResult, assemble, given_boxes, picture, to_numpy
 from pipeline.models.detector import Detector
 from pipeline.models.reid import ReidModel
+from pipeline.scenes.boxes import pixels_of
 from pipeline.scenes.scene import FloatArray, Split
 from pipeline.scenes.shards import ImageShards
 
@@ -28,6 +27,7 @@ def two_step_detections(
     images: ImageShards,
     *,
     context_threshold: float,
+    device: torch.device,
     report: Report,
 ) -> Detections:
     """Detect with one network and embed with another, scene by scene.
@@ -38,9 +38,9 @@ def two_step_detections(
         split: scenes and queries.
         images: their pictures.
         context_threshold: lowest score of the people around a query that are kept for CBGM.
+        device: where the networks run.
         report: progress.
     """
-    device = make_fabric().device
     detector, model = detector.to(device), model.to(device)
 
     def results() -> Iterator[SceneResult]:
@@ -55,9 +55,13 @@ def two_step_detections(
     return assemble(split, results(), context_threshold)
 
 
-def two_step_cost(detector: Detector, model: ReidModel, images: ImageShards, scenes: int) -> dict[str, float]:
-    """Return the `parameters` and `flops` a scene of the detector, and those of both (`two_step_...`)."""
-    device = make_fabric().device
+def two_step_cost(
+    detector: Detector, model: ReidModel, images: ImageShards, scenes: int, device: torch.device
+) -> dict[str, float]:
+    """Return the number of parameters, and the floating-point operations (`flops`) on a scene.
+
+    Keys begin with `detector`, `reid` (parameters only) and `two_step`: both teachers together.
+    """
     detector, model = detector.to(device), model.to(device)
 
     def detect(index: int) -> tuple[Tensor, Tensor]:
@@ -80,7 +84,7 @@ def two_step_cost(detector: Detector, model: ReidModel, images: ImageShards, sce
 
 
 def embed_boxes(model: ReidModel, scene: Tensor, boxes: list[FloatArray]) -> Tensor:
-    """Embed crops of a scene `[3, H, W]` at boxes `[4]`: unit rows `[K, D]`."""
+    """Embed crops of a scene `[3, H, W]` at K boxes `[4]`: `[K, D]`, each of unit length."""
     transform = plain_crop_transform(model.crop_height, model.crop_width)
     crops = []
     for box in boxes:

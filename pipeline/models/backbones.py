@@ -1,5 +1,6 @@
 """Backbones by name, each cut in two: a stem up to stride 16 and a tail that runs on every RoI."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,18 @@ import torchvision
 from pydantic import Field
 from torch import nn
 from torchvision.models.resnet import BasicBlock
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
-from pipeline.models.normalisation import Normalisation, normalisation_layer
 from pipeline.models.pretrained import load_trunk
 
+Normalisation = Literal["batch", "frozen_batch", "group"]
+
+IMAGENET_MEAN = [0.485, 0.456, 0.406]
+"""Of red, green and blue, 0..1, as torchvision's pretrained networks expect."""
+IMAGENET_STD = [0.229, 0.224, 0.225]
+CHANNELS_PER_GROUP = 8
 TINY_CHANNELS = (16, 32, 64, 128)
 LONGEST_REASON = 160
 
@@ -65,6 +72,21 @@ def build_backbone(options: BackboneOptions) -> Backbone:
         for parameter in backbone.stem[0].parameters():
             parameter.requires_grad_(False)
     return backbone
+
+
+def normalisation_layer(name: Normalisation) -> Callable[[int], nn.Module]:
+    """Return the constructor of a layer that takes its number of channels.
+
+    `batch` learns its statistics and scales in training: take it for a network from scratch. `frozen_batch`
+    keeps those of pretrained weights, since one or two scenes are too few to estimate them from. `group`
+    needs no batch statistics.
+    """
+    if name == "batch":
+        return nn.BatchNorm2d
+    if name == "frozen_batch":
+        frozen: Callable[[int], nn.Module] = FrozenBatchNorm2d
+        return frozen
+    return lambda channels: nn.GroupNorm(math.gcd(channels, max(1, channels // CHANNELS_PER_GROUP)), channels)
 
 
 def _tiny(options: BackboneOptions) -> Backbone:
@@ -118,7 +140,7 @@ def _mobilenet_v2(options: BackboneOptions) -> Backbone:
 
 
 def _from_torchvision(options: BackboneOptions, classifier: str) -> Any:
-    """Return torchvision's model of that name; what it is made of has no types.
+    """Return torchvision's model of that name, which has no types.
 
     Args:
         options: its name and weights.

@@ -1,8 +1,10 @@
 """The person detector: Faster R-CNN C4 on torchvision's parts. The teacher detector is one of these."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.image_list import ImageList
@@ -10,15 +12,42 @@ from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 from torchvision.ops import MultiScaleRoIAlign
 
+from pipeline.basics.options import Options
 from pipeline.batches.ground_truth import PERSON, Target
-from pipeline.models.backbones import build_backbone
-from pipeline.models.detector_options import DetectorOptions
-from pipeline.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
-from pipeline.models.region_proposals import RegionProposals, SampledAnchors
+from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, BackboneOptions, build_backbone
+from pipeline.models.region_proposals import RegionProposalOptions, RegionProposals, SampledAnchors
+from pipeline.models.weight_files import load_network
 from pipeline.scenes.scene import UNLABELLED
 
 BACKGROUND_AND_PERSON = 2
 FEATURE_LEVEL = "0"
+
+
+class RoiOptions(Options):
+    """The RoI head: pooling, sampling and what is kept at test time."""
+
+    pooled_height: int = Field(default=14, gt=0)
+    pooled_width: int = Field(default=14, gt=0)
+    sampled_rois: int = Field(default=128, gt=0)
+    positive_fraction: float = Field(default=0.25, gt=0, le=1)
+    foreground_iou: float = Field(default=0.5, gt=0, lt=1)
+    score_threshold: float = Field(default=0.01, ge=0, lt=1)
+    nms_threshold: float = Field(default=0.4, gt=0, le=1)
+    detections_per_image: int = Field(default=100, gt=0)
+
+
+class DetectorOptions(Options):
+    """Everything that the architecture of a detector needs.
+
+    `short_side` and `long_side` are the size in pixels that images are resized to: the short side to the
+    first unless that makes the long side exceed the second.
+    """
+
+    backbone: BackboneOptions
+    short_side: int = Field(default=600, gt=0)
+    long_side: int = Field(default=1000, gt=0)
+    rpn: RegionProposalOptions = RegionProposalOptions()
+    roi: RoiOptions = RoiOptions()
 
 
 class SampledRois(NamedTuple):
@@ -45,15 +74,17 @@ class SampledRois(NamedTuple):
 
 
 class DetectionStep(NamedTuple):
-    """What a training step computed, for the losses that come on top.
+    """What a training step computed: the detector's own losses, and what further losses learn from.
 
     Attributes:
+        losses: scalars `rpn_objectness`, `rpn_box`, `roi_class`, `roi_box`.
         images: the resized, normalised batch.
         features: `[B, C, H/16, W/16]` the stem's output.
         anchors: what the RPN learned from.
         rois: what the RoI head learned from.
     """
 
+    losses: dict[str, Tensor]
     images: ImageList
     features: Tensor
     anchors: SampledAnchors
@@ -61,7 +92,7 @@ class DetectionStep(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a detector says of another one's sampled anchors and RoIs.
+    """A teacher detector's predictions for the anchors and RoIs that a student sampled.
 
     Attributes:
         features: `[B, C, H/16, W/16]` its stem's output.
@@ -108,9 +139,12 @@ class Detector(nn.Module):
         self.stem_channels = backbone.stem_channels
         self.roi_channels = backbone.tail_channels
 
-    def detection_losses(
-        self, images: list[Tensor], targets: list[Target]
-    ) -> tuple[dict[str, Tensor], DetectionStep]:
+    @classmethod
+    def load(cls, path: Path) -> "Detector":
+        """Load a detector from its weight file; see `load_network`."""
+        return load_network(path, "detector", DetectorOptions, cls)
+
+    def detection_step(self, images: list[Tensor], targets: list[Target]) -> DetectionStep:
         """Run one training step's forward pass.
 
         Args:
@@ -118,8 +152,7 @@ class Detector(nn.Module):
             targets: ground truth, one an image; an image may have no box.
 
         Returns:
-            The four Faster R-CNN losses (scalars `rpn_objectness`, `rpn_box`, `roi_class`, `roi_box`), and
-            what further losses learn from.
+            The four Faster R-CNN losses and what they were computed from.
         """
         batch, resized = self.transform(images, targets)
         features = {FEATURE_LEVEL: self.stem(batch.tensors)}
@@ -144,13 +177,13 @@ class Detector(nn.Module):
             torch.cat(regression),
             torch.cat(person_ids),
         )
-        return losses, DetectionStep(batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois)
+        return DetectionStep(losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois)
 
     @torch.no_grad()
     def judge(self, step: DetectionStep) -> Judgement:
-        """Say what this detector thinks of the anchors and RoIs that another one learned from.
+        """Predict class and box for the anchors and RoIs that another detector's training step sampled.
 
-        Both must resize images alike, and have the same anchors.
+        Both detectors must resize images to the same size and have the same anchors.
         """
         features = self.stem(step.images.tensors)
         objectness, anchor_deltas = self.rpn.judge(features, step.anchors.indices)
@@ -179,7 +212,7 @@ class Detector(nn.Module):
     def detect_in(
         self, batch: ImageList, features: dict[str, Tensor], image_sizes: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
-        """Find people in features that are already there; boxes come back in pixels of `image_sizes`."""
+        """Find people in a stem's features. Boxes come back in pixels of `image_sizes`."""
         proposals, _ = self.rpn(batch, features)
         roi_features = self.roi_features(features, proposals, batch.image_sizes)
         class_logits, box_regression = self._predictions(roi_features)
@@ -213,7 +246,7 @@ def _as_person(box_regression: Tensor) -> Tensor:
 
 
 def _matched_ids(person_ids: Tensor, matched: Tensor) -> Tensor:
-    """Return the id of each RoI's match; in an image without people there is nothing to match."""
+    """Return the person id of each RoI's match; `UNLABELLED` in an image without people."""
     if person_ids.numel() == 0:
         return torch.full_like(matched, UNLABELLED)
     return person_ids[matched]

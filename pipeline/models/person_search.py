@@ -1,5 +1,8 @@
 """The person-search network: a detector that also embeds every person (OIM's end-to-end network)."""
 
+from pathlib import Path
+from typing import NamedTuple
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -7,14 +10,30 @@ from torch.nn import functional
 from torchvision.models.detection.transform import resize_boxes
 
 from pipeline.batches.ground_truth import PERSON, Target
-from pipeline.models.detector import DetectionStep, Detector
-from pipeline.models.detector_options import DetectorOptions
+from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
+from pipeline.models.weight_files import load_network
 
 
 class PersonSearchOptions(DetectorOptions):
     """A detector's options and the size of the embedding."""
 
     embedding_dim: int = Field(default=256, gt=0)
+
+
+class SearchStep(NamedTuple):
+    """What a training step of a person-search network computed.
+
+    Attributes:
+        detection: the detector's losses and what they were computed from.
+        embeddings: `[P, D]` of the sampled RoIs that are people; every identity loss sees the same.
+        person_ids: `[P]` theirs, `0 .. I-1` or `UNLABELLED`.
+        adapted: `[B, C_t, H/16, W/16]` the stem's features in a detector teacher's channels; None without.
+    """
+
+    detection: DetectionStep
+    embeddings: Tensor
+    person_ids: Tensor
+    adapted: Tensor | None = None
 
 
 class PersonSearchNetwork(Detector):
@@ -24,27 +43,27 @@ class PersonSearchNetwork(Detector):
         super().__init__(options)
         self.embedding = nn.Linear(self.roi_channels, options.embedding_dim)
 
+    @classmethod
+    def load(cls, path: Path) -> "PersonSearchNetwork":
+        """Load a network from its weight file; see `load_network`."""
+        return load_network(path, "person_search", PersonSearchOptions, cls)
+
     def embed(self, roi_features: Tensor) -> Tensor:
-        """Map RoI features `[R, C]` to unit embeddings `[R, D]`, in float32 whatever the precision around."""
+        """Map RoI features `[R, C]` to unit embeddings `[R, D]`, in float32 also under mixed precision."""
         return functional.normalize(self.embedding(roi_features).float(), dim=1)
 
-    def search_losses(
-        self, images: list[Tensor], targets: list[Target]
-    ) -> tuple[dict[str, Tensor], DetectionStep, Tensor, Tensor]:
+    def search_step(self, images: list[Tensor], targets: list[Target]) -> SearchStep:
         """Run one training step's forward pass.
 
         Args:
             images: `[3, H, W]` float in 0..1, one an image.
             targets: ground truth, one an image.
-
-        Returns:
-            The four detection losses, what they learned from, and what an identity loss is computed from: the
-            embeddings `[P, D]` of those RoIs that are people, and their person ids `[P]` (`0 .. I-1` or
-            `UNLABELLED`). Every identity loss sees the same RoIs.
         """
-        losses, step = self.detection_losses(images, targets)
-        people = step.rois.labels == PERSON
-        return losses, step, self.embed(step.rois.features[people]), step.rois.person_ids[people]
+        detection = self.detection_step(images, targets)
+        people = detection.rois.labels == PERSON
+        return SearchStep(
+            detection, self.embed(detection.rois.features[people]), detection.rois.person_ids[people]
+        )
 
     @torch.no_grad()
     def search(

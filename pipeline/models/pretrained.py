@@ -17,17 +17,24 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.hashing import sha256_of
 
 LOG = logging.getLogger(__name__)
 TORCH_FORMATS = (b"PK", b"\x80")
-"""How a file starts that `torch.save` wrote: now a zip archive, formerly a pickle."""
+"""The first bytes of a file by `torch.save`: a zip archive, or a pickle from older versions."""
 HEADER_STARTS = 8
-"""Where a safetensors file has its first brace, behind a length that may be any bytes."""
+"""Position of a safetensors file's first brace, behind eight bytes that say the header's length."""
 COUNTER = "num_batches_tracked"
-"""A counter of batch normalisation that only its training reads; frozen and converted networks lack it."""
+"""A counter that only the training of batch normalisation reads. Frozen networks have none."""
 NAMED = 3
 """How many names a message lists."""
 LONGEST_REASON = 160
+
+
+def pretrained_sha256(weights: str) -> dict[str, str]:
+    """Return the SHA-256 of the file that a backbone starts from, by `pretrained`; nothing without a file."""
+    path = Path(weights)
+    return {"pretrained": sha256_of(path)} if path.is_file() else {}
 
 
 def load_trunk(network: nn.Module, name: str, classifier: str, path: Path) -> None:
@@ -60,7 +67,7 @@ def load_trunk(network: nn.Module, name: str, classifier: str, path: Path) -> No
 
 
 def _content(path: Path) -> Any:
-    """Return what a file holds, having run no code of it."""
+    """Return the content of a weight file. No code in it is run."""
     if not path.is_file():
         raise UserError(
             f"backbone: no weight file at {path}; set weights: none, imagenet, or an existing file"
@@ -105,7 +112,7 @@ def _tensors(content: Any, before: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def _prefix(found: Mapping[str, Tensor], required: Sequence[str], name: str, path: Path) -> str:
-    """Return what stands before the trunk's names in the file.
+    """Return the prefix of the trunk's names in the file.
 
     Raises:
         UserError: the trunk is not there whole, or more than once.
@@ -133,7 +140,7 @@ def _prefix(found: Mapping[str, Tensor], required: Sequence[str], name: str, pat
 
 
 def _surplus(found: Mapping[str, Tensor], prefix: str, wanted: Mapping[str, Tensor]) -> list[str]:
-    """Return the tensors that the file has within the trunk's modules and the network has not."""
+    """Return the names of tensors in the file's trunk that the network lacks."""
     modules = {key.split(".")[0] for key in wanted}
     names = [key.removeprefix(prefix) for key in found if key.startswith(prefix)]
     return [
@@ -146,7 +153,7 @@ def _surplus(found: Mapping[str, Tensor], prefix: str, wanted: Mapping[str, Tens
 def _check(
     trunk: Mapping[str, Tensor], wanted: Mapping[str, Tensor], surplus: Sequence[str], name: str, path: Path
 ) -> None:
-    """Check that the file's trunk is that of this network: as many tensors, their shapes, finite values."""
+    """Check that the file's trunk is this network's: no further tensors, the same shapes, finite values."""
     shapes = [
         f"{key} {list(value.shape)} instead of {list(wanted[key].shape)}"
         for key, value in trunk.items()

@@ -1,8 +1,9 @@
-"""The region proposal network, with the anchors that a training step learned from left to look at."""
+"""The region proposal network (RPN). It keeps the anchors that a training step sampled, for distillation."""
 
 from typing import NamedTuple
 
 import torch
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -12,10 +13,26 @@ from torchvision.models.detection.rpn import (
     concat_box_prediction_layers,
 )
 
-from pipeline.models.detector_options import RegionProposalOptions
+from pipeline.basics.options import Options
 
 SMOOTH_L1_BETA = 1 / 9
 """Where the box loss turns from square to linear, as in Faster R-CNN and torchvision."""
+
+
+class RegionProposalOptions(Options):
+    """Settings of the RPN's anchors, sampling and proposals. The defaults are those of OIM's code."""
+
+    anchor_sizes: list[PositiveInt] = Field(default=[128, 256, 512], min_length=1)
+    aspect_ratios: list[PositiveFloat] = Field(default=[0.5, 1.0, 2.0], min_length=1)
+    foreground_iou: float = Field(default=0.7, gt=0, lt=1)
+    background_iou: float = Field(default=0.3, gt=0, lt=1)
+    sampled_anchors: int = Field(default=256, gt=0)
+    positive_fraction: float = Field(default=0.5, gt=0, le=1)
+    nms_threshold: float = Field(default=0.7, gt=0, le=1)
+    pre_nms_train: int = Field(default=12000, gt=0)
+    post_nms_train: int = Field(default=2000, gt=0)
+    pre_nms_test: int = Field(default=6000, gt=0)
+    post_nms_test: int = Field(default=300, gt=0)
 
 
 class SampledAnchors(NamedTuple):
@@ -37,7 +54,7 @@ class SampledAnchors(NamedTuple):
 
 
 class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
-    """torchvision's network of one feature level; its losses are the same, the sample is kept."""
+    """torchvision's RPN on one feature level. The losses are the same; the sampled anchors are kept."""
 
     def __init__(self, options: RegionProposalOptions, channels: int) -> None:
         anchors = AnchorGenerator((tuple(options.anchor_sizes),), (tuple(options.aspect_ratios),))
@@ -83,7 +100,7 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
         return objectness_loss, box_loss / len(indices)
 
     def sampled_anchors(self) -> SampledAnchors:
-        """Hand over what the last training step learned from; it is not kept."""
+        """Return the anchors that the last training step sampled, and forget them."""
         sampled, self._sampled = self._sampled, None
         assert sampled is not None, "only a training step samples anchors"
         return sampled

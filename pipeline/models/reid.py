@@ -1,5 +1,6 @@
 """The re-identification model: one crop in, one unit embedding out. The re-ID teacher is one of these."""
 
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -8,18 +9,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.basics.options import Options
-from pipeline.models.backbones import BackboneOptions, build_backbone
-from pipeline.models.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, BackboneOptions, build_backbone
+from pipeline.models.weight_files import load_network
 
 
 class ReidOptions(Options):
-    """The architecture.
+    """The architecture of a re-ID model.
 
     Attributes:
-        backbone: see there.
+        backbone: see `BackboneOptions`.
         last_stride: of the tail; 1 keeps twice the resolution to the end ("Bag of tricks").
         embedding_dim: size of the embedding, the table's and so the student's too.
-        crop_height: pixels that crops are resized to; `crop_width` likewise.
+        crop_height: pixels that crops are resized to.
+        crop_width: the same across.
     """
 
     backbone: BackboneOptions
@@ -52,6 +54,11 @@ class ReidModel(nn.Module):
         self.neck.bias.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    @classmethod
+    def load(cls, path: Path) -> "ReidModel":
+        """Load a model from its weight file; see `load_network`."""
+        return load_network(path, "reid", ReidOptions, cls)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Embed crops.

@@ -1,4 +1,4 @@
-"""The picture of curves: what was reached, and how the training went."""
+"""The figure of curves: the metrics that were reached, and the losses of the trainings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,34 +8,38 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.reporting.columns import Columns
+from pipeline.basics.tsv_files import Columns
+from pipeline.evaluation.metric_table import METRICS, measured
 from pipeline.reporting.style import (
-    ROW_TITLES,
+    STUDENT_TITLES,
     TEACHER_COLOUR,
     drawable,
     drawing,
     legend_text,
     png,
-    row_colour,
-    row_style,
+    student_colour,
+    student_style,
 )
 
 SIZE = (13.5, 8.0)
 """Width and height in inches."""
 PERCENT = 100.0
 MOST_TITLES = 4
-"""So many bars have their row's title below; more have its name."""
+"""Fewer students than this have their title below their bar; more have only their name there."""
 SLANT = 20
 """In degrees."""
 TEACHER_STYLE = (0, (1, 1))
+SEARCH_MAP, LOOSE, STRICT = "search_mAP", "coco_ap50", "coco_ap70"
+"""The metrics that are drawn, by their name in `METRICS`."""
+SEARCH_LABEL = f"{METRICS[SEARCH_MAP].title}, {METRICS[SEARCH_MAP].unit.name}"
 
 
 @dataclass(frozen=True)
-class RowCurves:
-    """What is drawn of one row of the table.
+class StudentCurves:
+    """The values of one student that are drawn.
 
     Attributes:
-        metrics: what its `metrics.json` holds.
+        metrics: the content of its `metrics.json`.
         training: `step`, `total`, `identity` and the other losses.
         precision_recall: `recall` and `precision` of its detections.
     """
@@ -46,54 +50,57 @@ class RowCurves:
 
 
 def curves_figure(
-    rows: Mapping[str, RowCurves], teachers: Mapping[str, Any], teacher_training: Mapping[str, Columns]
+    students: Mapping[str, StudentCurves],
+    teachers: Mapping[str, Any],
+    teacher_training: Mapping[str, Columns],
 ) -> bytes:
     """Draw six panels: three of results, three of training. Returns a PNG.
 
     Args:
-        rows: by row, in the table's order.
-        teachers: what the teachers' `metrics.json` holds.
-        teacher_training: the losses of each teacher, by what to call it.
+        students: by name, in the table's order.
+        teachers: the content of the teachers' `metrics.json`.
+        teacher_training: the losses of each teacher, by the name to show.
     """
     with drawing():
         figure = Figure(figsize=SIZE, facecolor="white", layout="constrained")
         figure.suptitle("Above: what was reached on the test scenes. Below: how training went.", fontsize=12)
         panels = figure.subplots(2, 3)
-        _reached(panels[0, 0], rows, teachers)
-        _over_gallery(panels[0, 1], rows, teachers)
-        _precision_recall(panels[0, 2], rows)
-        _training(panels[1, 0], rows, "identity", "each row's own target: compare shapes, not heights")
-        _training(panels[1, 1], rows, "total", "weighted sum of all losses")
+        _reached(panels[0, 0], students, teachers)
+        _over_gallery(panels[0, 1], students, teachers)
+        _precision_recall(panels[0, 2], students)
+        _training(panels[1, 0], students, "identity", "each row's own target: compare shapes, not heights")
+        _training(panels[1, 1], students, "total", "weighted sum of all losses")
         _teacher_training(panels[1, 2], teacher_training)
         return png(figure)
 
 
-def _reached(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, Any]) -> None:
-    """Draw the headline: search mAP of each row, and of the teachers as a two-step search."""
-    values = [row.metrics["search"]["mAP"] for row in rows.values()] + [teachers["search"]["mAP"]]
-    colours = [row_colour(index) for index in range(len(rows))] + [TEACHER_COLOUR]
-    few = len(rows) < MOST_TITLES
-    names = [_title(row, "\n") if few else drawable(row) for row in rows] + ["both teachers\nin two steps"]
-    bars = axes.bar(range(len(values)), np.array(values) * PERCENT, color=colours, width=0.6)
+def _reached(axes: Axes, students: Mapping[str, StudentCurves], teachers: Mapping[str, Any]) -> None:
+    """Draw the main metric: search mAP of each student, and of the teachers as a two-step search."""
+    reached = [*(student.metrics for student in students.values()), teachers]
+    values = np.array([measured(metrics, SEARCH_MAP) for metrics in reached]) * PERCENT
+    colours = [student_colour(index) for index in range(len(students))] + [TEACHER_COLOUR]
+    few = len(students) < MOST_TITLES
+    names = [_title(name, "\n") if few else drawable(name) for name in students]
+    bars = axes.bar(range(len(values)), values, color=colours, width=0.6)
     axes.bar_label(bars, fmt="%.1f", weight="bold", fontsize=11, padding=2)
-    axes.set_xticks(range(len(values)), names)
+    axes.set_xticks(range(len(values)), [*names, "both teachers\nin two steps"])
     if not few:
         axes.tick_params(axis="x", labelsize=8, labelrotation=SLANT)
     axes.grid(visible=False, axis="x")
-    axes.set(title="Search: people found again", ylabel="search mAP, %", ylim=(0, PERCENT))
+    axes.set(title="Search: people found again", ylabel=SEARCH_LABEL, ylim=(0, PERCENT))
 
 
-def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[str, Any]) -> None:
-    curves = {row: curves.metrics["search_by_gallery"] for row, curves in rows.items()}
+def _over_gallery(axes: Axes, students: Mapping[str, StudentCurves], teachers: Mapping[str, Any]) -> None:
+    curves = {name: student.metrics["search_by_gallery"] for name, student in students.items()}
     sizes = _sizes([*curves.values(), teachers["search_by_gallery"]])
-    for index, (row, by_size) in enumerate(curves.items()):
+    for index, (name, by_size) in enumerate(curves.items()):
         axes.plot(
             sizes,
             _over_sizes(by_size, sizes),
-            label=legend_text(row),
+            label=legend_text(name),
             marker="o",
-            color=row_colour(index),
-            linestyle=row_style(index),
+            color=student_colour(index),
+            linestyle=student_style(index),
         )
     axes.plot(
         sizes,
@@ -106,22 +113,23 @@ def _over_gallery(axes: Axes, rows: Mapping[str, RowCurves], teachers: Mapping[s
     axes.set(
         title="Search: the larger the gallery, the harder",
         xlabel="scenes in the gallery",
-        ylabel="search mAP, %",
+        ylabel=SEARCH_LABEL,
         ylim=(0, PERCENT),
     )
     axes.legend(loc="lower left", ncols=2)
 
 
-def _precision_recall(axes: Axes, rows: Mapping[str, RowCurves]) -> None:
-    for index, (row, curves) in enumerate(rows.items()):
-        table, reached = curves.precision_recall, curves.metrics["detection"]
+def _precision_recall(axes: Axes, students: Mapping[str, StudentCurves]) -> None:
+    for index, (name, student) in enumerate(students.items()):
+        curve = student.precision_recall
+        loose, strict = (measured(student.metrics, metric) * PERCENT for metric in (LOOSE, STRICT))
         axes.plot(
-            table["recall"] * PERCENT,
-            table["precision"] * PERCENT,
-            label=f"{legend_text(row)}: COCO AP50 {reached['coco_ap50'] * PERCENT:.1f}, "
-            f"AP70 {reached['coco_ap70'] * PERCENT:.1f}",
-            color=row_colour(index),
-            linestyle=row_style(index),
+            curve["recall"] * PERCENT,
+            curve["precision"] * PERCENT,
+            label=f"{legend_text(name)}: {METRICS[LOOSE].title} {loose:.1f}, "
+            f"{METRICS[STRICT].short} {strict:.1f}",
+            color=student_colour(index),
+            linestyle=student_style(index),
         )
     axes.set(
         title="Detection: people found at all",
@@ -133,15 +141,15 @@ def _precision_recall(axes: Axes, rows: Mapping[str, RowCurves]) -> None:
     axes.legend(loc="lower left")
 
 
-def _training(axes: Axes, rows: Mapping[str, RowCurves], loss: str, note: str) -> None:
-    for index, (row, curves) in enumerate(rows.items()):
-        if loss in curves.training:
+def _training(axes: Axes, students: Mapping[str, StudentCurves], loss: str, note: str) -> None:
+    for index, (name, student) in enumerate(students.items()):
+        if loss in student.training:
             axes.plot(
-                curves.training["step"],
-                curves.training[loss],
-                label=legend_text(_title(row)),
-                color=row_colour(index),
-                linestyle=row_style(index),
+                student.training["step"],
+                student.training[loss],
+                label=legend_text(_title(name)),
+                color=student_colour(index),
+                linestyle=student_style(index),
             )
     axes.set(title=f"Training: the students' {loss} loss", xlabel="step", ylabel=f"{loss} loss")
     axes.set_xlim(left=0)
@@ -160,12 +168,12 @@ def _teacher_training(axes: Axes, teachers: Mapping[str, Columns]) -> None:
     axes.legend(loc="best")
 
 
-def _title(row: str, between: str = ": ") -> str:
-    return f"{row}{between}{ROW_TITLES[row]}" if row in ROW_TITLES else drawable(row)
+def _title(student: str, between: str = ": ") -> str:
+    return f"{student}{between}{STUDENT_TITLES[student]}" if student in STUDENT_TITLES else drawable(student)
 
 
 def _sizes(curves: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return all gallery sizes that there are, by size, `full` last."""
+    """Return the gallery sizes of all curves, smallest first, `full` last."""
     sizes = {size for by_size in curves for size in by_size}
     return sorted(sizes, key=lambda size: (not size.isdigit(), int(size) if size.isdigit() else 0, size))
 

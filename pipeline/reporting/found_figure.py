@@ -1,4 +1,4 @@
-"""The picture of one search in one's own pictures: the person looked for, and who was found, best first."""
+"""The figure of a search in people's own pictures: the person looked for, and the hits, best first."""
 
 import math
 from collections.abc import Sequence
@@ -23,32 +23,32 @@ CONTEXT = 1.5
 """Height of a cut-out in heights of its box."""
 NAME_LENGTH = 20
 MOST_DRAWN = 119
-"""Hits; a picture of thousands is larger than can be drawn."""
+"""Hits. A figure of thousands would be larger than can be drawn."""
 MOST_TALL = 600
-"""Pixels of a box that are used; its tile has fewer."""
+"""Pixels of a box's height that are used; its tile has fewer."""
 Cut = tuple[Picture, FloatArray]
 """A cut-out, and the box in its pixels."""
 
 
 def found_figure(query: Path, box: FloatArray, hits: Sequence[Hit]) -> bytes:
-    """Draw the person looked for, then the hits in their order, each with its surroundings. Returns a PNG.
+    """Draw the person looked for, then the hits in their order, with some surroundings. Returns a PNG.
 
     Args:
         query: the picture that shows the person.
         box: `[4]` pixels, the person there.
-        hits: what was found, best first; may be empty. The first `MOST_DRAWN` are drawn.
+        hits: best first, may be empty. The first `MOST_DRAWN` are drawn.
 
     Raises:
-        UserError: a picture cannot be read any more.
+        UserError: a picture can no longer be read.
     """
     hits = hits[:MOST_DRAWN]
     tiles = 1 + len(hits)
     columns = min(COLUMNS, tiles)
-    rows = -(-tiles // columns)
+    lines = -(-tiles // columns)
     cuts = _cuts([(query, box), *((hit.path, hit.box) for hit in hits)])
     with drawing():
-        figure = Figure(figsize=(columns * TILE_WIDTH, rows * TILE_HEIGHT), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False).ravel())
+        figure = Figure(figsize=(columns * TILE_WIDTH, lines * TILE_HEIGHT), layout="constrained")
+        axes = np.atleast_1d(figure.subplots(lines, columns, squeeze=False).ravel())
         for unused in axes[tiles:]:
             unused.set_axis_off()
         _tile(axes[0], cuts[0], "looked for", _short(query), BLUE)
@@ -58,7 +58,7 @@ def found_figure(query: Path, box: FloatArray, hits: Sequence[Hit]) -> bytes:
 
 
 def _cuts(wanted: Sequence[tuple[Path, FloatArray]]) -> list[Cut]:
-    """Cut boxes out of their pictures; each picture is read once, and one is in memory at a time."""
+    """Cut boxes out of their pictures. Each picture is read once, and only one is in memory at a time."""
     cuts: dict[int, Cut] = {}
     for path in dict.fromkeys(path for path, _ in wanted):
         picture = read_picture(path)
@@ -69,7 +69,7 @@ def _cuts(wanted: Sequence[tuple[Path, FloatArray]]) -> list[Cut]:
 
 
 def _cut(pixels: Picture, box: FloatArray) -> Cut:
-    """Cut a box out, from every so many pixels of the picture where it is much larger than its tile."""
+    """Cut a box out. Of a box much larger than its tile, only every second, third, ... pixel is taken."""
     aspect = TILE_WIDTH / TILE_HEIGHT
     width, height = box[2:] - box[:2]
     step = max(1, math.ceil(max(height, width / aspect) / MOST_TALL))
@@ -89,7 +89,7 @@ def _tile(axes: Axes, cut_and_box: Cut, title: str, below: str, colour: str) -> 
 
 
 def _short(path: Path) -> str:
-    """Return a file name as it can be drawn, its middle left out where it is long."""
+    """Return a drawable file name; a long one loses its middle."""
     name = drawable(printable(path.name))
     half = NAME_LENGTH // 2
     return name if len(name) <= NAME_LENGTH else f"{name[:half]}…{name[-half:]}"

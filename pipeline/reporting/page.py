@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: tables, curves and searches."""
+"""The report as one HTML page that needs no other file: tables, curves and searches."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
-from pipeline.reporting.summary import Figures
-from pipeline.reporting.table import COLUMNS, MILLISECONDS, best_rows, table_rows
+from pipeline.reporting.summary import Values
+from pipeline.reporting.table import MEASURED, best_students, columns, table_lines
 from pipeline.reporting.text_table import TextTable
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
 class Section(NamedTuple):
-    """A part of the page: its anchor and title, what is to be said, PNGs, and tables below them."""
+    """A part of the page: its anchor and title, a text, figures (PNGs), and tables below them."""
 
     anchor: str
     title: str
     text: str
-    pictures: Sequence[bytes]
+    figures: Sequence[bytes]
     tables: Sequence[TextTable] = ()
 
 
@@ -28,39 +28,39 @@ RESULTS = Section("results", "Results", "", ())
 
 
 def page(
-    title: str, summary: Mapping[str, Figures], protocol: Mapping[str, Any], sections: Sequence[Section]
+    title: str, summary: Mapping[str, Values], protocol: Mapping[str, Any], sections: Sequence[Section]
 ) -> str:
     """Return the page.
 
     Args:
-        title: what the results are of.
+        title: the name of the data set.
         summary: see `summarise`.
-        protocol: as in `metrics.json`: the gallery and the counts.
-        sections: what follows the table.
+        protocol: that of `metrics.json`; its gallery and counts are shown.
+        sections: the parts below the table of results.
     """
-    columns = [column for column in COLUMNS if column != MILLISECONDS]
-    best = best_rows(summary)
+    shown = {column: metric for column, metric in columns().items() if column != MEASURED}
+    best = best_students(summary)
     lines = [
         {
             "name": name,
             "teacher": name not in summary,
-            "cells": [{"text": cells[column], "best": name in best[column]} for column in columns],
+            "cells": [{"text": cells[column], "best": name in best[column]} for column in shown],
         }
-        for name, cells in table_rows(summary).items()
+        for name, cells in table_lines(summary).items()
     ]
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(TEMPLATE.read_text()).render(
         title=title,
         gallery=_gallery(protocol["gallery"]),
         counts=protocol["counts"],
-        columns=[COLUMNS[column].title for column in columns],
+        columns=[metric.title for metric in shown.values()],
         lines=lines,
         sections=[
             {
                 "anchor": section.anchor,
                 "title": section.title,
                 "text": section.text,
-                "pictures": [b64encode(picture).decode() for picture in section.pictures],
+                "figures": [b64encode(figure).decode() for figure in section.figures],
                 "tables": [_plain(table) for table in section.tables],
             }
             for section in (RESULTS, *sections)

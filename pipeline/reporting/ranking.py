@@ -1,4 +1,4 @@
-"""One query's search box by box: the ranking that `search.py` sums up in numbers."""
+"""One query's search box by box: the ranking behind the metrics of `search.py`."""
 
 from dataclasses import dataclass
 
@@ -20,13 +20,14 @@ from pipeline.scenes.scene import FloatArray, IntArray, Split
 
 @dataclass(frozen=True)
 class Hit:
-    """One box of the gallery, as a query ranks it.
+    """One box in the ranking of a query.
 
     Attributes:
         scene: index into the split's scenes.
         box: `[4]` pixels.
         similarity: dot product with the query's feature.
-        correct: whether it is the true positive of its scene. Another box on the same person is not.
+        correct: whether it is the true positive of its scene; a scene has at most one, even where
+            several boxes overlap the person.
     """
 
     scene: int
@@ -44,12 +45,12 @@ def ranked_hits(
     search_threshold: float,
     top: int | None = None,
 ) -> list[Hit]:
-    """Return the boxes of a query's gallery by falling similarity (the counting of `search_metrics`).
+    """Return the boxes of a query's gallery by falling similarity; they count as in `search_metrics`.
 
-    In a scene that holds the person, the most similar box with enough overlap is the one true positive, the
-    first one among equals. Among boxes of one similarity the false ones stand first, so the place of the
-    first correct hit is the rank that top-k looks at. A scene that the gallery lists twice is ranked once;
-    similarities are plain, without CBGM.
+    In a scene that shows the person, the most similar box with enough overlap is the true positive, the first
+    one among equals. Among boxes of the same similarity the false ones come first, so the place of the first
+    correct hit is the rank that top-k uses. A scene that the gallery lists twice is ranked once. Similarities
+    are without CBGM.
 
     Args:
         split: scenes, queries and galleries.
@@ -68,10 +69,12 @@ def ranked_hits(
     correct = np.zeros(len(similarity), dtype=bool)
     boxes, holding, _ = person_in(listed, times, "once")
     rows, person = boxes_on_person(boxes, holding, found)
+    # Sorted by person, then by falling similarity: the first of each person is the true positive.
     by_similarity = np.lexsort((rows, -similarity[rows], person))
     _, first = np.unique(person[by_similarity], return_index=True)
     correct[rows[by_similarity][first]] = True
     searched = np.flatnonzero(times[scenes] > 0)
+    # The last key sorts first: by falling similarity, false before correct, then by place.
     order = searched[np.lexsort((searched, correct[searched], -similarity[searched]))][:top]
     return [
         Hit(int(scenes[row]), found.boxes[row].astype(np.float64), float(similarity[row]), bool(correct[row]))
@@ -100,7 +103,7 @@ def _searched(
 
 
 def _checked(split: Split, detections: Detections, gallery: str) -> SceneBoxes:
-    """Return all boxes, where the detections are of these queries and there is such a gallery."""
+    """Return all boxes; raise `UserError` where the queries are others or there is no such gallery."""
     check_queries(split, detections)
     if gallery not in split.galleries:
         raise UserError(f"no gallery '{gallery}'; the data set has {', '.join(split.galleries)}")

@@ -1,4 +1,4 @@
-"""The picture of searches: a person asked for, and the most similar boxes of each row of the table."""
+"""The figure of searches: the person looked for, and the most similar boxes of each student."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,11 +8,22 @@ from matplotlib.patches import Rectangle
 
 from pipeline.reporting.cut_out import Picture, cut_out
 from pipeline.reporting.shown_queries import Answer, ShownQuery
-from pipeline.reporting.style import BLUE, FAINT, GREEN, GREY, INK, RED, ROW_TITLES, drawable, drawing, png
+from pipeline.reporting.style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    INK,
+    RED,
+    STUDENT_TITLES,
+    drawable,
+    drawing,
+    png,
+)
 from pipeline.scenes.scene import FloatArray
 
 Pictures = Callable[[int], Picture]
-"""Gives the picture of a scene, `[H, W, 3]`."""
+"""Returns the picture of a scene, `[H, W, 3]`, by the scene's index."""
 
 # Lengths are inches from the upper left corner.
 MARGIN = 0.2
@@ -32,10 +43,10 @@ TILE_CONTEXT = 1.35
 """Height of a hit's cut-out, in heights of its box."""
 QUERY_CONTEXT = 2.0
 LARGEST = 398_000
-"""Bytes of the PNG: it lies in Git."""
+"""Bytes of the PNG, which is kept in Git."""
 GALLERIES = {"full": "gallery of all other scenes", "cross_camera": "gallery of all other cameras' scenes"}
 RANKS_LENGTH = 12
-"""Characters that there is room for behind the hits."""
+"""How many characters fit behind the hits."""
 
 
 def search_figure(
@@ -47,19 +58,19 @@ def search_figure(
     choice: str,
     colours: Mapping[str, str],
 ) -> bytes:
-    """Draw for each query the person asked for, and below one another what each row finds. Returns a PNG.
+    """Draw for each query the person looked for, and a line with the hits of each student. Returns a PNG.
 
     Args:
-        queries: at least one, each with the same rows.
-        total: the queries that there are to choose from.
+        queries: at least one, each with the answers of the same students.
+        total: number of queries that the shown ones were chosen from.
         gallery: name of the gallery that was searched.
         pictures: the scenes' pictures.
         choice: how the queries were chosen, in words.
-        colours: by row.
+        colours: by student.
     """
-    rows = list(queries[0].answers)
+    lines = len(queries[0].answers)
     top = max(1, *(len(answer.hits) for query in queries for answer in query.answers.values()))
-    block = len(rows) * LINE_HEIGHT + BLOCK_GAP
+    block = lines * LINE_HEIGHT + BLOCK_GAP
     hits_at = MARGIN + QUERY_WIDTH + NAME_WIDTH + 0.15
     width = hits_at + top * (TILE_WIDTH + TILE_GAP) + RANKS_WIDTH + MARGIN
     height = HEADER + len(queries) * block
@@ -73,10 +84,10 @@ def search_figure(
             upper = HEADER + place * block
             if place:
                 axes.plot([MARGIN, width - MARGIN], [upper - 0.17] * 2, color=FAINT, linewidth=1.0)
-            _query(axes, shown, upper, len(rows), pictures(shown.query.scene))
-            for line, (row, answer) in enumerate(shown.answers.items()):
+            _query(axes, shown, upper, lines, pictures(shown.query.scene))
+            for line, (student, answer) in enumerate(shown.answers.items()):
                 y = upper + line * LINE_HEIGHT
-                _row_name(axes, row, colours[row], y)
+                _student_name(axes, student, colours[student], y)
                 _hits(axes, answer, hits_at, y, pictures)
                 _ranks(axes, answer, shown.matches, hits_at + top * (TILE_WIDTH + TILE_GAP), y)
         return png(figure, largest=LARGEST)
@@ -127,10 +138,10 @@ def _query(axes: Axes, shown: ShownQuery, y: float, lines: int, picture: Picture
     )
 
 
-def _row_name(axes: Axes, row: str, colour: str, y: float) -> None:
+def _student_name(axes: Axes, student: str, colour: str, y: float) -> None:
     x = MARGIN + QUERY_WIDTH + 0.15
-    axes.text(x, y + 0.42, drawable(row), fontsize=11, weight="bold", color=colour, va="center")
-    axes.text(x, y + 0.63, ROW_TITLES.get(row, ""), fontsize=8, color=GREY, va="center")
+    axes.text(x, y + 0.42, drawable(student), fontsize=11, weight="bold", color=colour, va="center")
+    axes.text(x, y + 0.63, STUDENT_TITLES.get(student, ""), fontsize=8, color=GREY, va="center")
 
 
 def _hits(axes: Axes, answer: Answer, x: float, y: float, pictures: Pictures) -> None:
@@ -175,7 +186,7 @@ def _ranks(axes: Axes, answer: Answer, matches: int, x: float, y: float) -> None
 
 
 def _ranks_text(ranks: Sequence[int]) -> str:
-    """Return the first of the ranks, as many as there is room for."""
+    """Return the first ranks, as many as fit, as a text."""
     text = ""
     for rank in ranks:
         longer = f"{text}, {rank}" if text else str(rank)

@@ -1,4 +1,4 @@
-"""Which searches the picture shows, and what each row of the table answers."""
+"""Which queries the figure of searches shows, and the hits of each student."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ TOP = 6
 
 @dataclass(frozen=True)
 class Answer:
-    """What one row of the table finds for a query.
+    """The hits of one student for a query.
 
     Attributes:
         hits: the most similar boxes.
-        ranks: 1, 2, ...: all places of the ranking that are correct, those beyond `hits` too.
+        ranks: the ranks (1, 2, ...) of all correct boxes, also of those beyond `hits`.
     """
 
     hits: list[Hit]
@@ -28,13 +28,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class ShownQuery:
-    """One query of the picture.
+    """One query of the figure.
 
     Attributes:
         number: its position in the split's queries.
         query: where the person was seen.
-        matches: pictures in the gallery that hold the person.
-        answers: by row of the table.
+        matches: number of gallery scenes that show the person.
+        answers: by student.
     """
 
     number: int
@@ -44,7 +44,7 @@ class ShownQuery:
 
 
 def evenly_spaced(total: int, number: int = NUMBER) -> list[int]:
-    """Return the middles of `number` equal stretches of 0 .. total - 1: a choice that no result can sway."""
+    """Return the middles of `number` equal parts of 0 .. total - 1. The choice depends on no result."""
     number = min(number, total)
     return [(2 * part + 1) * total // (2 * number) for part in range(number)]
 
@@ -58,12 +58,13 @@ def at_random(total: int, number: int = NUMBER, seed: int = 0) -> list[int]:
 def most_gained(
     before: Sequence[float], after: Sequence[float], number: int = NUMBER
 ) -> tuple[list[int], list[int]]:
-    """Return the queries that gained most from one row to another, and those that lost most, the most first.
+    """Return the queries that gain most from one student to another, and those that lose most.
 
     Args:
-        before: `[Q]` average precision of each query in one row.
-        after: the same in another.
-        number: how many of each, at most; where the gain is equal, the first queries.
+        before: `[Q]` average precision of each query with one student.
+        after: `[Q]` the same with the other student.
+        number: how many of each to return at most. The largest changes come first, and among
+            equal ones the first queries.
     """
     gains = np.array(after) - np.array(before)
     rising = np.argsort(gains, kind="stable")
@@ -74,31 +75,31 @@ def most_gained(
 
 def shown_queries(
     split: Split,
-    rows: Mapping[str, Detections],
+    students: Mapping[str, Detections],
     gallery: str,
     *,
     search_threshold: float,
     chosen: Sequence[int],
     top: int = TOP,
 ) -> list[ShownQuery]:
-    """Search for some queries.
+    """Search for some queries with each student.
 
     Args:
         split: scenes, queries and galleries.
-        rows: the detections of each row of the table, in its order.
+        students: the detections of each student, in the table's order.
         gallery: name of the gallery to search.
         search_threshold: boxes with score >= this are searched.
         chosen: positions in the split's queries.
-        top: how many hits each, at most.
+        top: how many hits an answer has at most.
     """
     shown = []
     for index in chosen:
         query = split.queries[index]
         listed = split.galleries[gallery].of_query(index, query.scene, split.cameras)
         answers = {}
-        for row, detections in rows.items():
+        for student, detections in students.items():
             hits = ranked_hits(split, detections, index, gallery, search_threshold=search_threshold)
             ranks = [rank for rank, hit in enumerate(hits, start=1) if hit.correct]
-            answers[row] = Answer(hits[:top], ranks)
+            answers[student] = Answer(hits[:top], ranks)
         shown.append(ShownQuery(index, query, len(np.unique(listed.positives)), answers))
     return shown

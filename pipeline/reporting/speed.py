@@ -1,22 +1,20 @@
-"""The measured milliseconds an image, as `make bench` wrote them.
+"""The measured milliseconds of an image, as `make bench` wrote them.
 
-They are in no output of the pipeline: they differ from run to run, and results must not.
+They are in no output of the pipeline: they differ from run to run, which results must not.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
 
-from pipeline.basics.atomic import write_atomically
-from pipeline.basics.errors import UserError
+from pipeline.basics.json_files import read_json, write_json
 from pipeline.basics.options import Options, parse_options
-from pipeline.reporting.summary import TEACHERS, Figures
+from pipeline.reporting.summary import BOTH_LINE, DETECTOR_LINE, TEACHERS, Values
 
 
 class Timing(Options):
-    """One network's median, and what it was measured on, to tell whether it is still the same network."""
+    """A network's median time, and its number of parameters: another number means another network."""
 
     milliseconds: float = Field(gt=0)
     parameters: float = Field(ge=0)
@@ -26,7 +24,7 @@ class Speed(Options):
     """What `speed.json` holds.
 
     Attributes:
-        machine: processor, threads and versions, to read.
+        machine: processor, threads and versions, for people to read.
         timings: by line of the table.
     """
 
@@ -36,29 +34,27 @@ class Speed(Options):
 
 def write_speed(path: Path, speed: Speed) -> None:
     """Write `speed.json`."""
-    write_atomically(path, json.dumps(speed.model_dump(mode="json"), indent=2) + "\n")
+    write_json(path, speed.model_dump(mode="json"))
 
 
-def read_milliseconds(path: Path, summary: Mapping[str, Figures]) -> tuple[dict[str, float], str]:
-    """Return the milliseconds an image by line of the table, and the machine; nothing where there is no file.
+def read_milliseconds(path: Path, summary: Mapping[str, Values]) -> tuple[dict[str, float], str]:
+    """Return the milliseconds of an image by line of the table, and the machine.
 
-    A timing of another network than the summary's, by its number of parameters, is left out.
+    Both are empty where there is no file. A timing is left out where its number of parameters differs from
+    the summary's, because then it is of another network.
 
     Raises:
         UserError: the file is damaged.
     """
     if not path.is_file():
         return {}, ""
-    try:
-        content = json.loads(path.read_text())
-    except ValueError:
-        raise UserError(f"{path} is damaged; make it again with `make bench`") from None
+    content = read_json(path, absent=f"{path} is missing", again="make it again with `make bench`")
     speed = parse_options(Speed, content, str(path))
     teachers = summary.get(TEACHERS, {})
     parameters = {
-        "det. teacher": teachers.get("detector_parameters"),
-        "both teachers": teachers.get("two_step_parameters"),
-        **{name: figures.get("parameters") for name, figures in summary.items() if name != TEACHERS},
+        DETECTOR_LINE: teachers.get("detector_parameters"),
+        BOTH_LINE: teachers.get("two_step_parameters"),
+        **{name: values.get("parameters") for name, values in summary.items() if name != TEACHERS},
     }
     timings = {
         name: timing.milliseconds

@@ -1,4 +1,4 @@
-"""What all pictures have in common: fonts, colours, and PNGs that are the same byte for byte."""
+"""What all figures share: fonts, colours, and PNGs that are the same byte for byte."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,26 +15,26 @@ from PIL import Image
 
 DPI = 96
 SHADES = (32, 28, 25, 22, 19, 16, 12, 8, 5)
-"""Shades of a colour channel, fewer and fewer, for a picture that is to take less room."""
+"""How many shades a colour channel may have; fewer are tried until a figure is small enough."""
 FONT = "DejaVu Sans"
-"""Comes with matplotlib, so pictures do not depend on the fonts of a machine."""
+"""Comes with matplotlib, so figures do not depend on the fonts of a machine."""
 WEIGHTS = ("normal", "bold")
 INK = "#222222"
 GREY = "#777777"
 FAINT = "#e4e4e4"
 BLUE, GREEN, RED = "#1f5fbf", "#1a9641", "#d7301f"
-ROW_COLOURS = ("#d95f02", "#1f78b4", "#7570b3", "#1b9e77", "#e7298a", "#66a61e")
-"""Colours of the rows in their order; tell apart for people who see no red or green as well."""
-ROW_STYLES = ("--", "-", "-.", ":")
+STUDENT_COLOURS = ("#d95f02", "#1f78b4", "#7570b3", "#1b9e77", "#e7298a", "#66a61e")
+"""Colours of the students in their order. People who cannot see red or green can tell them apart too."""
+STUDENT_STYLES = ("--", "-", "-.", ":")
 TEACHER_COLOUR = "#444444"
 
-ROW_TITLES = {
+STUDENT_TITLES = {
     "baseline": "no teacher (OIM)",
     "kd_detector": "detector teacher",
     "kd_lut": "re-ID teacher's table",
     "kd_both": "table and detector",
 }
-"""What the rows of the default run are in a word; another row goes by its name."""
+"""A short title of each student of the default run; another student is shown by its name."""
 
 SETTINGS: dict[str, Any] = {
     "font.family": FONT,
@@ -60,18 +60,19 @@ NO_GLYPH = "□"
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw with our own settings, whatever the user's matplotlibrc says."""
+    """Draw with our own settings instead of those of the user's matplotlibrc."""
     with style.context(["default", SETTINGS]):
         yield
 
 
 def png(figure: Figure, largest: int | None = None) -> bytes:
-    """Return a figure as PNG without dates and program names: equal figures give equal bytes.
+    """Return a figure as a PNG without dates and program names, so that equal figures give equal bytes.
 
     Args:
         figure: what to draw.
-        largest: bytes that the PNG may have. Photographs, whose noise does not compress, are rounded to fewer
-            shades until it has. With the fewest of `SHADES` it stays as large as it is.
+        largest: the most bytes that the PNG should have; None for any number. The noise of photographs does
+            not compress, so colours are rounded to fewer and fewer `SHADES` until the PNG fits. A PNG that is
+            still too large with the fewest stays so.
     """
     width, height = FigureCanvasAgg(figure).get_width_height()
     raw = BytesIO()
@@ -93,22 +94,25 @@ def _encoded(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def drawable(text: str) -> str:
-    """Return a text that a person gave with a box for each character that the font has no picture of.
+    """Return a user's text in which a box stands for each character that the font cannot draw.
 
-    matplotlib draws such a box too, but warns of each.
+    matplotlib draws such a box too, but warns about each.
     """
     glyphs = _glyphs()
     return "".join(char if char == "\n" or ord(char) in glyphs else NO_GLYPH for char in text)
 
 
 def legend_text(text: str) -> str:
-    """Return a drawable text for a legend, which leaves out those that begin with `_`."""
+    """Return a drawable text for a legend.
+
+    matplotlib leaves out labels that begin with `_`, so these get a space in front.
+    """
     return f" {drawable(text)}" if text.startswith("_") else drawable(text)
 
 
 @cache
 def _glyphs() -> frozenset[int]:
-    """Return the characters that the font has, light and bold."""
+    """Return the characters that the font has both in normal and in bold weight."""
     files = (
         font_manager.findfont(font_manager.FontProperties(family=FONT, weight=weight)) for weight in WEIGHTS
     )
@@ -116,11 +120,11 @@ def _glyphs() -> frozenset[int]:
     return frozenset(light) & frozenset(bold)
 
 
-def row_colour(index: int) -> str:
-    """Return the colour of a row by its place in the table."""
-    return ROW_COLOURS[index % len(ROW_COLOURS)]
+def student_colour(index: int) -> str:
+    """Return the colour of a student by its place in the table."""
+    return STUDENT_COLOURS[index % len(STUDENT_COLOURS)]
 
 
-def row_style(index: int) -> str:
-    """Return the line style of a row by its place in the table."""
-    return ROW_STYLES[index % len(ROW_STYLES)]
+def student_style(index: int) -> str:
+    """Return the line style of a student by its place in the table."""
+    return STUDENT_STYLES[index % len(STUDENT_STYLES)]

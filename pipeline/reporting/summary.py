@@ -1,86 +1,84 @@
-"""The results of all rows as one flat summary; `table.py` shows it."""
+"""The metrics of all students and teachers as one flat summary, `summary.json`; `table.py` shows it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.json_files import damaged, read_json
+from pipeline.evaluation.metric_table import COST, METRICS, metric_value
 
 TEACHERS = "teachers"
-COST = "cost"
-"""Under which name the content of a `cost.json` stands beside that of `metrics.json`."""
+DETECTOR_LINE, REID_LINE, BOTH_LINE = "det. teacher", "re-ID teacher", "both teachers"
+"""The teachers' lines of the table."""
+TEACHERS_ONLY = {"reid_ground_truth_boxes_top1": ("search_ground_truth_boxes", "top1")}
+"""In the teachers' summary, but in no line of the table."""
+GAPS = ("search_mAP", "coco_ap50")
+"""The metrics whose difference between students is told: people found again, and people found at all."""
+POINTS = 100
 
-ROW_KEYS = {
-    "search_mAP": ("search", "mAP"),
-    "search_top1": ("search", "top1"),
-    "search_top5": ("search", "top5"),
-    "search_top10": ("search", "top10"),
-    "ground_truth_boxes_mAP": ("search_ground_truth_boxes", "mAP"),
-    "detection_ap": ("detection", "ap"),
-    "detection_recall": ("detection", "recall"),
-    "detection_ap_70": ("detection_by_iou", "0.7", "ap"),
-    "detection_recall_70": ("detection_by_iou", "0.7", "recall"),
-    "coco_ap50": ("detection", "coco_ap50"),
-    "coco_ap70": ("detection", "coco_ap70"),
-    "parameters": (COST, "parameters"),
-    "flops": (COST, "flops"),
-}
-"""Where in a student's `metrics.json` or `cost.json` each figure stands."""
-
-DETECTION_KEYS = tuple(key for key, path in ROW_KEYS.items() if path[0].startswith("detection"))
-TEACHER_KEYS = {
-    **{key: ROW_KEYS[key] for key in DETECTION_KEYS},
-    "reid_ground_truth_boxes_mAP": ("search_ground_truth_boxes", "mAP"),
-    "reid_ground_truth_boxes_top1": ("search_ground_truth_boxes", "top1"),
-    "two_step_mAP": ("search", "mAP"),
-    "two_step_top1": ("search", "top1"),
-    "two_step_top5": ("search", "top5"),
-    "two_step_top10": ("search", "top10"),
-    "detector_parameters": (COST, "detector_parameters"),
-    "detector_flops": (COST, "detector_flops"),
-    "reid_parameters": (COST, "reid_parameters"),
-    "two_step_parameters": (COST, "two_step_parameters"),
-    "two_step_flops": (COST, "two_step_flops"),
-}
-"""The same of the two teachers, scored together as a two-step search."""
-
-GAPS = {"search_mAP": "search mAP", "coco_ap50": "COCO AP50"}
-"""The figures whose difference between rows is told: people found again, and people found at all."""
-
-Figures = Mapping[str, float]
+Values = Mapping[str, float]
+"""The value of each metric, by the metric's name in the summary."""
 
 
 def summarise(
-    rows: Mapping[str, Mapping[str, Any]], teachers: Mapping[str, Any]
+    students: Mapping[str, Mapping[str, Any]], teachers: Mapping[str, Any]
 ) -> dict[str, dict[str, float]]:
-    """Return the figures of all rows, flat, so that `dvc metrics diff` shows them side by side.
+    """Return the metrics of all students, flat, so that `dvc metrics diff` shows them side by side.
 
     Args:
-        rows: by row, in the table's order, what `metrics.json` holds, and under `cost` what `cost.json` does.
-        teachers: the same of the teachers.
+        students: by name, in the table's order, the content of `metrics.json`, and under `COST` that of
+            `cost.json`.
+        teachers: the same for the two teachers, scored together as a two-step search.
 
     Returns:
-        Fractions and costs under `teachers` and under each row. A figure that was not measured is left out.
+        Fractions and costs under `teachers` and under each student. Metrics without a value are left out.
 
     Raises:
-        UserError: a row is called `teachers`, or lacks a part of the metrics.
+        UserError: a student is called `teachers`, or lacks a part of the metrics.
     """
-    if TEACHERS in rows:
-        raise UserError(f"a row cannot be called '{TEACHERS}'; the summary keeps the teachers' figures there")
-    summary = {TEACHERS: _figures(teachers, TEACHER_KEYS, TEACHERS)}
-    return summary | {name: _figures(metrics, ROW_KEYS, name) for name, metrics in rows.items()}
+    if TEACHERS in students:
+        raise UserError(
+            f"a student cannot be called '{TEACHERS}'; the summary keeps the teachers' metrics there"
+        )
+    own = {name: metric.path for name, metric in METRICS.items()}
+    return {
+        TEACHERS: _values(teachers, _teacher_paths(), TEACHERS),
+        **{name: _values(metrics, own, name) for name, metrics in students.items()},
+    }
 
 
-def gaps(summary: Mapping[str, Figures]) -> list[str]:
-    """Return a sentence for each row behind the first: how far it is from the first, in percentage points."""
+def teacher_lines() -> dict[str, dict[str, str]]:
+    """Return the teachers' lines of the table: by title, for each metric its name in the teachers' summary.
+
+    The detector has the metrics of detection, the re-ID model those of a search in ground-truth boxes, and
+    both together, in two steps, those of a search.
+    """
+    detection = {name: name for name in METRICS if METRICS[name].path[0].startswith("detection")}
+    true_boxes = {
+        name: f"reid_{name}" for name in METRICS if METRICS[name].path[0] == "search_ground_truth_boxes"
+    }
+    search = {
+        name: f"two_step_{name.removeprefix('search_')}"
+        for name in METRICS
+        if METRICS[name].path[0] == "search"
+    }
+    return {
+        DETECTOR_LINE: detection | {"parameters": "detector_parameters", "flops": "detector_flops"},
+        REID_LINE: true_boxes | {"parameters": "reid_parameters"},
+        BOTH_LINE: search | {"parameters": "two_step_parameters", "flops": "two_step_flops"},
+    }
+
+
+def gaps(summary: Mapping[str, Values]) -> list[str]:
+    """Return a sentence for each student but the first: its distance to the first, in percentage points."""
     first, *others = [name for name in summary if name != TEACHERS] or [""]
     sentences = []
     for name in others:
         differences = [
-            f"{label} {100 * (summary[name][key] - summary[first][key]):+.1f}"
-            for key, label in GAPS.items()
-            if key in summary[name] and key in summary[first]
+            f"{METRICS[metric].title} {POINTS * (summary[name][metric] - summary[first][metric]):+.1f}"
+            for metric in GAPS
+            if metric in summary[name] and metric in summary[first]
         ]
         sentences.append(f"{name} against {first}: {', '.join(differences)} points")
     return sentences
@@ -92,35 +90,44 @@ def read_summary(path: Path) -> dict[str, dict[str, float]]:
     Raises:
         UserError: there is none yet, or it is damaged.
     """
-    if not path.is_file():
-        raise UserError(f"no results yet ({path} is missing); run `dvc repro` or `make repro`")
-    try:
-        summary = json.loads(path.read_text())
-    except ValueError:
-        summary = None
-    if not isinstance(summary, dict) or not all(_is_figures(figures) for figures in summary.values()):
-        raise UserError(f"{path} is damaged; make it again with `dvc repro report`")
+    again = "make it again with `dvc repro report`"
+    absent = f"no results yet ({path} is missing); run `dvc repro` or `make repro`"
+    summary = read_json(path, absent=absent, again=again)
+    if not all(_are_values(values) for values in summary.values()):
+        raise damaged(path, again)
     return summary
 
 
-def _figures(metrics: Mapping[str, Any], keys: Mapping[str, tuple[str, ...]], row: str) -> dict[str, float]:
-    figures = {}
-    for name, path in keys.items():
-        value: Any = metrics
-        for part in path:
-            if value is None:
-                break
-            if not isinstance(value, Mapping) or part not in value:
-                raise UserError(
-                    f"the metrics of {row} lack {'.'.join(path)}; run `dvc repro` to make them again"
-                )
-            value = value[part]
+def _teacher_paths() -> dict[str, tuple[str, ...]]:
+    """Return the path of each metric in the teachers' summary, costs last."""
+    paths: dict[str, tuple[str, ...]] = {}
+    costs: dict[str, tuple[str, ...]] = {}
+    for title, names in teacher_lines().items():
+        for metric, key in names.items():
+            if METRICS[metric].path[0] == COST:
+                costs[key] = (COST, key)
+            else:
+                paths[key] = METRICS[metric].path
+        if title == REID_LINE:
+            paths |= TEACHERS_ONLY
+    return paths | costs
+
+
+def _values(metrics: Mapping[str, Any], paths: Mapping[str, tuple[str, ...]], owner: str) -> dict[str, float]:
+    values = {}
+    for name, path in paths.items():
+        try:
+            value = metric_value(metrics, path)
+        except KeyError:
+            raise UserError(
+                f"the metrics of {owner} lack {'.'.join(path)}; run `dvc repro` to make them again"
+            ) from None
         if value is not None:
-            figures[name] = float(value)
-    return figures
+            values[name] = value
+    return values
 
 
-def _is_figures(figures: object) -> bool:
-    return isinstance(figures, dict) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in figures.values()
+def _are_values(values: object) -> bool:
+    return isinstance(values, dict) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values.values()
     )

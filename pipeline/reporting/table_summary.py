@@ -1,4 +1,4 @@
-"""What a look-up table looks like from outside: how its rows lie to one another."""
+"""The size of a look-up table, and how similar its rows are to one another."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ ROWS_AT_A_TIME = 1024
 
 @dataclass(frozen=True)
 class ClosePair:
-    """Two people whose rows are alike: `first < second`, and the cosine similarity of their rows."""
+    """Two people with similar rows: their person ids, `first < second`, and the rows' cosine similarity."""
 
     first: int
     second: int
@@ -22,13 +22,15 @@ class ClosePair:
 
 @dataclass(frozen=True)
 class TableSummary:
-    """The figures of a table.
+    """The numbers that describe a table.
 
     Attributes:
         identities: number of rows, I.
         dim: number of dimensions, D.
-        fewest: boxes that a row is the mean of, over all rows; `median` and `most` likewise.
-        mean_similarity: cosine similarity of two different rows on average, -1..1; NaN with a single row.
+        fewest: the smallest number of boxes that a row is the mean of.
+        median: the median of that number over all rows.
+        most: the largest such number.
+        mean_similarity: mean cosine similarity of two different rows, -1..1; NaN with a single row.
         closest: the most similar pairs, by falling similarity.
     """
 
@@ -46,7 +48,7 @@ def summarise(table: LookupTable, pairs: int) -> TableSummary:
 
     Args:
         table: with at least one row.
-        pairs: how many of the most similar pairs to return, at least 1; fewer where there are not as many.
+        pairs: how many of the most similar pairs to return, at least 1. A small table has fewer.
     """
     identities, dim = table.features.shape
     counts = table.counts
@@ -88,11 +90,11 @@ def closest_pairs(table: LookupTable, pairs: int) -> tuple[ClosePair, ...]:
 
 
 def _blocks(features: npt.NDArray[np.float32], pairs: int) -> Iterator[list[tuple[float, int, int]]]:
-    """Yield the best pairs (similarity, first row, second row) of a block of rows and all behind them."""
+    """Yield the best pairs (similarity, first row, second row) of a block of rows with the rows after it."""
     count = len(features)
     for start in range(0, count, ROWS_AT_A_TIME):
         similarity = features[start : start + ROWS_AT_A_TIME] @ features[start:].T
-        # Each pair once, and no row with itself.
+        # Below the diagonal each pair stands a second time, and on it each row with itself.
         similarity[np.tril_indices(len(similarity), 0, count - start)] = -np.inf
         flat = similarity.ravel()
         best = np.argpartition(-flat, pairs - 1)[:pairs] if pairs < len(flat) else np.arange(len(flat))

@@ -5,9 +5,13 @@ from typing import NamedTuple
 
 
 class TextTable(NamedTuple):
-    """A title, the titles of the columns, and of each row the cells.
+    """A table of plain texts.
 
-    In `clear` stands for each row which of its cells, by their place, are to stand out.
+    Attributes:
+        title: stands above the table.
+        head: the columns' titles.
+        lines: the cells of each line.
+        clear: for each line, the places (0, 1, ...) of the cells to print in bold.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The one format that everything behind `prepare` reads, whatever the data set; `packing.py` writes it."""
+"""Reading a prepared data set: one format for all data sets, which `datasets/packing.py` writes."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import check_is_file, restoring
+from pipeline.basics.json_files import damaged, read_json
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import MAKE, ImageShards, read_annotations
 
@@ -22,8 +23,8 @@ class PreparedDataSet:
 
     Attributes:
         root: its folder.
-        name: the data set that it was made from.
-        sha256: fingerprint of everything in it.
+        name: the name of the data set that it was made from.
+        sha256: fingerprint of all its content.
         manifest: counts and files of each split.
     """
 
@@ -33,19 +34,19 @@ class PreparedDataSet:
     manifest: Mapping[str, Any]
 
     def split(self, name: str) -> Split:
-        """Read a split's annotations. Raises `UserError` where there is no such split, or it is damaged."""
+        """Read a split's annotations. Raises `UserError` where the split does not exist or is damaged."""
         return read_annotations(self._file(self._of(name)["annotations"]))
 
     def images(self, name: str) -> ImageShards:
-        """Open a split's pictures. Raises `UserError` as `split` does."""
+        """Open a split's pictures. Raises `UserError` where the split does not exist or is damaged."""
         return ImageShards([self._file(entry) for entry in self._of(name)["images"]])
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a split of that name."""
+        """Return whether there is a split of that name."""
         return name in self.manifest["splits"]
 
     def _file(self, entry: Mapping[str, str]) -> Path:
-        """Return where a file of the manifest is. Raises `UserError` where another is in its place."""
+        """Return the path of a file in the manifest. Raises `UserError` where it is missing or changed."""
         path = self.root / entry["file"]
         check_is_file(path, f"{path} is missing; {restoring(path, MAKE)}")
         if file_entry(path) != entry:
@@ -63,17 +64,17 @@ def open_prepared(root: Path) -> PreparedDataSet:
     """Open a prepared data set.
 
     Raises:
-        UserError: there is none, it is damaged or of another version.
-        OSError: the system does not let it be read.
+        UserError: it is missing, damaged, or of another version.
+        OSError: the system refuses to read it.
     """
     path = root / MANIFEST
-    check_is_file(path, f"no prepared data set in {root} ({MANIFEST} is missing); run `dvc repro prepare`")
+    absent = f"no prepared data set in {root} ({MANIFEST} is missing); run `dvc repro prepare`"
+    manifest = read_json(path, absent=absent, again=restoring(path, MAKE))
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
         version, name, sha256 = manifest["format_version"], manifest["dataset"], manifest["dataset_sha256"]
         sound = sha256 == fingerprint(name, manifest["splits"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UserError(f"{path} is damaged; {restoring(path, MAKE)}") from None
+        raise damaged(path, restoring(path, MAKE)) from None
     if version != FORMAT_VERSION:
         raise UserError(
             f"{path}: format {version}, this program reads {FORMAT_VERSION}; run `dvc repro prepare`"
@@ -86,12 +87,12 @@ def open_prepared(root: Path) -> PreparedDataSet:
 
 
 def file_entry(path: Path) -> dict[str, str]:
-    """Return a file's name and SHA-256, as the manifest names it."""
+    """Return a file's entry in the manifest: its name and SHA-256."""
     with path.open("rb") as file:
         return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def fingerprint(name: str, entries: Mapping[str, Any]) -> str:
-    """Return the data set's `dataset_sha256`: of its name and the splits' entries in the manifest."""
+    """Return `dataset_sha256`: the SHA-256 of the data set's name and its splits' entries in the manifest."""
     content = json.dumps([name, entries], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

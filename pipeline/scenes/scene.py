@@ -1,8 +1,8 @@
-"""What every data set is made of: scenes, queries, galleries and splits.
+"""The types that every data set is made of: scenes, queries, galleries and splits.
 
 Boxes are `[x1, y1, x2, y2]` in pixels of the stored image, float64, `x2 > x1` and `y2 > y1`. Inside the
-program a labelled person is `0 .. I-1`, numbered within the split; each data set maps its own ids at its
-border and keeps them, as text, in `Split.identities`.
+program the labelled people of a split have the ids `0 .. I-1`. Each reader maps the data set's own ids to
+these and keeps the data set's, as text, in `Split.identities`.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ UNLABELLED = -1
 """The person id of a person whose identity is not known."""
 
 UNKNOWN_CAMERA = -1
-"""The camera of a scene whose data set does not say."""
+"""The camera of a scene whose data set names none."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Query:
     """One person to look for.
 
     Attributes:
-        scene: index into the split's scenes of the picture that the query is taken from.
+        scene: the scene that the query is taken from, as an index into the split's scenes.
         box: `[4]` pixels, the ground-truth box in that scene.
         person_id: `0 .. I-1` within the split.
     """
@@ -56,10 +56,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Where one query is looked for.
+    """The scenes in which one query is searched for.
 
     Attributes:
-        scenes: `[G]` indices into the split's scenes. One scene may stand there more than once.
+        scenes: `[G]` indices into the split's scenes. A scene may be listed more than once.
         positives: `[P]` positions in `scenes` that hold the person.
         boxes: `[P, 4]` pixels, the person's box there.
     """
@@ -73,17 +73,18 @@ class Gallery:
 class Galleries:
     """A search protocol as data: one gallery for each query, stored compactly.
 
-    Each query lists scenes of its own; `rest` says which other scenes of the split are searched as well:
-    `none`, `all` (every scene that is not listed, but for the query's own) or `other_cameras` (likewise,
-    but for all scenes of the query's camera).
+    Each query has its own list of scenes. The lists of all queries lie back to back in one array, and offsets
+    say where each begins; the positives are stored in the same way. `rest` names the scenes that each query
+    searches after its list: `none`; `all`, which are the unlisted scenes except the query's own; or
+    `other_cameras`, which are the unlisted scenes of other cameras than the query's.
 
     Attributes:
-        rest: which scenes are added behind the listed ones.
+        rest: which scenes are searched after the listed ones.
         listed_offsets: `[Q + 1]`; query q lists `listed_scenes[listed_offsets[q]:listed_offsets[q + 1]]`.
         listed_scenes: `[L]` int32 indices into the split's scenes.
-        positive_offsets: `[Q + 1]`, likewise for the two below.
-        positives: `[P]` positions within the query's own list.
-        positive_boxes: `[P, 4]` pixels.
+        positive_offsets: `[Q + 1]`; query q has the positives `positive_offsets[q]:positive_offsets[q + 1]`.
+        positives: `[P]` positions in the query's own list that hold the person.
+        positive_boxes: `[P, 4]` pixels, the person's box there.
     """
 
     rest: Literal["none", "all", "other_cameras"]
@@ -114,13 +115,14 @@ class Galleries:
                 others &= cameras != cameras[query_scene]
             others[listed] = False
             others[query_scene] = False
+            # The rest comes last, so positions in the list stay positions in the gallery.
             scenes = np.concatenate([scenes, np.flatnonzero(others)])
         return Gallery(scenes, self.positives[positive], self.positive_boxes[positive])
 
 
 @dataclass(frozen=True)
 class Split:
-    """The scenes of one split, with its queries and galleries if it is one to search in.
+    """The scenes of one split, and its queries and galleries if people are searched for in it.
 
     Attributes:
         name: `train`, `val` or `test`.
@@ -128,7 +130,7 @@ class Split:
         identities: the data set's own id of person 0, 1, 2, ...; its length is the number of identities.
         queries: in the data set's own order; empty for a training split.
         galleries: search protocols by name: a gallery size ("50", "100", ...), "full", "cross_camera".
-        default_gallery: the protocol that the results table quotes; empty where there is none.
+        default_gallery: the protocol that the results table shows; empty for a split without queries.
     """
 
     name: str
@@ -140,5 +142,5 @@ class Split:
 
     @property
     def cameras(self) -> IntArray:
-        """`[S]` the camera of each scene."""
+        """`[S]`, the camera of each scene."""
         return np.array([scene.camera for scene in self.scenes], dtype=np.int64)

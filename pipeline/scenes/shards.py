@@ -1,7 +1,7 @@
 """Prepared splits on disk: pictures packed into HDF5 shards, annotations in one HDF5 file beside them.
 
 A split `test` is `test.h5` (scenes, queries, galleries) and `test-images-00000.h5`, ... (JPEG bytes). All
-datasets carry checksums and no times, so that equal data are equal files and damage does not go unnoticed.
+HDF5 datasets have checksums, which reveal damage, and no times, so that equal content gives equal files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,14 @@ from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_
 from pipeline.scenes.scene import Galleries, Query, Scene, Split
 
 CHUNK_BYTES = 1 << 16
-"""Reading a picture reads, and checks, the chunks that it lies in: small ones cost less."""
+"""Size of an HDF5 chunk: small, since reading a picture reads and checks all chunks that it touches."""
 GALLERY_ARRAYS = ("listed_offsets", "listed_scenes", "positive_offsets", "positives", "positive_boxes")
 MAKE = "dvc repro"
-"""What makes again what DVC sees changed: data are of `prepare`, crops of `crop`."""
+"""The command that restores a damaged shard: `prepare` makes those of scenes, `crop` those of crops."""
 
 
 def write_images(path: Path, images: Sequence[bytes]) -> None:
-    """Write encoded pictures one behind the other, with the offset of each."""
+    """Write encoded pictures back to back, with the offset of each."""
     offsets = np.cumsum([0, *map(len, images)])
     with writing_hdf5(path) as file:
         _put(file, "offsets", offsets)
@@ -33,7 +33,7 @@ def write_images(path: Path, images: Sequence[bytes]) -> None:
 
 
 class ImageShards:
-    """Read access to the pictures of a split, opened when first needed, so that it passes to data workers."""
+    """Read access to the pictures of a split; data workers can receive it, since files are opened late."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
@@ -69,7 +69,7 @@ class ImageShards:
 
 
 def open_shard(path: Path) -> h5py.File:
-    """Open an HDF5 file to read. Raises `UserError` where it is missing, no HDF5 file or cannot be read."""
+    """Open an HDF5 file for reading. Raises `UserError` where it is missing, unreadable or no HDF5 file."""
     try:
         check_is_file(path, f"{path} is missing; {restoring(path, MAKE)}")
         return open_hdf5(path)
@@ -78,7 +78,7 @@ def open_shard(path: Path) -> h5py.File:
 
 
 def write_annotations(path: Path, split: Split) -> None:
-    """Write all that a split holds but its pictures."""
+    """Write everything of a split except its pictures."""
     counts = [len(scene.boxes) for scene in split.scenes]
     with writing_hdf5(path) as file:
         file.attrs["name"] = split.name
@@ -134,6 +134,7 @@ def _read_split(file: h5py.File, path: Path) -> Split:
 
 def _read_galleries(file: h5py.File, path: Path) -> Iterator[tuple[str, Galleries]]:
     names = list(file["galleries"]) if "galleries" in file else []
+    # HDF5 sorts names as text; here sizes come first, in numerical order, then the other names.
     for name in sorted(names, key=lambda name: (not name.isdigit(), name.zfill(12))):
         group = file["galleries"][name]
         arrays = {array: _get(group, array, path) for array in GALLERY_ARRAYS}
@@ -142,14 +143,14 @@ def _read_galleries(file: h5py.File, path: Path) -> Iterator[tuple[str, Gallerie
 
 
 def _put(group: h5py.Group, name: str, values: npt.NDArray[Any]) -> None:
-    """Write one array with a checksum over each chunk; HDF5 has no chunks for an empty one."""
+    """Write one array with a checksum for each chunk; an empty array has neither in HDF5."""
     if values.size == 0:
         group.create_dataset(name, data=values, track_times=False)
         return
-    row_bytes = max(1, values[:1].nbytes)
-    rows = min(len(values), max(1, CHUNK_BYTES // row_bytes))
+    entry_bytes = max(1, values[:1].nbytes)
+    entries = min(len(values), max(1, CHUNK_BYTES // entry_bytes))
     group.create_dataset(
-        name, data=values, chunks=(rows, *values.shape[1:]), fletcher32=True, track_times=False
+        name, data=values, chunks=(entries, *values.shape[1:]), fletcher32=True, track_times=False
     )
 
 
@@ -173,9 +174,9 @@ def _dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
 
 
 def _damaged(path: Path, error: BaseException) -> UserError:
-    """Return the line for a file that cannot be read.
+    """Return the error for a file that cannot be read.
 
-    What the system says is no `OSError` here: of one in a data worker, only the text gets out.
+    Where the system refuses to read it, this is a `UserError` too: a data worker passes on text only.
     """
     try:
         reason = why_unreadable(path, error)

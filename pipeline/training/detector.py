@@ -1,6 +1,6 @@
 """Training of a detector: the four detection losses and nothing else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from lightning_fabric import Fabric
 from pydantic import Field
@@ -8,15 +8,13 @@ from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
-from pipeline.batches.loading import SceneBatch, TrainingScenes, scene_loader
-from pipeline.batches.samplers import ShuffledBatches
+from pipeline.batches.loading import SceneBatch, Share, TrainingScenes, scene_batches
 from pipeline.batches.transforms import AugmentationOptions, scene_transform
 from pipeline.devices import data_workers, make_fabric, seed_everything
-from pipeline.models.detector import Detector
-from pipeline.models.detector_options import DetectorOptions
+from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.engine.checkpoints import Checkpoints
-from pipeline.training.engine.history import Row
+from pipeline.training.engine.history import Point
 from pipeline.training.engine.loop import Batches, Report, train
 from pipeline.training.engine.optimisation import TrainingOptions
 
@@ -43,7 +41,7 @@ class DetectorTrainingOptions(Options):
 class DetectorTask:
     """A detector in training mode."""
 
-    forward_method = "detection_losses"
+    forward_method = "detection_step"
     stateful: Mapping[str, nn.Module] = {}
 
     def __init__(self, network: Detector) -> None:
@@ -51,8 +49,8 @@ class DetectorTask:
 
     def losses(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Return the four detection losses of a batch."""
-        losses, _step = self.network.detection_losses(batch.images, batch.targets)
-        return losses
+        step: DetectionStep = self.network.detection_step(batch.images, batch.targets)
+        return step.losses
 
     def after_step(self) -> None:
         """Nothing is due."""
@@ -63,28 +61,23 @@ def train_detector(
     options: DetectorTrainingOptions,
     report: Report,
     checkpoints: Checkpoints | None = None,
-) -> tuple[Detector, list[Row]]:
+) -> tuple[Detector, list[Point]]:
     """Train a detector on the `train` split; return it and the history of its losses."""
     fabric = make_fabric(options.training.precision)
     seed_everything(options.seed)
     network = Detector(options.network)
     scenes = TrainingScenes(data.split("train"), data.images("train"), scene_transform(options.augmentation))
-    batches = scene_batches(scenes, options.training, options.seed, fabric)
+    batches = device_batches(scenes, options.training, options.seed, fabric)
     weights = options.loss_weights.model_dump()
     history = train(fabric, DetectorTask(network), batches, options.training, weights, report, checkpoints)
     return network.eval(), history
 
 
-def scene_batches(scenes: TrainingScenes, training: TrainingOptions, seed: int, fabric: Fabric) -> Batches:
+def device_batches(scenes: TrainingScenes, training: TrainingOptions, seed: int, fabric: Fabric) -> Batches:
     """Return what gives this device's share of each batch. Raises `UserError` where there is none to give."""
-    if not len(scenes):
-        raise UserError("the training split has no scenes; see `person-search check-data`")
     if training.batch_size < fabric.world_size:
         raise UserError(f"a batch of {training.batch_size} cannot be shared by {fabric.world_size} devices")
-
-    def after(done: int) -> Iterator[SceneBatch]:
-        share = fabric.global_rank, fabric.world_size
-        sampler = ShuffledBatches(len(scenes), training.batch_size, training.steps, seed, *share, done)
-        return scene_loader(scenes, sampler, data_workers())
-
-    return after
+    share = Share(fabric.global_rank, fabric.world_size)
+    return lambda done: scene_batches(
+        scenes, training.batch_size, training.steps, seed, share, done, data_workers()
+    )

@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
-from pipeline.batches.loading import CropBatch, TrainingCrops, crop_loader
+from pipeline.batches.loading import CropBatch, TrainingCrops, crop_batches
 from pipeline.batches.samplers import IdentityBatches
 from pipeline.batches.transforms import AugmentationOptions, crop_transform
 from pipeline.devices import data_workers, make_fabric, seed_everything
-from pipeline.losses.reid.reid_loss import ReidLoss, ReidLossOptions
+from pipeline.losses.reid import ReidLoss, ReidLossOptions
 from pipeline.models.reid import ReidModel, ReidOptions
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.engine.checkpoints import Checkpoints
-from pipeline.training.engine.history import Row
+from pipeline.training.engine.history import Point
 from pipeline.training.engine.loop import Report, train
 from pipeline.training.engine.optimisation import TrainingOptions
 
@@ -35,7 +35,7 @@ class ReidTrainingOptions(Options):
 
 
 class ReidTask:
-    """A re-ID model with its loss, whose class rows learn along."""
+    """A re-ID model and its loss, whose class vectors are learned with it."""
 
     forward_method = "reid_losses"
     stateful: Mapping[str, nn.Module] = {}
@@ -70,7 +70,7 @@ def train_reid(
     options: ReidTrainingOptions,
     report: Report,
     checkpoints: Checkpoints | None = None,
-) -> tuple[ReidModel, list[Row]]:
+) -> tuple[ReidModel, list[Point]]:
     """Train a re-ID model on the crops of the `train` split; return it and the history of its losses.
 
     Raises:
@@ -99,7 +99,7 @@ def train_reid(
 
     def batches(done: int) -> Iterator[CropBatch]:
         sampler = IdentityBatches(dataset.person_ids, identities, each, steps, options.seed, done)
-        return crop_loader(dataset, sampler, data_workers())
+        return crop_batches(dataset, sampler, data_workers())
 
     model = ReidModel(network)
     loss = ReidLoss(options.loss, len(split.identities), network.embedding_dim)

@@ -1,6 +1,5 @@
-"""Stage `ablate`: train, run and score one row with several seeds; only the figures are kept."""
+"""Stage `ablation.ablate`: train, run and score one student with several seeds; only metrics are kept."""
 
-import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -8,41 +7,39 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import active_children, get_context
-from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
-from pipeline.basics.hashing import sha256_of
 from pipeline.basics.interruption import Interrupted
-from pipeline.basics.options import parse_options
+from pipeline.basics.json_files import write_json
+from pipeline.devices import make_fabric
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_detections
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.reporting.comparison.origin import origin
 from pipeline.reporting.comparison.run_file import ENVIRONMENT, QUERIES
 from pipeline.reporting.ranking import query_results
 from pipeline.scenes.prepared import PreparedDataSet, open_prepared
-from pipeline.training.environment import environment
-from pipeline.training.student.training import StudentOptions, train_student
-from stages.support.detector_teacher import DETECTOR, teacher_detector
+from pipeline.training.engine.environment import environment
+from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.teachers import read_teachers
+from pipeline.training.student.training import train_student
+from stages.support.errors import SIGNAL_CODE
 from stages.support.parameters import Parameters
-from stages.support.running import SIGNAL_CODE, ShownProgress, say, stage
+from stages.support.paths import PREPARED, RESULTS
+from stages.support.resuming import resuming
+from stages.support.running import ShownProgress, say, stage
 from stages.support.starter import end_with_parent
-from stages.support.student import PREPARED, student_options, student_training
-from stages.support.table_teacher import TABLE, teacher_table
 
-PARAMS = ("train_student", "infer", "evaluate", "students.{row}")
+PARAMS = ("network", "train_student", "infer", "evaluate", "students.{student}")
 
 
 @stage
-@click.option("--row", required=True, help="Which entry of `students` in params.yaml.")
+@click.option("--student", required=True, help="Which entry of `students` in params.yaml.")
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, required=True, help="One a run.")
-@click.option(
-    "--table", "path", type=click.Path(path_type=Path), default=TABLE, show_default=True, help="What teaches."
-)
 @click.option(
     "--at-once",
     type=click.IntRange(min=1),
@@ -52,32 +49,32 @@ PARAMS = ("train_student", "infer", "evaluate", "students.{row}")
     show_envvar=True,
     help="How many seeds are run beside one another, each in a process.",
 )
-def main(row: str, seeds: tuple[int, ...], path: Path, at_once: int) -> None:
-    """Train one row with several seeds, and write what each run reaches on the test scenes."""
+def main(student: str, seeds: tuple[int, ...], at_once: int) -> None:
+    """Train one student with several seeds, and write what each run reaches on the test scenes."""
     if at_once > 1:
-        results = _beside_one_another(row, path, seeds, at_once)
+        results = _beside_one_another(student, seeds, at_once)
     else:
-        results = [_run(row, path, seed) for seed in seeds]
+        results = [_run(student, seed) for seed in seeds]
     runs = dict(zip(map(str, seeds), results, strict=True))
-    out = Path(f"results/{row}.json")
-    write_atomically(out, json.dumps(runs, allow_nan=False, indent=1) + "\n")
+    out = RESULTS / f"{student}.json"
+    write_json(out, runs, indent=1)
     reached = ", ".join(f"{run['search']['mAP']:.4f}" for run in runs.values())
     detected = ", ".join(f"{run['detection']['coco_ap50']:.4f}" for run in runs.values())
     say(f"{out}: search mAP {reached}; COCO AP50 {detected}")
 
 
-def _beside_one_another(row: str, path: Path, seeds: Sequence[int], at_once: int) -> list[Mapping[str, Any]]:
-    """Run the seeds in processes that end with this one."""
+def _beside_one_another(student: str, seeds: Sequence[int], at_once: int) -> list[Mapping[str, Any]]:
+    """Run the seeds in processes of their own, which end when this one does."""
     try:
         with ProcessPoolExecutor(at_once, get_context("spawn"), _start_process) as pool:
             try:
-                return list(pool.map(partial(_run_in_process, row, path), seeds))
+                return list(pool.map(partial(_run_in_process, student), seeds))
             except (SystemExit, KeyboardInterrupt):
                 for process in active_children():
                     process.terminate()  # its training keeps its state; otherwise the pool waits for its end
                 raise
     except BrokenProcessPool:
-        raise UserError(f"ablate@{row}: a process was stopped or killed; run it again to go on") from None
+        raise UserError(f"ablate@{student}: a process was stopped or killed; run it again to go on") from None
 
 
 def _start_process() -> None:
@@ -85,37 +82,32 @@ def _start_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # outside of a training, Ctrl-C is no traceback
 
 
-def _run_in_process(row: str, path: Path, seed: int) -> Mapping[str, Any]:
+def _run_in_process(student: str, seed: int) -> Mapping[str, Any]:
     try:
-        return _run(row, path, seed)
+        return _run(student, seed)
     except Interrupted as interruption:
-        click.echo(f"ablate@{row}-{seed}: {interruption}; run it again to go on from there", err=True)
+        click.echo(f"ablate@{student}-{seed}: {interruption}; run it again to go on from there", err=True)
         # As an error, it would be given to a pool that may be gone, and the process would wait for more work.
         os._exit(SIGNAL_CODE + interruption.signal)
 
 
-def _run(row: str, path: Path, seed: int) -> Mapping[str, Any]:
-    """Train a row with one seed, and return what it reaches."""
-    parameters = Parameters(PARAMS, row=row)
-    inference = parse_options(InferenceOptions, parameters.section("infer"), parameters.where("infer"))
-    scoring = parse_options(EvaluationOptions, parameters.section("evaluate"), parameters.where("evaluate"))
-    options = student_options(parameters, "train_student", f"students.{row}", seed)
-    data = open_prepared(PREPARED)
-    name = f"ablate@{row}-{seed}"
-    network = _trained(name, options, data, path)
+def _run(student: str, seed: int) -> Mapping[str, Any]:
+    """Train a student with one seed, and return what it reaches."""
+    parameters = Parameters(PARAMS, student=student)
+    inference = parameters.options("infer", InferenceOptions)
+    scoring = parameters.options("evaluate", EvaluationOptions)
+    own = f"students.{student}"
+    options = parameters.options("train_student", StudentOptions, own, {"seed": seed})
+    data, name = open_prepared(PREPARED), f"ablate@{student}-{seed}"
+    teachers = read_teachers(options, data, f"{parameters.path}: {own}")
+    scenes, inputs = len(data.split("train").scenes), {"data": data.sha256, **teachers.sha256}
+    with (
+        resuming(name, options, options.training, scenes, inputs) as checkpoints,
+        ShownProgress(name) as progress,
+    ):
+        network, _history = train_student(data, options, teachers, progress, checkpoints)
     with ShownProgress(f"{name}: inference") as progress:
         return _scored(network, data, inference, scoring, progress)
-
-
-def _trained(name: str, options: StudentOptions, data: PreparedDataSet, path: Path) -> PersonSearchNetwork:
-    table = teacher_table(data, options, path) if options.identity.needs_table else None
-    detector = teacher_detector() if options.detector_distillation is not None else None
-    inputs = {"table": sha256_of(path), "detector": sha256_of(DETECTOR)}
-    with student_training(name, options, data, inputs) as (progress, checkpoints):
-        network, _history = train_student(
-            data, options, table, progress, detector_teacher=detector, checkpoints=checkpoints
-        )
-    return network
 
 
 def _scored(
@@ -125,7 +117,7 @@ def _scored(
     scoring: EvaluationOptions,
     report: ShownProgress,
 ) -> Mapping[str, Any]:
-    """Return the metrics of a run, the average precision of each query, and what it ran on."""
+    """Return the metrics of a run, the average precision of each query, and what it was run with."""
     split = data.split("test")
     detections = search_detections(
         network,
@@ -133,6 +125,7 @@ def _scored(
         data.images("test"),
         batch_size=inference.batch_size,
         context_threshold=inference.context_threshold,
+        device=make_fabric().device,
         report=report,
     )
     metrics = evaluate(split, detections, scoring, data.name)
@@ -141,7 +134,7 @@ def _scored(
     device = next(network.parameters()).device
     return metrics | {
         QUERIES: [round(result.ap, 6) for result in results],
-        ENVIRONMENT: environment(device),
+        ENVIRONMENT: environment(device) | origin(),
     }
 
 

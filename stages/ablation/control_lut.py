@@ -1,4 +1,4 @@
-"""Stage `control_lut`: write a table that no teacher wrote, for the ablation."""
+"""Stage `control_lut`: write a table without the teacher's knowledge, for the ablation."""
 
 from pathlib import Path
 from typing import get_args
@@ -7,14 +7,15 @@ import click
 
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
 from stages.ablation.control_tables import Control, control_table
+from stages.support.paths import TABLE
 from stages.support.running import say, stage
-
-TABLE = Path("artifacts/id_lut.h5")
 
 
 @stage
 @click.option("--control", type=click.Choice(get_args(Control)), required=True, help="What kind.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is random.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers."
+)
 def main(control: Control, seed: int) -> None:
     """Write a control of the teacher's table."""
     table = control_table(read_lookup_table(TABLE), control, seed)

@@ -1,4 +1,4 @@
-"""Tables that no teacher wrote: what a student gains from them is not the teacher's knowledge (ours)."""
+"""Tables without the teacher's knowledge (ours): a student that gains from them gains from fixed targets."""
 
 from dataclasses import replace
 from typing import Literal
@@ -17,10 +17,10 @@ def control_table(table: LookupTable, control: Control, seed: int) -> LookupTabl
 
     Args:
         table: the teacher's.
-        control: `random`: as many random orthonormal bases as the people need, so that all rows are far apart
-            and say nothing of anybody. `permuted`: the teacher's rows, each given to another person: the same
-            geometry, the wrong people.
-        seed: of what is random.
+        control: `random`: rows of random orthonormal bases. They are far apart and hold no knowledge of any
+            person. `permuted`: the teacher's rows, each given to another person: the same geometry, the wrong
+            people.
+        seed: of the random numbers.
     """
     rng = np.random.default_rng(seed)
     people, dim = table.features.shape
@@ -32,7 +32,7 @@ def control_table(table: LookupTable, control: Control, seed: int) -> LookupTabl
 
 
 def _without_fixed_points(number: int, rng: np.random.Generator) -> IntArray:
-    """Return a random cyclic order: nobody keeps the own place, unless there is only one."""
+    """Return a random cyclic permutation of `number` places. None keeps its number, unless it is alone."""
     order = rng.permutation(number)
     result = np.empty(number, dtype=np.int64)
     result[order] = np.roll(order, 1)

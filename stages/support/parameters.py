@@ -1,23 +1,29 @@
 """Reading params.yaml: a stage gets the sections that it declares, and no other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import read_yaml
+from pipeline.basics.options import AnyOptions, merged, parse_options, read_yaml
 
 PARAMETERS = Path("params.yaml")
 SECTIONS = (
     "dataset",
+    "network",
     "train_detector",
     "train_reid",
     "export_lut",
     "train_student",
+    "students",
     "infer",
     "evaluate",
-    "students",
 )
+EXTENDS = "extends"
+"""Key of params.yaml that names another such file; this one then states only what differs from it."""
+NETWORK = "network"
+SHARING_NETWORK = ("train_detector", "train_student")
+"""The sections whose own `network` is put over the common section of that name."""
 
 
 class Parameters:
@@ -27,26 +33,46 @@ class Parameters:
     in a tuple `PARAMS`, a test compares that with dvc.yaml, and reading anything else is an error here.
 
     Args:
-        declared: the stage's `PARAMS`; `students.{row}` stands for the row that the stage is run for.
+        declared: the stage's `PARAMS`; `students.{student}` stands for the student that the stage is run for.
         path: the file.
-        row: what `{row}` is.
+        student: what `{student}` is.
 
     Raises:
         UserError: the file is missing, no YAML, or has a section that nothing reads.
     """
 
-    def __init__(self, declared: Iterable[str], path: Path = PARAMETERS, *, row: str = "") -> None:
+    def __init__(self, declared: Iterable[str], path: Path = PARAMETERS, *, student: str = "") -> None:
         self.path = path
-        self._declared = {name.format(row=row) for name in declared}
+        self._declared = {name.format(student=student) for name in declared}
         self._values = read_parameters(path)
 
-    def section(self, name: str) -> dict[str, Any]:
-        """Return a section, `a.b` for one below another.
+    def options(
+        self,
+        section: str,
+        model: type[AnyOptions],
+        over: str = "",
+        changes: Mapping[str, Any] | None = None,
+    ) -> AnyOptions:
+        """Return the options that a section holds.
+
+        Args:
+            section: its name. A training's `network` is put over the common section `network`.
+            model: the option class.
+            over: a section that states what differs: `students.kd_lut`.
+            changes: what differs from both, for a run that params.yaml does not know of.
 
         Raises:
-            UserError: it is not there.
-            LookupError: the stage does not declare it (a fault of the program).
+            UserError: a section or a parameter is missing, unknown or wrong; the line names it.
+            LookupError: the stage does not declare a section (a fault of the program).
         """
+        common = {NETWORK: self.section(NETWORK)} if section in SHARING_NETWORK else {}
+        values = merged(common, self.section(section))
+        for differing in (self.section(over) if over else {}, changes or {}):
+            values = merged(values, differing)
+        return parse_options(model, values, f"{self.path}: {section}{f' with {over}' if over else ''}")
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return a section, `a.b` for one below another. Raises what `options` raises."""
         if name not in self._declared:
             raise LookupError(f"section '{name}' of {self.path} is not among the stage's PARAMS")
         value: Any = self._values
@@ -58,17 +84,35 @@ class Parameters:
             raise UserError(f"{self.path}: '{name}' must be a section, got {value!r}")
         return value
 
-    def where(self, name: str) -> str:
-        """Return what to call a section in a message."""
-        return f"{self.path}: {name}"
-
 
 def read_parameters(path: Path) -> dict[str, Any]:
-    """Return all sections of a params.yaml. Raises `UserError` as `Parameters` does."""
+    """Return all sections of a params.yaml, including those of the file that it extends.
+
+    A file that has `students` has only its own: those of the file that it extends are left out.
+
+    Raises:
+        UserError: a file is missing or no YAML, has an unknown section, or extends itself.
+    """
+    return _read(path, ())
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     values = read_yaml(path, if_missing=f"no {path} here; run this in the project's root")
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold sections: {', '.join(SECTIONS)}")
+    values = dict(values)
+    extended = values.pop(EXTENDS, None)
     unknown = [str(key) for key in values if key not in SECTIONS]
     if unknown:
         raise UserError(f"{path}: unknown section '{unknown[0]}'; known: {', '.join(SECTIONS)}")
-    return values
+    if extended is None:
+        return values
+    if not isinstance(extended, str):
+        raise UserError(f"{path}: '{EXTENDS}' must be the path of another file, got {extended!r}")
+    base = path.parent / extended
+    if path.resolve() in seen:
+        raise UserError(f"{path} extends itself")
+    common = _read(base, (*seen, path.resolve()))
+    if "students" in values:
+        common.pop("students", None)
+    return merged(common, values)

@@ -1,8 +1,8 @@
 """Where a training stage keeps its checkpoints, and which of them are its own.
 
-They are in `checkpoints/<stage>/<fingerprint>/`, no output of the stage and not in git. The fingerprint is of
-all that the training depends on, so that a state is never continued with other data, teachers, settings or
-code.
+They are in `checkpoints/<stage>/<fingerprint>/`, which is no output of the stage and not in git. The
+fingerprint is of all that the training depends on, so that no training continues from a checkpoint of other
+data, teachers, settings or code.
 """
 
 import errno
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,6 @@ import PIL
 import torch
 import torchvision
 
-import pipeline
 from pipeline.basics.environment_variables import whole_number
 from pipeline.basics.errors import UserError
 from pipeline.basics.launchers import rank
@@ -35,26 +35,27 @@ STEPS_VARIABLE = "PERSON_SEARCH_CHECKPOINT_STEPS"
 DEFAULT_STEPS = 100
 MOST_STEPS = 10**9
 OTHERS_KEPT = 2
-"""Of trainings of a stage with other inputs, so many keep their states, should they be taken up again."""
+"""How many trainings of a stage with other inputs keep their checkpoints, in case one is run again."""
+OWN_PACKAGES = ("pipeline", "stages")
 DIGITS = 16
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
-"""What a disk without locks says: NFS without its lock service, Lustre without `-o flock`, some FUSE."""
+"""Error numbers of a disk without locks: NFS without lock service, Lustre without `-o flock`, some FUSE."""
 
 
 @contextmanager
 def resuming(
     stage: str, options: Options, training: TrainingOptions, samples: int, inputs: Mapping[str, str]
 ) -> Iterator[Checkpoints]:
-    """Give a training its checkpoints, and remove them when the block, which writes the outputs, is done.
+    """Give a training its checkpoints. They are removed when the block, which writes the outputs, is done.
 
-    After an error or a kill they stay, and the next training with the same inputs goes on from there.
+    After an error or a kill they stay, and the next training with the same inputs continues from the newest.
 
     Args:
-        stage: its name, with the row.
+        stage: its name, with the student.
         options: all settings of the training.
         training: those of them that say how long an epoch is.
         samples: in an epoch.
-        inputs: the SHA-256 of everything that is read, by name.
+        inputs: by name, the SHA-256 of each file or data set that is read.
 
     Raises:
         UserError: another process is training this stage, or a variable has no usable value.
@@ -76,7 +77,7 @@ def resuming(
 def fingerprint(stage: str, options: Options, inputs: Mapping[str, str]) -> str:
     """Return a short digest of all that a training depends on, the program and its libraries included.
 
-    Device and threads belong to it: one that changes them on the way is like no training that does not.
+    Device and threads belong to it: with others, the same training ends with other last bits.
     """
     everything = {
         "stage": stage,
@@ -90,20 +91,21 @@ def fingerprint(stage: str, options: Options, inputs: Mapping[str, str]) -> str:
 
 
 def _code_digest() -> str:
-    """Return a digest of all modules of the library and the stages, whether a training runs them or not."""
+    """Return a digest of the project's modules that this process has loaded: the code that it runs."""
     digest = hashlib.sha256()
-    for folder in (Path(pipeline.__path__[0]), Path(__file__).parent):
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.relative_to(folder.parent).as_posix().encode() + b"\0" + path.read_bytes())
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.partition(".")[0] in OWN_PACKAGES and file:
+            digest.update(name.encode() + b"\0" + Path(file).read_bytes())
     return digest.hexdigest()
 
 
 @contextmanager
 def _only_one(top: Path, stage: str) -> Iterator[None]:
-    """Lock the stage's folder; the system frees it when the process is gone, however it went.
+    """Lock the stage's folder; the system frees the lock when the process ends, however it ends.
 
-    A disk without locks gets one line about what is not noticed there: a file in place of the lock would stay
-    after a kill, and nobody could tell whether its process still runs on some other machine.
+    On a disk without locks, one line warns that a second training is not noticed. A lock file would be no
+    better: it stays after a kill, and nobody could tell whether its process still runs on another machine.
     """
     if rank():
         yield  # started by the process that has the lock
@@ -131,7 +133,7 @@ def _only_one(top: Path, stage: str) -> Iterator[None]:
 
 
 def _drop_old(top: Path, own: Path) -> None:
-    """Remove the states of trainings with other inputs, but for the newest."""
+    """Remove the checkpoints of trainings with other inputs, except for the newest `OTHERS_KEPT`."""
     others = sorted((path for path in top.iterdir() if path.is_dir() and path != own), key=_changed)
     for path in others[: -OTHERS_KEPT or None]:
         shutil.rmtree(path)

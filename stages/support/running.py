@@ -7,8 +7,8 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from io import TextIOWrapper
-from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from types import TracebackType
+from typing import Any
 
 import click
 from rich.console import Console
@@ -21,68 +21,46 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pipeline.basics.errors import UserError
-from pipeline.basics.interruption import Interrupted
+from stages.support.errors import one_line_errors
 
-USER_ERROR_CODE = 2
-SIGNAL_CODE = 128
-"""Plus a signal's number: the exit code of a process that it ended."""
 LINES_WITHOUT_TERMINAL = 10
-DATA_PROCESS = ("DataLoader worker", "DataLoader timed out", "Too many open files")
-"""What PyTorch's errors about a process that loads data start with. One comes at any moment, by a signal."""
 
 
 class StageCommand(click.Command):
-    """A click command that turns an error a user can cause into one line on stderr and exit code 2.
-
-    These are `UserError`, and what the system says of files: a full disk, a folder that cannot be written to.
-    """
+    """A click command that ends in one line where the user made a mistake: see `one_line_errors`."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
         show_notes()
-        ends = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-        if ends:
-            signal.signal(signal.SIGTERM, _end)  # so that what is half made is removed
-        try:
+        with one_line_errors(
+            when_memory_is_short="; a smaller batch_size or fewer PERSON_SEARCH_WORKERS needs less",
+            when_stopped="run it again to go on from there",
+        ):
             return self._invoke(ctx)
-        except RuntimeError as error:
-            if not str(error).startswith(DATA_PROCESS):
-                raise
-            _fail_without_data()
-        finally:
-            if ends:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _invoke(self, ctx: click.Context) -> Any:
-        quiet = signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # set by `stages/__init__.py`
+        """Run it so that Ctrl-C can be handled, which `stages/__init__.py` has kept from being so far."""
+        quiet = signal.getsignal(signal.SIGINT) == signal.SIG_DFL
         if quiet:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return super().invoke(ctx)
-        except UserError as error:
-            for detail in error.details:
-                click.echo(f"  {detail}", err=True)
-            _fail(str(error))
-        except Interrupted as interruption:
-            _fail(f"{interruption}; run it again to go on from there", SIGNAL_CODE + interruption.signal)
-        except (ConnectionError, EOFError):  # of pipes between processes; nothing else connects to anything
-            _fail_without_data()
-        except MemoryError:
-            _fail("memory is short; a smaller batch_size or fewer PERSON_SEARCH_WORKERS needs less")
-        except OSError as error:
-            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            _fail(f"cannot read or write {what}")
         finally:
             if quiet:
                 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class ShownProgress:
-    """A progress bar on a terminal; elsewhere a line now and then. Use as a context manager."""
+    """A progress bar on a terminal; elsewhere a line now and then. Use as a context manager.
 
-    def __init__(self, what: str) -> None:
+    Args:
+        what: what is done; it stands before the bar and may be changed in between.
+        only_on_terminal: show nothing elsewhere.
+    """
+
+    def __init__(self, what: str, only_on_terminal: bool = False) -> None:
         self.what = what
+        self._silent = only_on_terminal
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: Any = None
@@ -124,7 +102,7 @@ class ShownProgress:
                 self._bar.reset(self._task, completed=done, total=total)
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, description=f"{self.what}  {shown}")
-        elif done * LINES_WITHOUT_TERMINAL // total > self._lines:
+        elif not self._silent and done * LINES_WITHOUT_TERMINAL // total > self._lines:
             self._lines = done * LINES_WITHOUT_TERMINAL // total
             first, started = self._first
             left = (time.monotonic() - started) / (done - first) * (total - done)
@@ -134,22 +112,6 @@ class ShownProgress:
 def stage(function: Callable[..., None]) -> click.Command:
     """Make a function the command of a stage."""
     return click.command(cls=StageCommand)(function)
-
-
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(SIGNAL_CODE + number)
-
-
-def _fail_without_data() -> NoReturn:
-    _fail(
-        "a process that loads data failed or was killed (is memory short, or `ulimit -n` low? "
-        "PERSON_SEARCH_WORKERS says how many there are); run it again to go on"
-    )
-
-
-def _fail(line: str, code: int = USER_ERROR_CODE) -> NoReturn:
-    click.echo(f"Error: {' '.join(line.split())}", err=True)
-    sys.exit(code)
 
 
 class _Notes(logging.Handler):

@@ -16,21 +16,21 @@ REAPERS = ("systemd", "init", "tini", "dumb-init", "catatonit")
 """What takes over the processes whose parent ended, where it is not the first process."""
 SECONDS = 0.5
 GRACE = 60.0
-"""Seconds in which a training may end its step and keep its state. One whose step never ends, since it waits
-for the device of a training process that was killed, ends without."""
+"""Seconds that a training has to end its step and write a checkpoint. A step that waits for another process
+of the training, which was killed, never ends: then this process ends without a checkpoint."""
 
 
 def end_with_dvc() -> None:
-    """Have this process sent SIGTERM once DVC is gone, and SIGKILL later. Without DVC, nothing is done.
+    """Send this process SIGTERM once DVC is gone, and SIGKILL later. Without DVC, nothing is done.
 
-    The same where one between them is: a shell, or the process of the stage that started this one.
+    The same happens once a process between DVC and this one is gone: a shell, or the one that started this.
     """
     if DVC_VARIABLE in os.environ:
         _end_with(_up_to_dvc())
 
 
 def end_with_parent() -> None:
-    """Have this process sent SIGTERM once the process that started it is gone, and SIGKILL later."""
+    """Send this process SIGTERM once the process that started it is gone, and SIGKILL later."""
     _end_with(psutil.Process().parents()[:1])
 
 
@@ -60,7 +60,7 @@ def _watch(others: list[psutil.Process]) -> None:
 
 
 def _is_gone(other: psutil.Process) -> bool:
-    """Return whether it ended. If it did before we looked, its commands belong to a process that reaps."""
+    """Tell whether a process has ended. If it had before we looked, `other` has taken over its children."""
     try:
         if other.name() in REAPERS:
             return True

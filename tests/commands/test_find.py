@@ -10,9 +10,10 @@ from PIL import Image
 
 from commands.main import main
 from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector_options import RegionProposalOptions, RoiOptions
+from pipeline.models.detector import RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
-from pipeline.models.saving import save_weights
+from pipeline.models.region_proposals import RegionProposalOptions
+from pipeline.models.weight_files import save_weights
 
 BOX = "10,8,40,60"
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from commands.main import main
 from pipeline.reporting.speed import Speed, Timing, write_speed
 from pipeline.reporting.summary import summarise
-from pipeline.reporting.table import COLUMNS, PARTS, markdown_table, table_rows
+from pipeline.reporting.table import columns, markdown_table, parts, table_lines
 from tests.reporting.test_summary import metrics
 
 ROOT = Path(__file__).parents[2]
@@ -35,10 +35,10 @@ def test_the_table_fits_a_terminal_whole(results):
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in result.stdout
-    for name, cells in table_rows(SUMMARY).items():
-        for columns in PARTS.values():
-            assert [*name.split(), *(cells[column] for column in columns)] in [line.split() for line in lines]
-    for word in " ".join(column.title for column in COLUMNS.values()).split():
+    for name, cells in table_lines(SUMMARY).items():
+        for names in parts().values():
+            assert [*name.split(), *(cells[column] for column in names)] in [line.split() for line in lines]
+    for word in " ".join(metric.title for metric in columns().values()).split():
         assert word in result.stdout
     assert lines[-1] == "kd_lut against baseline: search mAP +75.0, COCO AP50 +75.0 points"
 

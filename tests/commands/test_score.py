@@ -6,9 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
+from pipeline.basics.json_files import json_text
 from pipeline.datasets.sources import open_data_set
 from pipeline.evaluation.detections_file import read_detections, write_detections
-from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 
 CASES = Path(__file__).parents[1] / "fixtures" / "protocol-cases" / "quirks"
 
@@ -30,7 +31,7 @@ def test_json_is_what_metrics_json_holds(dataset):
     detections = read_detections(CASES / f"{short}_dump.npz")
     result = score(dataset, "--json")
     assert result.exit_code == 0
-    assert result.stdout == metrics_text(evaluate(split, detections, EvaluationOptions(), dataset))
+    assert result.stdout == json_text(evaluate(split, detections, EvaluationOptions(), dataset))
 
 
 def test_options_reach_the_protocol():

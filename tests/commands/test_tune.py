@@ -12,8 +12,10 @@ from commands.main import main
 from commands.trying import Outcome
 from pipeline.datasets.packing import prepare
 from pipeline.models.person_search import PersonSearchNetwork
-from pipeline.models.saving import save_weights
+from pipeline.models.weight_files import save_weights
 from tests.tiny import TinyDataSet, search_options, silent
+
+NO_TEACHERS = {"table": "artifacts/no_table", "detector": "models/no_detector"}
 
 
 class WithValidation(TinyDataSet):
@@ -35,8 +37,9 @@ def project(tmp_path, monkeypatch):
     network = {"backbone": {"name": "tiny", "normalisation": "batch"}, "short_side": 96, "long_side": 128}
     training = {"steps": 2, "batch_size": 2, "optimizer": "sgd", "learning_rate": 0.001, "weight_decay": 0.0}
     parameters = {
-        "train_student": {"seed": 0, "network": network, "training": training | {"schedule": "step"}},
-        "students": {"baseline": {"identity": {"target": "oim", "weight": 1.0}}},
+        "network": network,
+        "train_student": {"seed": 0, "training": training | {"schedule": "step"}},
+        "students": {"baseline": NO_TEACHERS | {"identity": {"target": "oim", "weight": 1.0}}},
         "infer": {"batch_size": 4, "context_threshold": 0.5},
         "evaluate": {},
     }
@@ -44,8 +47,8 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def tries(project, **rows):
-    (project / "tuning/tries.yaml").write_text(yaml.safe_dump(rows))
+def tries(project, **students):
+    (project / "tuning/tries.yaml").write_text(yaml.safe_dump(students))
 
 
 def run(*arguments):
@@ -78,7 +81,7 @@ def test_the_best_by_search_is_named(project, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("rows", "message"),
+    ("students", "message"),
     [
         ({"baseline": [{}], "kd_lut": [{}, {}]}, "different budgets"),
         ({"baseline": [{"identity": {"wieght": 1.0}}]}, "unknown parameter 'identity.wieght'"),
@@ -89,8 +92,8 @@ def test_the_best_by_search_is_named(project, monkeypatch):
         ({}, "must hold a list"),
     ],
 )
-def test_bad_tries_are_one_line(project, rows, message):
-    tries(project, **rows)
+def test_bad_tries_are_one_line(project, students, message):
+    tries(project, **students)
     result = run()
     assert result.exit_code == 2
     assert message in result.stderr

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from pipeline.reporting.comparison.bootstrap import paired_bootstrap
 
 
-def row(*values):
+def student(*values):
     return np.array([values], dtype=float)
 
 
-def test_rows_that_are_equal_differ_by_nothing():
+def test_students_that_are_equal_differ_by_nothing():
     values = np.random.default_rng(0).random((1, 50))
     assert paired_bootstrap(values, values) == (0.0, 0.0, 0.0)
     assert not paired_bootstrap(values, values).excludes_zero
@@ -47,7 +47,7 @@ def test_seeds_that_disagree_widen_it():
     assert wide.mean == pytest.approx(narrow.mean)
 
 
-def test_the_same_seed_gives_the_same_interval_and_swapped_rows_the_opposite():
+def test_the_same_seed_gives_the_same_interval_and_swapped_students_the_opposite():
     first, second = np.random.default_rng(1).random((2, 3, 60))
     forth, back = paired_bootstrap(first, second), paired_bootstrap(second, first)
     assert forth == paired_bootstrap(first, second)
@@ -57,8 +57,12 @@ def test_the_same_seed_gives_the_same_interval_and_swapped_rows_the_opposite():
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [(row(1, 2), row(1, 2, 3)), (np.zeros((1, 0)), np.zeros((1, 0))), (np.zeros((0, 3)), row(1, 2, 3))],
+    [
+        (student(1, 2), student(1, 2, 3)),
+        (np.zeros((1, 0)), np.zeros((1, 0))),
+        (np.zeros((0, 3)), student(1, 2, 3)),
+    ],
 )
-def test_rows_of_other_queries_are_refused(first, second):
+def test_students_of_other_queries_are_refused(first, second):
     with pytest.raises(ValueError, match="the same queries"):
         paired_bootstrap(first, second)

@@ -1,4 +1,4 @@
-"""Groups of rows: what is read, computed, written and drawn."""
+"""Groups and pairs of students: what is read, computed, written and drawn."""
 
 from io import BytesIO
 
@@ -6,37 +6,49 @@ import pytest
 from PIL import Image
 
 from pipeline.basics.errors import UserError
+from pipeline.evaluation.metric_table import METRICS
 from pipeline.reporting.comparison.cost import Cost
 from pipeline.reporting.comparison.figure import comparison_figure
 from pipeline.reporting.comparison.groups import Comparisons, Group, compare, read_comparisons
 from pipeline.reporting.comparison.run_file import QUERIES
-from pipeline.reporting.comparison.runs import FIGURES
+from pipeline.reporting.comparison.runs import COMPARED
 from pipeline.reporting.comparison.text import comparison_tables, comparison_text
 
 TEXT = """\
-about: Two rows, and a third.
+about: Two students, and a third.
 groups:
   - title: Which one?
     against: a/one
     against_is: the first
-    rows: {a/two: the second, a/three: the third}
+    students: {a/two: the second, a/three: the third}
 """
 
 
 def run_of(value, queries):
     run = {QUERIES: queries}
-    for part, key in FIGURES.values():
+    for metric in COMPARED:
+        part, key = METRICS[metric].path
         run.setdefault(part, {})[key] = value
     return run
 
 
+def by_seed(*runs):
+    return dict(enumerate(runs))
+
+
 RUNS = {
-    "a/one": [run_of(0.25, [0.1, 0.4, 0.25])],
-    "a/two": [run_of(0.5, [0.35, 0.65, 0.5]), run_of(0.5, [0.35, 0.65, 0.5])],
-    "a/three": [run_of(0.26, [0.3, 0.1, 0.38])],
+    "a/one": by_seed(run_of(0.25, [0.1, 0.4, 0.25])),
+    "a/two": by_seed(run_of(0.5, [0.35, 0.65, 0.5]), run_of(0.5, [0.35, 0.65, 0.5])),
+    "a/three": by_seed(run_of(0.26, [0.3, 0.1, 0.38])),
 }
 ALIKE, LARGER = Cost(100_000, 2.5e9), Cost(250_000, 5e9)
 SEEDS = {"a/one": (0.50, 0.51, 0.52), "a/two": (0.60, 0.61, 0.62), "a/three": (0.51, 0.52, 0.53)}
+
+
+def runs_of(seeds):
+    return {
+        name: by_seed(*(run_of(value, [value, value]) for value in values)) for name, values in seeds.items()
+    }
 
 
 def like(_name):
@@ -50,15 +62,15 @@ def comparison(tmp_path):
     return compare(read_comparisons(path), RUNS.__getitem__, like)
 
 
-def test_figures_and_differences(comparison):
+def test_metrics_and_differences(comparison):
     ((first, second, third),) = [group["rows"] for group in comparison["groups"]]
-    assert [row["is"] for row in (first, second, third)] == ["the first", "the second", "the third"]
+    assert [student["is"] for student in (first, second, third)] == ["the first", "the second", "the third"]
     assert first["differences"] == {}
     assert second["seeds"] == 2
     assert second["figures"]["search_mAP"] == {"mean": 0.5, "deviation": 0.0, "values": [0.5, 0.5]}
     assert second["differences"]["search_mAP"] == pytest.approx({"mean": 0.25, "low": 0.25, "high": 0.25})
     assert third["differences"]["search_mAP"]["low"] < 0 < third["differences"]["search_mAP"]["high"]
-    assert second["differences"]["coco_ap50"] is None  # one seed in the first row: nobody knows its spread
+    assert second["differences"]["coco_ap50"] is None  # one seed of the first: nobody knows its spread
 
 
 def test_as_tables(comparison):
@@ -69,18 +81,20 @@ def test_as_tables(comparison):
     assert lines[1].startswith("| the second | 50.0 ± 0.0 |")
     assert lines[1].endswith("| **+25.0 (+25.0 to +25.0)** |  |  |")
     assert "**" not in lines[2]
-    assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+    groups, _, origins = text.partition("### What the runs came from")
+    for table in (groups, origins):
+        assert len({line.count("|") for line in table.splitlines() if line.startswith("|")}) == 1
 
 
 def test_differences_in_detection_stand_in_their_own_columns(comparison):
-    runs = {name: [run_of(value, [value, value]) for value in values] for name, values in SEEDS.items()}
-    group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y", "a/three": "z"})
+    runs = runs_of(SEEDS)
+    group = Group(title="t", against="a/one", against_is="x", students={"a/two": "y", "a/three": "z"})
     compared = compare(Comparisons(about="", groups=[group]), runs.__getitem__, like)
     _, second, third = compared["groups"][0]["rows"]
     assert second["differences"]["coco_ap50"] == pytest.approx(
         {"mean": 0.1, "low": 0.0773, "high": 0.1227}, abs=1e-4
     )
-    (table,) = comparison_tables(compared)
+    table, _origins = comparison_tables(compared)
     assert [[table.head[place] for place in places] for places in table.clear] == [
         [],
         ["Δ search mAP", "Δ AP50", "Δ AP70"],
@@ -90,25 +104,25 @@ def test_differences_in_detection_stand_in_their_own_columns(comparison):
 
 
 def test_costs_are_shown_where_they_differ(comparison):
-    group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y"})
+    group = Group(title="t", against="a/one", against_is="x", students={"a/two": "y"})
     costs = {"a/one": ALIKE, "a/two": LARGER}
     compared = compare(Comparisons(about="", groups=[group]), RUNS.__getitem__, costs.__getitem__)
-    (table,) = comparison_tables(compared)
+    table, _origins = comparison_tables(compared)
     assert table.head[-2:] == ["M param.", "GFLOPs"]
     assert [line[-2:] for line in table.lines] == [["0.10", "2.50"], ["0.25", "5.00"]]
-    (alike,) = comparison_tables(comparison)
+    alike, _origins = comparison_tables(comparison)
     assert alike.head == table.head[:-2]
 
 
-def test_as_a_picture(comparison):
+def test_as_a_figure(comparison):
     drawn = comparison_figure(comparison)
     assert drawn == comparison_figure(comparison)
     assert Image.open(BytesIO(drawn)).format == "PNG"
 
 
-def test_a_row_is_not_compared_with_itself():
+def test_a_student_is_not_compared_with_itself():
     with pytest.raises(ValueError, match="compared with itself"):
-        Group(title="t", against="a/b", against_is="x", rows={"a/b": "y"})
+        Group(title="t", against="a/b", against_is="x", students={"a/b": "y"})
 
 
 @pytest.mark.parametrize(
@@ -130,5 +144,5 @@ def test_a_list_that_cannot_be_read(tmp_path, content, says):
 
 
 def test_one_group_is_enough():
-    group = Group(title="t", against="a/one", against_is="x", rows={"a/two": "y"})
+    group = Group(title="t", against="a/one", against_is="x", students={"a/two": "y"})
     assert len(compare(Comparisons(about="", groups=[group]), RUNS.__getitem__, like)["groups"]) == 1

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.datasets.crops import crop_jpeg, pixels_of
+from pipeline.datasets.crops import crop_jpeg
+from pipeline.scenes.boxes import pixels_of
 
 coordinates = st.floats(-30, 130, allow_nan=False)
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from pipeline.basics.errors import UserError
 from pipeline.batches.ground_truth import PERSON, ground_truth
-from pipeline.batches.loading import TrainingCrops, TrainingScenes, crop_loader, decode, scene_loader
+from pipeline.batches.loading import Share, TrainingCrops, TrainingScenes, crop_batches, decode, scene_batches
 from pipeline.batches.samplers import IdentityBatches, ShuffledBatches
 from pipeline.batches.transforms import (
     AugmentationOptions,
@@ -119,7 +119,7 @@ def test_the_splits_own_boxes_are_left_alone(prepared):
 def test_scene_batches_do_not_depend_on_the_workers(workers, prepared):
     scenes, batches = scenes_of(prepared, EVERYTHING), ShuffledBatches(TRAIN_SCENES, 4, 4, 0)
     expected = [[scenes[draw] for draw in batch] for batch in batches]
-    loaded = list(scene_loader(scenes_of(prepared, EVERYTHING), batches, workers))
+    loaded = list(scene_batches(scenes_of(prepared, EVERYTHING), 4, 4, 0, Share(), 0, workers))
     assert_batches_equal(
         loaded, [type(loaded[0])(*map(list, zip(*batch, strict=True))) for batch in expected]
     )
@@ -128,7 +128,7 @@ def test_scene_batches_do_not_depend_on_the_workers(workers, prepared):
 def test_crop_batches_do_not_depend_on_the_workers(crops):
     dataset = crops_of(crops)
     batches = IdentityBatches(dataset.person_ids, 3, 2, 3, 0)
-    alone, with_worker = (list(crop_loader(crops_of(crops), batches, workers)) for workers in (0, 1))
+    alone, with_worker = (list(crop_batches(crops_of(crops), batches, workers)) for workers in (0, 1))
     for a, b in zip(alone, with_worker, strict=True):
         assert torch.equal(a.crops, b.crops)
         assert torch.equal(a.person_ids, b.person_ids)
@@ -142,7 +142,7 @@ def test_damage_is_one_line_whatever_the_workers(workers, prepared, tmp_path):
     images = ImageShards([tmp_path / "images.h5"])
     scenes = TrainingScenes(prepared.split("train"), images, scene_transform(NOTHING))
     with pytest.raises(UserError) as error:
-        list(scene_loader(scenes, ShuffledBatches(TRAIN_SCENES, 2, 1, 0), workers))
+        list(scene_batches(scenes, 2, 1, 0, Share(), 0, workers))
     assert str(error.value).startswith(f"{tmp_path / 'images.h5'} is damaged (")
     assert "\n" not in str(error.value)
 
@@ -193,17 +193,15 @@ def test_erased_pixels_stay_in_range(crops):
 def test_a_temporary_folder_that_is_too_long_for_a_socket(prepared, monkeypatch):
     monkeypatch.setattr("tempfile.gettempdir", lambda: "/" + 90 * "x")
     with pytest.raises(UserError, match=r"set TMPDIR to a shorter one, or PERSON_SEARCH_WORKERS=0"):
-        list(scene_loader(scenes_of(prepared, NOTHING), ShuffledBatches(TRAIN_SCENES, 2, 1, 0), 1))
-    assert (
-        len(list(scene_loader(scenes_of(prepared, NOTHING), ShuffledBatches(TRAIN_SCENES, 2, 1, 0), 0))) == 1
-    )
+        list(scene_batches(scenes_of(prepared, NOTHING), 2, 1, 0, Share(), 0, 1))
+    assert len(list(scene_batches(scenes_of(prepared, NOTHING), 2, 1, 0, Share(), 0, 0))) == 1
 
 
 def test_processes_may_open_as_many_files_as_the_system_allows(prepared):
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, most), most))
-        list(scene_loader(scenes_of(prepared, NOTHING), ShuffledBatches(TRAIN_SCENES, 2, 1, 0), 1))
+        list(scene_batches(scenes_of(prepared, NOTHING), 2, 1, 0, Share(), 0, 1))
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))

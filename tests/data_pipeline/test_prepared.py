@@ -138,21 +138,20 @@ def test_a_manifest_of_another_version(prepared, tmp_path):
         open_prepared(tmp_path)
 
 
-def test_files_of_another_data_set_are_noticed(prepared, tmp_path):
+@pytest.mark.parametrize(
+    ("source", "copied_to", "read"),
+    [
+        ("train.h5", "test.h5", lambda data: data.split("test")),
+        ("test-images-00000.h5", "train-images-00000.h5", lambda data: data.images("train")),
+    ],
+)
+def test_files_of_another_data_set_are_noticed(source, copied_to, read, prepared, tmp_path):
+    """A folder into which another one was half copied: each file is sound."""
     copy = tmp_path / "copy"
     shutil.copytree(prepared.root, copy)
-    shutil.copy(copy / "train.h5", copy / "test.h5")
-    with pytest.raises(UserError, match=r"test.h5 is not the file that manifest.json names"):
-        open_prepared(copy).split("test")
-
-
-def test_pictures_of_another_data_set_are_noticed(prepared, tmp_path):
-    """A folder that was half copied over: each file is sound."""
-    copy = tmp_path / "copy"
-    shutil.copytree(prepared.root, copy)
-    shutil.copy(copy / "test-images-00000.h5", copy / "train-images-00000.h5")
-    with pytest.raises(UserError, match=r"train-images-00000.h5 is not the file that manifest.json names"):
-        open_prepared(copy).images("train")
+    shutil.copy(copy / source, copy / copied_to)
+    with pytest.raises(UserError, match=rf"{copied_to} is not the file that manifest.json names"):
+        read(open_prepared(copy))
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "train.h5", "test.h5", "train-images-00000.h5"])

@@ -30,7 +30,7 @@ def near(edge: float) -> st.SearchStrategy[float]:
 
 corners = st.one_of(near(0), near(WIDTH), near(HEIGHT), st.floats(-300, 300))
 lengths = st.one_of(st.floats(-17, 3).map(lambda power: 10.0**power), near(WIDTH), st.just(1e30))
-rows = st.lists(st.tuples(corners, corners, lengths, lengths).map(list), min_size=1, max_size=4)
+entries = st.lists(st.tuples(corners, corners, lengths, lengths).map(list), min_size=1, max_size=4)
 
 
 def prw_with(root: Path, boxes: list[list[float]]) -> DataSet:
@@ -54,7 +54,7 @@ def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return change, build(tmp_path_factory.mktemp("tree") / request.param)
 
 
-@given(boxes=rows)
+@given(boxes=entries)
 def test_boxes_are_left_out_refused_or_wide_enough(tree: Any, boxes: list[list[float]]) -> None:
     change, root = tree
     try:

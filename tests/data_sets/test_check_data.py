@@ -1,4 +1,4 @@
-"""`check-data` tells what is there, lists everything that is missing, and never shows a traceback."""
+"""`check-data` shows the counts, lists everything that is missing, and never shows a traceback."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from commands.errors import CommandGroup
 from commands.main import main
 from pipeline.basics.errors import UserError
-from pipeline.datasets.checks import MIN_SIDE, scene_problems, search_problems, shared_between, split_problems
+from pipeline.datasets.checks import scene_problems, search_problems, shared_between, split_problems
 from pipeline.datasets.inspection import split_counts
 from pipeline.datasets.releases import release_of
 from pipeline.datasets.sources import open_data_set
+from pipeline.scenes.boxes import MIN_SIDE
 from pipeline.scenes.scene import Galleries, Query, Scene, Split
 from tests.data_sets.trees import CASES, copy_case, jpeg, rewrite, small_cuhk, small_prw
 from tests.data_sets.trees import test_query as query
@@ -38,14 +39,14 @@ def test_good_trees_pass(case: str, dataset: str, layout: str, options: tuple[st
     assert ("not decoded" in result.stdout) == (not options)
 
 
-def _row(result: Result, first: str) -> list[str]:
+def _line(result: Result, first: str) -> list[str]:
     line = next(line for line in result.stdout.splitlines() if line.startswith(first))
     return line.removeprefix(first).split()
 
 
 def test_the_counts() -> None:
     result = _check("cuhk_sysu", CASES / "quirks" / "cuhk")
-    assert _row(result, "split") == [
+    assert _line(result, "split") == [
         "scenes",
         "boxes",
         "labelled",
@@ -54,19 +55,19 @@ def test_the_counts() -> None:
         "cameras",
         "queries",
     ]
-    assert _row(result, "train") == ["24", "75", "32", "43", "12", "-", "-"]
-    assert _row(result, "test ") == ["60", "172", "41", "131", "10", "-", "10"]
-    assert _row(result, "test 100 (default)") == ["59", "to", "60", "2", "to", "4", "0"]
+    assert _line(result, "train") == ["24", "75", "32", "43", "12", "-", "-"]
+    assert _line(result, "test ") == ["60", "172", "41", "131", "10", "-", "10"]
+    assert _line(result, "test 100 (default)") == ["59", "to", "60", "2", "to", "4", "0"]
     assert "12 boxes without width or height in Images.mat left out" in result.stdout
     result = _check("prw", CASES / "quirks" / "prw")
-    assert _row(result, "train") == ["24", "93", "48", "45", "12", "6", "-"]
-    assert _row(result, "test cross_camera") == ["50", "4", "0"]
+    assert _line(result, "train") == ["24", "93", "48", "45", "12", "6", "-"]
+    assert _line(result, "test cross_camera") == ["50", "4", "0"]
 
 
 def test_queries_without_a_match_are_counted(tmp_path: Path) -> None:
     frames = {"train": {"c1s1_000001": [(1, 9, 9, 9, 9)]}, "test": {"c1s1_000003": [(7, 10, 10, 20, 40)]}}
     result = _check("prw", small_prw(tmp_path, frames=frames))
-    assert _row(result, "test full (default)") == ["0", "0", "1"]
+    assert _line(result, "test full (default)") == ["0", "0", "1"]
 
 
 def test_the_full_release_is_named_by_its_counts() -> None:
@@ -224,10 +225,10 @@ def test_split_problems_find_what_does_not_fit_together() -> None:
     split = Split("test", (scene, scene), ("p",), (Query(3, box, 4),), {"50": galleries}, "100")
     problems = "\n".join(split_problems(split))
     for what in (
-        "a.jpg stands there twice",
+        "a.jpg is listed twice",
         "query 1 has no scene 3",
         "query 1 has an id out of range",
-        "a listed scene that there is not",
+        "lists a scene that does not exist",
         "a positive outside its query's list",
         "positive box [1, 1, 1, 2] has no area",
         "no gallery '100'",
@@ -272,8 +273,8 @@ def test_a_subset_of_the_test_split_shares_nothing_that_it_should_not() -> None:
 
 def test_somebody_boxed_twice_in_a_scene_is_noted(tmp_path: Path) -> None:
     root = small_prw(tmp_path)
-    rows = np.array([[7, 12, 10, 20, 40], [7, 60, 10, 20, 40], [-2, 1, 1, 9, 9], [-2, 1, 1, 9, 9]])
-    rewrite(root / "annotations/c1s1_000004.jpg.mat", box_new=rows)
+    entries = np.array([[7, 12, 10, 20, 40], [7, 60, 10, 20, 40], [-2, 1, 1, 9, 9], [-2, 1, 1, 9, 9]])
+    rewrite(root / "annotations/c1s1_000004.jpg.mat", box_new=entries)
     note = "1 boxes of split 'test' show a person whom another box of the scene shows already"
     assert note in _check("prw", root).stdout
 

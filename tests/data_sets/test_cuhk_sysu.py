@@ -114,7 +114,7 @@ def test_only_the_sizes_asked_for_are_read_and_the_one_that_says_who_is_who() ->
 
 
 def test_a_size_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"TestG100\.mat is missing; sizes there: 50$"):
+    with pytest.raises(UserError, match=r"TestG100\.mat is missing; the folder has sizes 50$"):
         _splits(small_cuhk(tmp_path), gallery_sizes=(100,))
 
 
@@ -254,8 +254,8 @@ def test_of_two_equal_boxes_the_first_gets_the_person(tmp_path: Path) -> None:
 
 
 def test_two_queries_of_one_person_are_one_identity(tmp_path: Path) -> None:
-    rows = [("s3.jpg", (20, 20, 30, 60)), ("s4.jpg", (25, 20, 30, 60))]
-    queries = [query("q9", *rows[0], [rows[1]]), query("q9", *rows[1], [rows[0]])]
+    entries = [("s3.jpg", (20, 20, 30, 60)), ("s4.jpg", (25, 20, 30, 60))]
+    queries = [query("q9", *entries[0], [entries[1]]), query("q9", *entries[1], [entries[0]])]
     test = _splits(small_cuhk(tmp_path, protocols={"TestG50": queries}))["test"]
     assert test.identities == ("q9",)
     assert [one.person_id for one in test.queries] == [0, 0]
@@ -292,7 +292,7 @@ def test_boxes_match_whatever_type_each_file_has(tmp_path: Path, dtype: type) ->
     assert _ids(_splits(root)["train"], "s1.jpg") == [0, UNLABELLED]
 
 
-def test_pool_as_a_row_and_people_as_a_struct_array(tmp_path: Path) -> None:
+def test_pool_as_1_by_n_and_people_as_a_struct_array(tmp_path: Path) -> None:
     root = small_cuhk(tmp_path)
     rewrite(root / "annotation/pool.mat", pool=cell(["s3.jpg", "s4.jpg", "s5.jpg"]).T)
     rewrite(root / TESTS / "Train.mat", Train=variable(root / TESTS / "Train.mat", "Train")[0, 0])
@@ -351,8 +351,8 @@ def test_broken_queries(tmp_path: Path, name: str, box: Any, message: str) -> No
 
 
 def test_other_sizes_must_have_the_same_queries(tmp_path: Path) -> None:
-    rows = [("s3.jpg", (20, 20, 30, 60)), ("s4.jpg", (25, 20, 30, 60))]
-    queries = [query("q1", *rows[0], [rows[1]]), query("q2", *rows[1], [rows[0]])]
+    entries = [("s3.jpg", (20, 20, 30, 60)), ("s4.jpg", (25, 20, 30, 60))]
+    queries = [query("q1", *entries[0], [entries[1]]), query("q2", *entries[1], [entries[0]])]
     root = small_cuhk(tmp_path, protocols={"TestG50": queries, "TestG100": queries[::-1]})
     with pytest.raises(UserError, match=r"TestG100\.mat has other queries, or another order"):
         _splits(root)
@@ -458,7 +458,7 @@ def test_a_person_who_stands_twice_among_the_training_people_is_one(
     split = _splits(small_cuhk(tmp_path, train=train))["train"]
     assert split.identities == ("p1",)
     assert _ids(split, "s1.jpg") == [0, UNLABELLED] and _ids(split, "s2.jpg") == [0]
-    assert "1 people stand in Train.mat once more" in caplog.text
+    assert "1 people are listed in Train.mat again" in caplog.text
 
 
 def test_people_without_a_name_are_not_one_person(tmp_path: Path) -> None:

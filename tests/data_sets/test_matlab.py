@@ -131,9 +131,9 @@ def test_a_cut_off_file_is_damaged(tmp_path: Path, compressed: bool) -> None:
 
 VALUES = st.one_of(
     st.text(alphabet="abcdefg", max_size=20),
-    st.lists(st.integers(-300, 70000), max_size=5).map(lambda row: np.array([row])),
+    st.lists(st.integers(-300, 70000), max_size=5).map(lambda entry: np.array([entry])),
     st.floats(-1e6, 1e6).map(lambda value: np.array([[value]])),
-    st.lists(st.integers(0, 255), max_size=5).map(lambda row: np.array([row], dtype=np.uint8)),
+    st.lists(st.integers(0, 255), max_size=5).map(lambda entry: np.array([entry], dtype=np.uint8)),
     st.integers(1, 3).map(
         lambda length: struct_array([{"imname": "s1", "idlocate": np.ones((1, 4))}] * length)
     ),
@@ -147,10 +147,10 @@ VALUES = st.one_of(
     st.text("xyz", min_size=1, max_size=9),
 )
 def test_reading_element_by_element_gives_what_scipy_gives_at_once(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, Any]], compressed: bool, name: str
+    tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[Any, Any]], compressed: bool, name: str
 ) -> None:
     path = tmp_path_factory.mktemp("mat") / "a.mat"
-    array = struct_array([{"Query": first, "a_longer_field": second} for first, second in rows])
+    array = struct_array([{"Query": first, "a_longer_field": second} for first, second in entries])
     savemat(path, {"before": np.ones((3, 3)), name: array}, do_compression=compressed)
     expected = loadmat(path)[name].ravel()
     streamed = list(stream_structs(path, name))

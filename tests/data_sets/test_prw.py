@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 from pipeline.basics.errors import UserError
-from pipeline.datasets.checks import Findings, clip_boxes, outside, split_problems, xywh_to_xyxy
+from pipeline.datasets.checks import Findings, split_problems
 from pipeline.datasets.prw import Prw, PrwMini
 from pipeline.datasets.prw_files import LARGEST_ID, camera_of, read_queries
+from pipeline.scenes.boxes import clip_boxes, outside, xywh_to_xyxy
 from pipeline.scenes.scene import UNLABELLED
 from tests.data_sets.trees import CASES, SIZE, cell, copy_case, rewrite, small_prw, variable
 
@@ -41,7 +42,7 @@ def test_every_split_of_the_fixtures_is_consistent_and_inside_its_images(case: s
     folder = CASES / case / "prw/annotations"
     keys = ("box_new", "anno_file", "anno_previous")
     raw = [next(v for key in keys if (v := _get(path, key)) is not None) for path in folder.glob("*.mat")]
-    assert boxes == sum(len(rows) for rows in raw)
+    assert boxes == sum(len(entries) for entries in raw)
 
 
 def _get(path: Path, key: str) -> Any:
@@ -124,9 +125,12 @@ def test_the_three_keys_and_any_number_type(tmp_path: Path, key: str, dtype: typ
 
 def test_the_first_key_there_is_wins(tmp_path: Path) -> None:
     root = small_prw(tmp_path)
-    rows = np.array([[7, 1, 2, 3, 4.5]])
+    entries = np.array([[7, 1, 2, 3, 4.5]])
     rewrite(
-        root / "annotations/c1s1_000003.jpg.mat", anno_previous=rows + 1, box_new=rows, anno_file=rows + 2
+        root / "annotations/c1s1_000003.jpg.mat",
+        anno_previous=entries + 1,
+        box_new=entries,
+        anno_file=entries + 2,
     )
     assert Prw(root).splits()["test"].scenes[0].boxes.tolist() == [[1, 2, 4, 6.5]]
 
@@ -192,16 +196,16 @@ def test_any_line_ends_give_the_same_queries(tmp_path: Path, end: str, tail: str
     st.sampled_from(["", "\n", "\r\n\r\n", "  \r\n"]),
 )
 def test_what_is_written_is_read(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, list[float]]], end: str, tail: str
+    tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, list[float]]], end: str, tail: str
 ) -> None:
     path = tmp_path_factory.mktemp("prw") / "query_info.txt"
-    lines = [f"{person} {' '.join(map(repr, box))} c1s1_{n:06d}" for n, (person, box) in enumerate(rows)]
+    lines = [f"{person} {' '.join(map(repr, box))} c1s1_{n:06d}" for n, (person, box) in enumerate(entries)]
     path.write_bytes((end.join(lines) + end + tail).encode())
     findings = Findings()
     read = read_queries(path, findings)
     assert findings.problems == []
-    assert [(line.person, line.box.tolist()) for line in read] == rows
-    assert [line.frame for line in read] == [f"c1s1_{n:06d}.jpg" for n in range(len(rows))]
+    assert [(line.person, line.box.tolist()) for line in read] == entries
+    assert [line.frame for line in read] == [f"c1s1_{n:06d}.jpg" for n in range(len(entries))]
 
 
 @pytest.mark.parametrize(
@@ -317,9 +321,9 @@ BOXES = st.lists(st.lists(st.floats(-500, 500), min_size=4, max_size=4), min_siz
 
 @given(BOXES, st.integers(1, 300), st.integers(1, 300))
 def test_cut_boxes_are_inside_and_only_those_outside_lose_all_area(
-    rows: list[list[float]], width: int, height: int
+    entries: list[list[float]], width: int, height: int
 ) -> None:
-    boxes = np.array(rows)
+    boxes = np.array(entries)
     boxes[:, 2:] = np.abs(boxes[:, 2:]) + 1
     corners = xywh_to_xyxy(boxes)
     cut = clip_boxes(corners, (width, height))
@@ -330,9 +334,9 @@ def test_cut_boxes_are_inside_and_only_those_outside_lose_all_area(
 
 
 def test_cameras_of_more_than_one_digit(tmp_path: Path) -> None:
-    rows: Any = [(7, 10, 10, 20, 40)]
+    entries: Any = [(7, 10, 10, 20, 40)]
     names = ["c1s1_000003", "c12s1_000004", "c01s1_000005", "day1/c2s3_000006"]
-    frames = {"train": {"c10s2_000001": [(1, 10, 10, 20, 40)]}, "test": dict.fromkeys(names, rows)}
+    frames = {"train": {"c10s2_000001": [(1, 10, 10, 20, 40)]}, "test": dict.fromkeys(names, entries)}
     splits = Prw(small_prw(tmp_path, frames=frames)).splits()
     test = splits["test"]
     assert splits["train"].cameras.tolist() == [10] and test.cameras.tolist() == [1, 12, 1, 2]
@@ -390,11 +394,11 @@ def test_a_name_keeps_the_suffix_that_it_has(tmp_path: Path) -> None:
 THIN = [(7, WIDTH - 1e-8, 10, 20, 40), (7, -19.95, 10, 20, 40), (7, 5, 5, 1e-3, 40), (7, 5, -40, 20, 40.05)]
 
 
-@pytest.mark.parametrize("row", THIN)
+@pytest.mark.parametrize("entry", THIN)
 def test_boxes_too_thin_inside_their_image_are_left_out(
-    tmp_path: Path, row: Any, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, entry: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    root = small_prw(tmp_path, frames=_frames(c1s1_000004=[row, (-2, 60, 10, 20, 40)]))
+    root = small_prw(tmp_path, frames=_frames(c1s1_000004=[entry, (-2, 60, 10, 20, 40)]))
     note = "1 boxes of frame_test.mat thinner than 0.1 pixels inside their image left out"
     assert note in Prw(root).inspect().findings.notes
     test = Prw(root).splits()["test"]
@@ -403,9 +407,9 @@ def test_boxes_too_thin_inside_their_image_are_left_out(
     assert 1 not in test.galleries["full"].of_query(0, 0, test.cameras).positives
 
 
-@pytest.mark.parametrize("row", THIN)
-def test_a_query_too_thin_inside_its_image_is_refused(tmp_path: Path, row: Any) -> None:
-    root = small_prw(tmp_path, queries=" ".join(map(repr, row)) + " c1s1_000003")
+@pytest.mark.parametrize("entry", THIN)
+def test_a_query_too_thin_inside_its_image_is_refused(tmp_path: Path, entry: Any) -> None:
+    root = small_prw(tmp_path, queries=" ".join(map(repr, entry)) + " c1s1_000003")
     with pytest.raises(UserError, match=r"line 1: box .* thinner than 0\.1 pixels inside c1s1_000003\.jpg"):
         Prw(root).splits()
 
@@ -413,8 +417,8 @@ def test_a_query_too_thin_inside_its_image_is_refused(tmp_path: Path, row: Any) 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_small_integers_do_not_wrap(tmp_path: Path, dtype: type) -> None:
     root = small_prw(tmp_path)
-    rows: Any = np.array([[7, 10, 10, 250, 250]], dtype=dtype)
-    rewrite(root / "annotations/c1s1_000004.jpg.mat", box_new=rows)
+    entries: Any = np.array([[7, 10, 10, 250, 250]], dtype=dtype)
+    rewrite(root / "annotations/c1s1_000004.jpg.mat", box_new=entries)
     assert Prw(root).splits()["test"].scenes[1].boxes.tolist() == [[10, 10, WIDTH, HEIGHT]]
 
 

@@ -1,3 +1,5 @@
+"""The synthetic data set: the same bytes in any order, visible people, sound galleries."""
+
 import io
 from itertools import combinations, pairwise
 
@@ -21,8 +23,8 @@ from pipeline.datasets.synthetic.drawing.appearance import (
     draw_bases,
     draw_family,
 )
+from pipeline.datasets.synthetic.drawing.body import Stand, mannequin_parts, person_parts
 from pipeline.datasets.synthetic.drawing.camera import view_of
-from pipeline.datasets.synthetic.drawing.figure import Stand, mannequin_parts, person_parts
 from pipeline.datasets.synthetic.drawing.painter import Light, paint, silhouette
 from pipeline.datasets.synthetic.drawing.palette import COLOURS, MANNEQUIN_COLOURS, kind_and_colour
 from pipeline.datasets.synthetic.drawing.pose import draw_pose
@@ -102,7 +104,7 @@ def test_pictures_have_the_asked_size(data: Synthetic) -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_identity_stands_in_so_many_different_scenes(data: Synthetic, split: str) -> None:
+def test_every_identity_stands_in_the_asked_number_of_different_scenes(data: Synthetic, split: str) -> None:
     found = data.splits()[split]
     scenes = [set(scene.person_ids.tolist()) - {UNLABELLED} for scene in found.scenes]
     for person in range(len(found.identities)):
@@ -158,7 +160,7 @@ def test_people_in_a_picture_are_visible_and_boxed() -> None:
     scene = plain.splits()["train"].scenes[0]
     picture = np.asarray(_image(plain.image_bytes("train", 0)), dtype=np.float64)
     for x1, y1, x2, y2 in scene.boxes.astype(int):
-        # Cloth, skin and hair vary more within a figure's box than nothing at all would.
+        # Cloth, skin and hair vary more within a person's box than nothing at all would.
         assert picture[y1:y2, x1:x2].std(axis=(0, 1)).max() > 8.0
 
 
@@ -272,7 +274,7 @@ def test_default_sizes() -> None:
     assert options.test_identities >= 300
 
 
-# Figures
+# People and things
 
 
 @given(seed=st.integers(0, 2**32), height=st.floats(20, 130))

@@ -76,9 +76,9 @@ def write_cuhk(
     elements = []
     for name, boxes in images.items():
         (root / "Image" / "SSM" / name.strip()).write_bytes(jpeg())
-        rows = [{"idlocate": numbers(box), "ishard": np.zeros((1, 1))} for box in boxes]
-        held = struct_array(rows) if rows else np.zeros((0, 0))
-        elements.append({"imname": name, "nAppear": np.array([[len(rows)]]), "box": held})
+        entries = [{"idlocate": numbers(box), "ishard": np.zeros((1, 1))} for box in boxes]
+        held = struct_array(entries) if entries else np.zeros((0, 0))
+        elements.append({"imname": name, "nAppear": np.array([[len(entries)]]), "box": held})
     savemat(root / "annotation" / "Images.mat", {"Img": struct_array(elements)})
     savemat(root / "annotation" / "pool.mat", {"pool": cell(list(pool))})
     people = [
@@ -127,20 +127,20 @@ def write_prw(
     key: str = "box_new",
     dtype: type = np.float64,
 ) -> Path:
-    """Write a PRW tree: `frames` by split and name (without `.jpg`), rows of id x y w h."""
+    """Write a PRW tree: `frames` by split and name (without `.jpg`), entries of id x y w h."""
     for folder in ("frames", "annotations"):
         (root / folder).mkdir(parents=True)
     for split, variable in (("train", "ID_train"), ("test", "ID_test2")):
         listed = frames[split]
         savemat(root / f"frame_{split}.mat", {f"img_index_{split}": cell(list(listed))})
-        ids = sorted({int(row[0]) for rows in listed.values() for row in rows if row[0] >= 0})
+        ids = sorted({int(entry[0]) for entries in listed.values() for entry in entries if entry[0] >= 0})
         savemat(root / f"ID_{split}.mat", {variable: np.array([ids])})
-        for name, rows in listed.items():
+        for name, entries in listed.items():
             for folder in ("frames", "annotations"):
                 (root / folder / name).parent.mkdir(exist_ok=True)
             (root / "frames" / f"{name}.jpg").write_bytes(jpeg())
             savemat(
-                root / "annotations" / f"{name}.jpg.mat", {key: np.array(rows, dtype=dtype).reshape(-1, 5)}
+                root / "annotations" / f"{name}.jpg.mat", {key: np.array(entries, dtype=dtype).reshape(-1, 5)}
             )
     (root / "query_info.txt").write_bytes(queries.encode())
     return root

@@ -6,9 +6,11 @@ from sklearn.metrics import average_precision_score
 from sklearn.metrics import precision_recall_curve as sklearn_curve
 
 from pipeline.evaluation.average_precision import (
+    POINTS,
     average_precision,
     precision_at_positives,
     precision_recall_curve,
+    thinned,
 )
 
 BOXES = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=1, max_size=40)
@@ -62,3 +64,39 @@ def test_no_boxes():
     none = np.array([], dtype=bool), np.array([], dtype=np.float32)
     assert average_precision(*none) == 0.0
     assert len(precision_recall_curve(*none, 3).recall) == 0
+
+
+def curve_of(seed, count):
+    random = np.random.default_rng(seed)
+    return precision_recall_curve(random.random(count) < 0.7, random.random(count), count)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 1500), st.integers(2, 60))
+def test_thinning_keeps_points_of_the_curve_and_its_ends(seed, count, points):
+    curve = curve_of(seed, count)
+    few = thinned(curve, points)
+    assert len(few.recall) <= points
+    everything = set(zip(*curve, strict=True))
+    assert set(zip(*few, strict=True)) <= everything
+    assert (np.diff(few.threshold) < 0).all()
+    if count:
+        assert [column[0] for column in few] == [column[0] for column in curve]
+        assert [column[-1] for column in few] == [column[-1] for column in curve]
+
+
+@given(st.integers(0, 10**6))
+def test_thinning_leaves_no_gap(seed):
+    curve = curve_of(seed, 2000)
+    few = thinned(curve, 50)
+    assert np.diff(few.recall).max() <= 2 * curve.recall[-1] / 50
+
+
+def test_a_short_curve_stays_as_it_is():
+    curve = precision_recall_curve(np.array([True, False, True]), np.array([0.9, 0.8, 0.7]), 4)
+    assert thinned(curve) is curve
+    nothing = precision_recall_curve(np.array([], bool), np.array([]), 4)
+    assert len(thinned(nothing).recall) == 0
+
+
+def test_a_long_curve_becomes_short():
+    assert 0.9 * POINTS < len(thinned(curve_of(0, 5000)).recall) <= POINTS

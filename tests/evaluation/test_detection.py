@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.evaluation import box_pairs
 from pipeline.evaluation.detection import detection_curve, detection_metrics
 from pipeline.evaluation.scene_boxes import SceneBoxes, detected_boxes
-from pipeline.evaluation.search import box_pairs
 from pipeline.scenes.scene import Scene
 from tests.evaluation.cases import permuted, random_case
 from tests.evaluation.slow_reference import detection

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.json_files import json_text
 from pipeline.basics.options import parse_options
 from pipeline.evaluation.cbgm import CbgmOptions
-from pipeline.evaluation.metrics import EvaluationOptions, evaluate, metrics_text
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from tests.evaluation import slow_reference
 from tests.evaluation.cases import random_case, with_ground_truth
 
@@ -31,13 +32,13 @@ def test_it_holds_what_was_agreed():
         "detection_by_iou",
         "protocol",
     }
-    for row in (metrics["search"], metrics["search_cross_camera"], metrics["search_ground_truth_boxes"]):
-        assert set(row) == SEARCH
+    for reached in (metrics["search"], metrics["search_cross_camera"], metrics["search_ground_truth_boxes"]):
+        assert set(reached) == SEARCH
     assert list(metrics["search_by_gallery"]) == ["12", "full"]
     assert list(metrics["detection"]) == [
         *("ap", "recall", "ap_labelled", "recall_labelled", "coco_ap50", "coco_ap70")
     ]
-    assert json.loads(metrics_text(metrics)) == metrics
+    assert json.loads(json_text(metrics)) == metrics
 
 
 def test_detection_at_other_overlaps():

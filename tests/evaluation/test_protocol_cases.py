@@ -41,7 +41,7 @@ def reached(metrics, gallery):
 def test_searches_give_seqnets_numbers(tree, short, section, cbgm):
     expected = opened(tree, short)[2][section]
     got = {gallery: reached(scored(tree, short, cbgm), gallery) for gallery in expected}
-    assert got == {gallery: pytest.approx(row, abs=TOLERANCE) for gallery, row in expected.items()}
+    assert got == {gallery: pytest.approx(reached, abs=TOLERANCE) for gallery, reached in expected.items()}
 
 
 @pytest.mark.parametrize("tree", ["clean", "quirks"])

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.evaluation import search as search_module
 from pipeline.evaluation.cbgm import CbgmOptions
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.scene_boxes import detected_boxes
-from pipeline.evaluation.search import search as search_module
 from pipeline.evaluation.search import search_metrics
 from pipeline.scenes.scene import Galleries, Query, Scene, Split
 from tests.evaluation import slow_reference
@@ -103,20 +103,20 @@ def test_similarities_by_blocks_are_the_similarities(seed):
 @given(SEEDS)
 @settings(max_examples=20, deadline=None)
 def test_top_k_rises_with_k(seed):
-    for row in run(*random_case(seed, scenes=20)).values():
-        assert row["top1"] <= row["top5"] <= row["top10"]
+    for reached in run(*random_case(seed, scenes=20)).values():
+        assert reached["top1"] <= reached["top5"] <= reached["top10"]
 
 
 @given(SEEDS)
 @settings(max_examples=20, deadline=None)
 def test_no_detection_at_all(seed):
     got = run(*random_case(seed, empty=1.1))
-    assert all(row["mAP"] == row["top1"] == row["top10"] == 0.0 for row in got.values())
+    assert all(reached["mAP"] == reached["top1"] == reached["top10"] == 0.0 for reached in got.values())
 
 
 def test_a_threshold_above_all_scores_leaves_nothing():
     got = run(*random_case(1), threshold=1.0)
-    assert all(row["mAP"] == 0.0 for row in got.values())
+    assert all(reached["mAP"] == 0.0 for reached in got.values())
 
 
 def test_the_most_similar_box_with_enough_overlap_is_the_only_true_positive():

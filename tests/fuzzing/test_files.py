@@ -14,8 +14,7 @@ from pipeline.evaluation.detections import OPTIONAL, REQUIRED
 from pipeline.evaluation.detections_file import read_detections, write_detections
 from pipeline.lookup_table import LookupTable, read_lookup_table, write_lookup_table
 from pipeline.models.detector import Detector
-from pipeline.models.saving import save_weights
-from pipeline.models.weights import load_detector
+from pipeline.models.weight_files import save_weights
 from pipeline.scenes.prepared import open_prepared
 from pipeline.training.engine.checkpoints import Checkpoints
 from tests.fuzzing.bytes_changed import damaged
@@ -34,7 +33,7 @@ def everything_in(folder: Path) -> list[object]:
 
 
 def state_of(path: Path) -> list[object]:
-    network = load_detector(path)
+    network = Detector.load(path)
     return [network.options, *network.state_dict().items()]
 
 

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from commands.parameter_checks import check_parameters
 from pipeline.basics.errors import UserError
-from stages.support.every_section import check_parameters
 from stages.support.parameters import read_parameters
 from tests.fuzzing.bytes_changed import damaged
 from tests.pipeline_runs.tiny_parameters import ROOT

@@ -7,9 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.losses.detector_distillation.bounded_box import teacher_bounded_box
-from pipeline.losses.detector_distillation.hint import feature_hint
-from pipeline.losses.detector_distillation.soft_class import soft_cross_entropy, two_class_logits
+from pipeline.losses.detector_distillation import (
+    feature_hint,
+    soft_cross_entropy,
+    teacher_bounded_box,
+    two_class_logits,
+)
 
 counts = st.integers(0, 6)
 seeds = st.integers(0, 1000)

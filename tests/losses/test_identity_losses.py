@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from pipeline.losses.identity.cosine import cosine_to_row
-from pipeline.losses.identity.identity_loss import identity_cross_entropy
 from pipeline.losses.identity.kl import similarity_divergence
+from pipeline.losses.identity.table import identity_cross_entropy
 from pipeline.losses.identity.targets import IdentityOptions, build_identity_loss
 from pipeline.scenes.scene import UNLABELLED
 from tests.losses.conftest import DIM, IDENTITIES

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from pipeline.losses.identity.lut import FrozenTable
-from pipeline.losses.identity.oim import OnlineInstanceMatching, update_rows
+from pipeline.losses.identity.table import FrozenTable, OnlineInstanceMatching, update_rows
 from pipeline.scenes.scene import UNLABELLED
 
 DIM = 4

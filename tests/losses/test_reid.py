@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from pipeline.losses.reid.reid_loss import ReidLoss, ReidLossOptions
-from pipeline.losses.reid.triplet import batch_hard_triplet
+from pipeline.losses.reid import ReidLoss, ReidLossOptions, batch_hard_triplet
 
 MARGIN = 0.3
 
@@ -66,7 +65,7 @@ def test_classification_equals_cross_entropy_on_cosines():
     features, ids = features_of(4), torch.tensor([0, 2, 2, 0])
     embeddings = functional.normalize(features, dim=1)
     values = loss(features, embeddings, ids)
-    cosines = functional.cosine_similarity(embeddings[:, None], loss.rows[None], dim=-1)
+    cosines = functional.cosine_similarity(embeddings[:, None], loss.class_vectors[None], dim=-1)
     torch.testing.assert_close(values["classification"], functional.cross_entropy(5.0 * cosines, ids))
     triplet = batch_hard_triplet(features, ids, 0.3)["triplet"]
     torch.testing.assert_close(values["triplet"], 2.0 * triplet)

@@ -34,7 +34,7 @@ def network() -> PersonSearchNetwork:
     torch.manual_seed(0)
     network = PersonSearchNetwork(search_options()).train()
     for seed in range(3):
-        network.search_losses([image(seed), image(seed + 9)], [target([0, 1]), target([2])])
+        network.search_step([image(seed), image(seed + 9)], [target([0, 1]), target([2])])
     return network.eval()
 
 
@@ -151,7 +151,9 @@ def test_an_image_without_detections():
 )
 def test_every_batch_trains_with_finite_losses_and_gradients(ids, training):
     images = [image(seed) for seed in range(len(ids))]
-    losses, (*_, rois), embeddings, people = training.search_losses(images, [target(own) for own in ids])
+    step = training.search_step(images, [target(own) for own in ids])
+    losses, rois, people = step.detection.losses, step.detection.rois, step.person_ids
+    embeddings = step.embeddings
     assert set(losses) == LOSSES
     (sum(losses.values()) + embeddings.sum()).backward()
     assert all(torch.isfinite(loss) for loss in losses.values())
@@ -162,14 +164,15 @@ def test_every_batch_trains_with_finite_losses_and_gradients(ids, training):
 
 
 def test_a_batch_of_one_image(training):
-    losses, _, _, people = training.search_losses([image()], [target([4, 2])])
-    assert all(torch.isfinite(loss) for loss in losses.values())
-    assert {4, 2} == set(people.tolist())
+    step = training.search_step([image()], [target([4, 2])])
+    assert all(torch.isfinite(loss) for loss in step.detection.losses.values())
+    assert {4, 2} == set(step.person_ids.tolist())
 
 
 def test_every_person_is_among_the_rois(training):
     """Ground truth joins the proposals, so that everybody is learned from at each step."""
-    _, (*_, rois), _, people = training.search_losses([image(0), image(1)], [target([3, 5]), target([1])])
+    step = training.search_step([image(0), image(1)], [target([3, 5]), target([1])])
+    people, rois = step.person_ids, step.detection.rois
     assert {3, 5, 1} == set(people.tolist())
     assert torch.equal(people, rois.person_ids[rois.labels == 1])
 
@@ -177,7 +180,7 @@ def test_every_person_is_among_the_rois(training):
 def test_training_leaves_its_arguments_alone(training):
     images, targets = [image(0, 60, 100)], [target([0, 1])]
     before = [images[0].clone(), {key: value.clone() for key, value in targets[0].items()}]
-    training.search_losses(images, targets)
+    training.search_step(images, targets)
     assert torch.equal(images[0], before[0])
     assert all(torch.equal(value, before[1][key]) for key, value in targets[0].items())
 
@@ -185,8 +188,8 @@ def test_training_leaves_its_arguments_alone(training):
 def test_frozen_parts_have_no_gradient():
     frozen = backbone("frozen_batch").model_copy(update={"frozen_stages": 1})
     network = PersonSearchNetwork(search_options(backbone=frozen)).train()
-    losses, _, embeddings, _ = network.search_losses([image()], [target([0])])
-    (sum(losses.values()) + embeddings.sum()).backward()
+    step = network.search_step([image()], [target([0])])
+    (sum(step.detection.losses.values()) + step.embeddings.sum()).backward()
     assert all(parameter.grad is None for parameter in network.stem[0].parameters())
     assert network.embedding.weight.grad.abs().sum() > 0
 

@@ -44,11 +44,17 @@ def test_embedding_all_crops(batch_size, model, prepared, tmp_path):
     crops = prepare(LabelledCrops(prepared, "train"), tmp_path / "crops", silent)
     seen = []
     embeddings, people = embed_crops(
-        model, crops.split("train"), crops.images("train"), batch_size, lambda *done: seen.append(done)
+        model,
+        crops.split("train"),
+        crops.images("train"),
+        batch_size,
+        torch.device("cpu"),
+        lambda *done: seen.append(done),
     )
     count = 2 * (TRAIN_SCENES - 1)
     assert embeddings.shape == (count, 16)
     assert people.tolist() == [int(crop.person_ids[0]) for crop in crops.split("train").scenes]
     assert seen[-1] == (count, count)
-    reference, _ = embed_crops(model, crops.split("train"), crops.images("train"), 7, silent)
+    cpu = torch.device("cpu")
+    reference, _ = embed_crops(model, crops.split("train"), crops.images("train"), 7, cpu, silent)
     torch.testing.assert_close(torch.from_numpy(embeddings), torch.from_numpy(reference), atol=1e-5, rtol=0)

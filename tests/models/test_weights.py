@@ -15,14 +15,13 @@ from pipeline.basics.errors import UserError
 from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
-from pipeline.models.saving import FORMAT_VERSION, save_weights
-from pipeline.models.weights import load_detector, load_reid, load_student
+from pipeline.models.weight_files import FORMAT_VERSION, save_weights
 from tests.tiny import detector_options, reid_options, search_options
 
 NETWORKS = {
-    "detector": (Detector, detector_options, load_detector),
-    "reid": (ReidModel, reid_options, load_reid),
-    "person_search": (PersonSearchNetwork, search_options, load_student),
+    "detector": (Detector, detector_options, Detector.load),
+    "reid": (ReidModel, reid_options, ReidModel.load),
+    "person_search": (PersonSearchNetwork, search_options, PersonSearchNetwork.load),
 }
 
 
@@ -79,7 +78,7 @@ def test_the_same_weights_are_the_same_bytes(written):
 
 def test_loading_leaves_the_random_numbers_alone(student):
     before = torch.get_rng_state()
-    load_student(student)
+    PersonSearchNetwork.load(student)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -96,15 +95,15 @@ def test_pretrained_weights_are_not_asked_for_again(tmp_path):
         update={"backbone": options.backbone.model_copy(update={"weights": "imagenet"})}
     )
     save_weights(tmp_path / "w.safetensors", "reid", pretrained, ReidModel(options).state_dict())
-    assert isinstance(load_reid(tmp_path / "w.safetensors"), ReidModel)
+    assert isinstance(ReidModel.load(tmp_path / "w.safetensors"), ReidModel)
 
 
 def test_another_kind(student):
-    refused(load_detector, student, "kind 'person_search', not 'detector'")
+    refused(Detector.load, student, "kind 'person_search', not 'detector'")
 
 
 def test_no_file(tmp_path):
-    refused(load_student, tmp_path / "none.safetensors", "no weight file at")
+    refused(PersonSearchNetwork.load, tmp_path / "none.safetensors", "no weight file at")
 
 
 @pytest.mark.parametrize(
@@ -121,9 +120,9 @@ def test_no_file(tmp_path):
 def test_a_file_of_another_kind_is_named_and_not_to_be_restored(write, says, tmp_path):
     (tmp_path / ".dvc").mkdir()
     write(tmp_path / "w.pth")
-    refused(load_student, tmp_path / "w.pth", says)
+    refused(PersonSearchNetwork.load, tmp_path / "w.pth", says)
     with pytest.raises(UserError) as error:
-        load_student(tmp_path / "w.pth")
+        PersonSearchNetwork.load(tmp_path / "w.pth")
     assert "dvc" not in str(error.value).removeprefix(str(tmp_path))
 
 
@@ -131,7 +130,7 @@ def test_a_file_of_another_kind_is_named_and_not_to_be_restored(write, says, tmp
 def test_a_truncated_file(part, student):
     content = student.read_bytes()
     student.write_bytes(content[: int(part * len(content))])
-    refused(load_student, student, "not a readable safetensors file")
+    refused(PersonSearchNetwork.load, student, "not a readable safetensors file")
 
 
 @given(st.integers(0, 2**32))
@@ -148,20 +147,20 @@ def test_any_flipped_bit_is_noticed(tmp_path_factory, seed):
     content[where // 8] ^= 1 << where % 8
     path.write_bytes(content)
     with pytest.raises(UserError):
-        load_student(path)
+        PersonSearchNetwork.load(path)
 
 
 def test_a_foreign_file(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"format": "pt"})
-    refused(load_student, tmp_path / "a.safetensors", "was not written by this program")
+    refused(PersonSearchNetwork.load, tmp_path / "a.safetensors", "was not written by this program")
     save_file({"a": torch.zeros(1)}, tmp_path / "b.safetensors")
-    refused(load_student, tmp_path / "b.safetensors", "was not written by this program")
+    refused(PersonSearchNetwork.load, tmp_path / "b.safetensors", "was not written by this program")
 
 
 @pytest.mark.parametrize("entry", ["3", "[]", '{"format_version": "1"}', "null"])
 def test_metadata_of_another_shape(entry, tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"person_search": entry})
-    refused(load_student, tmp_path / "a.safetensors", "was not written by this program")
+    refused(PersonSearchNetwork.load, tmp_path / "a.safetensors", "was not written by this program")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +177,7 @@ def test_an_architecture_that_cannot_be_built(architecture, says, tmp_path):
     save_file(
         {"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"person_search": json.dumps(entry)}
     )
-    refused(load_student, tmp_path / "a.safetensors", says)
+    refused(PersonSearchNetwork.load, tmp_path / "a.safetensors", says)
 
 
 @pytest.mark.parametrize("change", ["missing", "surplus", "shape"])
@@ -193,4 +192,4 @@ def test_tensors_that_are_not_the_architectures(change, student):
     else:
         tensors["embedding.weight"] = torch.zeros(2, 2)
     save_file(tensors, student, metadata=metadata)
-    refused(load_student, student, "tensors are not those of its architecture")
+    refused(PersonSearchNetwork.load, student, "tensors are not those of its architecture")

@@ -1,3 +1,5 @@
+"""Which files of a folder are searched, and what is said about the others."""
+
 import os
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Own pictures come out upright, in RGB of 8 bits, whatever their format, depth and EXIF data."""
+
 import os
 import random
 import struct

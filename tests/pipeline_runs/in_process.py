@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-PROGRESS = re.compile(r"[\w@]+: \d+/\d+, \d+ s left  .*")
+PROGRESS = re.compile(r"[\w@.]+: \d+/\d+, \d+ s left  .*")
 
 
 def run_stage(command: str) -> Result:

@@ -1,4 +1,4 @@
-"""dvc.yaml as a graph: its stages row by row, what they make, and what stands behind them."""
+"""dvc.yaml as a graph: its stages student by student, what they make, and what stands behind them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,45 +6,49 @@ from typing import Any
 
 import yaml
 
-from tests.pipeline_runs.tiny_parameters import ROOT
+from tests.pipeline_runs.tiny_parameters import ROOT, tiny_parameters
 
-ITEM_ROW = "${item.row}"
-STAGES: Mapping[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+EACH_STUDENT = "${students}"
+"""What a stage iterates over that is run for each student."""
+STAGES: Mapping[str, Any] = {
+    name: stage.get("do", stage) | {"foreach": stage.get("foreach", "")}
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+}
 
 
 @dataclass(frozen=True)
 class Node:
-    """One stage, or one row of a matrix: its command, and the paths that it reads and makes."""
+    """One stage, or one student of it: its command, and the paths that it reads and makes."""
 
     command: str
     reads: frozenset[str]
     makes: frozenset[str]
 
 
+def students() -> Mapping[str, Any]:
+    """Return the entries of params.yaml's students."""
+    entries: Mapping[str, Any] = tiny_parameters()["students"]
+    return entries
+
+
 def nodes() -> Mapping[str, Node]:
     """Return all stages by the names that DVC gives them, in the order of dvc.yaml."""
     found = {}
     for name, stage in STAGES.items():
-        for row in rows(name) or [""]:
+        for student, entry in students().items() if stage["foreach"] else [("", {})]:
+
+            def filled(text: str, student: str = student, entry: Mapping[str, Any] = entry) -> str:
+                for key in ("table", "detector"):
+                    text = text.replace(f"${{item.{key}}}", str(entry.get(key)))
+                return text.replace("${key}", student)
+
             makes = [path for key in ("outs", "metrics", "plots") for path in stage.get(key, [])]
-            found[f"{name}@{row}" if row else name] = Node(
-                stage["cmd"].replace(ITEM_ROW, row),
-                frozenset(path.replace(ITEM_ROW, row) for path in stage.get("deps", [])),
-                frozenset(_path(entry).replace(ITEM_ROW, row) for entry in makes),
+            found[f"{name}@{student}" if student else name] = Node(
+                filled(stage["cmd"]),
+                frozenset(filled(path) for path in stage.get("deps", [])),
+                frozenset(filled(_path(entry)) for entry in makes),
             )
     return found
-
-
-def rows(name: str) -> list[str]:
-    """Return the rows that a stage is run for; none where it is run once."""
-    listed: list[str] = STAGES[name].get("matrix", {}).get("row", [])
-    return listed
-
-
-def training_of(row: str) -> str:
-    """Return the name of the node that trains a row's student."""
-    (name,) = [name for name, node in nodes().items() if f"models/students/{row}.safetensors" in node.makes]
-    return name
 
 
 def and_behind(stages: Iterable[str]) -> set[str]:
@@ -52,10 +56,15 @@ def and_behind(stages: Iterable[str]) -> set[str]:
     graph, reached = nodes(), set(stages)
     while True:
         made = {path for name in reached for path in graph[name].makes}
-        more = {name for name, node in graph.items() if node.reads & made} - reached
+        more = {name for name, node in graph.items() if _reads(node, made)} - reached
         if not more:
             return reached
         reached |= more
+
+
+def _reads(node: Node, made: Iterable[str]) -> bool:
+    """Return whether a stage reads one of these files, itself or as part of a folder."""
+    return any(path == read or path.startswith(f"{read}/") for path in made for read in node.reads)
 
 
 def _path(entry: str | Mapping[str, Any]) -> str:

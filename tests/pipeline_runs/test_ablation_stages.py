@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.lookup_table import read_lookup_table
+from pipeline.reporting.comparison.origin import cpu_model, origin
 from pipeline.reporting.comparison.runs import read_runs
 from tests.pipeline_runs.in_process import refused, run_stage
+from tests.pipeline_runs.project import Project
+from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
 
 RUNS = "results/kd_lut.json"
 
@@ -21,9 +24,9 @@ def done(command):
 
 def test_tables_of_the_same_people_that_are_not_the_teachers(here):
     teachers = read_lookup_table(here / "artifacts/id_lut.h5")
-    done("control_lut --control random")
-    done("control_lut --control permuted")
-    done("student_lut --weights models/students/baseline.safetensors")
+    done("ablation.control_lut --control random")
+    done("ablation.control_lut --control permuted")
+    done("ablation.student_lut --weights models/students/baseline.safetensors")
     done("export_lut --average normalise_then_mean --table artifacts/id_lut_other.h5")
     for name in ("random", "permuted", "student", "other"):
         table = read_lookup_table(here / f"artifacts/id_lut_{name}.h5")
@@ -35,73 +38,105 @@ def test_tables_of_the_same_people_that_are_not_the_teachers(here):
     assert read_lookup_table(here / "artifacts/id_lut.h5").features.tobytes() == teachers.features.tobytes()
 
 
-def test_runs_of_a_row_are_those_of_the_pipeline(here):
-    """With the row's own seed a run reaches what the row reached; another seed, something else."""
-    said = done("ablate --row kd_lut --seed 1 --seed 0")
+def test_runs_of_a_student_are_those_of_the_pipeline(here):
+    """With the student's own seed a run reaches what the student reached; another seed, something else."""
+    said = done("ablation.ablate --student kd_lut --seed 1 --seed 0")
     assert said.startswith(f"{RUNS}: search mAP 0.")
-    first, second = read_runs(here / RUNS)
-    metrics = json.loads((here / "results/kd_lut/metrics.json").read_text())
+    first, second = read_runs(here / RUNS).values()
+    metrics = json.loads((here / "results/students/kd_lut/metrics.json").read_text())
     assert first["search"] == metrics["search"]
     assert first["detection"] == metrics["detection"]
     assert second["detection"] != first["detection"]
     assert len(first["average_precisions"]) == metrics["protocol"]["counts"]["queries"]
     assert np.mean(first["average_precisions"]) == pytest.approx(metrics["search"]["mAP"], abs=1e-5)
     assert first["environment"]["threads"] == 1
+    assert first["environment"]["cpu"] == cpu_model()
+    assert first["environment"]["commit"] == origin()["commit"]
     whole = (here / RUNS).read_bytes()
-    done("ablate --row kd_lut --seed 0 --seed 1")
+    done("ablation.ablate --student kd_lut --seed 0 --seed 1")
     assert json.loads((here / RUNS).read_text()) == json.loads(whole)
 
 
 def test_seeds_beside_one_another_are_those_one_after_another(here):
-    done("ablate --row kd_lut --seed 1 --seed 0")
+    done("ablation.ablate --student kd_lut --seed 1 --seed 0")
     serial = (here / RUNS).read_bytes()
-    done("ablate --row kd_lut --seed 1 --seed 0 --at-once 2")
+    done("ablation.ablate --student kd_lut --seed 1 --seed 0 --at-once 2")
     assert (here / RUNS).read_bytes() == serial
 
 
 def test_an_error_in_one_of_them_is_one_line(here):
     (here / "artifacts/id_lut.h5").write_bytes(b"no table")
-    said = refused(here, "ablate --row kd_lut --seed 1 --seed 0 --at-once 2")
+    said = refused(here, "ablation.ablate --student kd_lut --seed 1 --seed 0 --at-once 2")
     assert "id_lut.h5" in said
 
 
-@pytest.mark.parametrize("row", ["baseline", "kd_both"])
-def test_every_kind_of_row_is_run(here, row):
-    done(f"ablate --row {row} --seed 0")
-    metrics = json.loads((here / f"results/{row}/metrics.json").read_text())
-    (run,) = read_runs(here / f"results/{row}.json")
+@pytest.mark.parametrize("student", ["baseline", "kd_both"])
+def test_every_kind_of_student_is_run(here, student):
+    done(f"ablation.ablate --student {student} --seed 0")
+    metrics = json.loads((here / f"results/students/{student}/metrics.json").read_text())
+    (run,) = read_runs(here / f"results/{student}.json").values()
     assert run["search"] == metrics["search"]
 
 
 def test_another_table_is_another_run(here):
-    done("control_lut --control random")
-    done("ablate --row kd_lut --seed 0 --table artifacts/id_lut_random.h5")
-    (run,) = read_runs(here / RUNS)
-    metrics = json.loads((here / "results/kd_lut/metrics.json").read_text())
+    done("ablation.control_lut --control random")
+    values = tiny_parameters()
+    values["students"]["kd_lut"]["table"] = "artifacts/id_lut_random.h5"
+    write_parameters(here, values)
+    done("ablation.ablate --student kd_lut --seed 0")
+    (run,) = read_runs(here / RUNS).values()
+    metrics = json.loads((here / "results/students/kd_lut/metrics.json").read_text())
     assert (
         run["search_by_gallery"] != metrics["search_by_gallery"] or run["detection"] != metrics["detection"]
     )
 
 
-def test_rows_are_compared(here):
+def test_students_are_compared(here):
     (here / "data_0/results").mkdir(parents=True)
-    for row in ("baseline", "kd_lut"):
-        done(f"ablate --row {row} --seed 0 --seed 1")
-        (here / f"results/{row}.json").rename(here / f"data_0/results/{row}.json")
+    for student in ("baseline", "kd_lut"):
+        done(f"ablation.ablate --student {student} --seed 0 --seed 1")
+        (here / f"results/{student}.json").rename(here / f"data_0/results/{student}.json")
     (here / "data_0/params.yaml").write_text((here / "params.yaml").read_text())
     (here / "comparisons.yaml").write_text(
         "about: x\ngroups:\n- title: Which?\n  against: data_0/baseline\n  against_is: plain\n"
-        "  rows: {data_0/kd_lut: table}\n"
+        "  students: {data_0/kd_lut: table}\n"
+        "pooled:\n- {title: pairs, pairs: {data_0/kd_lut: data_0/baseline}}\n"
     )
-    assert done("compare").startswith("results/comparison.md: 1 groups")
+    assert done("ablation.compare").startswith("results/comparison.md: 1 groups")
     assert "| table |" in (here / "results/comparison.md").read_text()
     assert (here / "results/comparison.png").read_bytes().startswith(b"\x89PNG")
-    (group,) = json.loads((here / "results/comparison.json").read_text())["groups"]
-    assert [row["row"] for row in group["rows"]] == ["data_0/baseline", "data_0/kd_lut"]
+    comparison = json.loads((here / "results/comparison.json").read_text())
+    (group,), (pool,), (origin,) = (comparison[key] for key in ("groups", "pooled", "origins"))
+    assert [student["row"] for student in group["rows"]] == ["data_0/baseline", "data_0/kd_lut"]
+    assert pool["pairs"][0]["seeds"] == [0, 1]
+    assert origin["students"] == ["data_0/baseline", "data_0/kd_lut"]
+    assert origin["cpu"] == cpu_model()
 
 
-def test_a_row_without_runs_is_named(here):
+def test_a_student_without_runs_is_named(here):
     (here / "comparisons.yaml").write_text(
-        "about: x\ngroups:\n- title: t\n  against: data_0/a\n  against_is: b\n  rows: {data_0/c: d}\n"
+        "about: x\ngroups:\n- title: t\n  against: data_0/a\n  against_is: b\n  students: {data_0/c: d}\n"
     )
-    assert "data_0/results/a.json is missing" in refused(here, "compare")
+    assert "data_0/results/a.json is missing" in refused(here, "ablation.compare")
+
+
+def test_dvc_runs_a_student_with_its_own_teachers_and_its_lock_stays_out_of_git(finished, tmp_path):
+    project = finished.copy(tmp_path / "project")
+    ablation = Project(project.root / "ablation", project.home)
+    ablation.set_parameter("train_student.training", {"steps": 4, "warmup_steps": 2})
+    project.commit()
+    made = ["prepare@data_1", "crop@data_1", "train_reid@data_1", "export_lut@data_1", "data_1@lut"]
+    ran = ablation.repro("data_1@lut").ran
+    assert ran[0] == "code"
+    assert ran[1:] == made
+    assert read_runs(ablation.root / "data_1/results/lut.json").keys() == {0, 1, 2}
+    assert project.run("git", "status", "--porcelain").split() == ["M", "ablation/data_1/results/lut.json"]
+    for path, rerun in (
+        (None, []),
+        ("stages/report.py", []),
+        ("pipeline/losses/identity/table.py", ["data_1@lut"]),
+    ):
+        if path:
+            with (project.root / path).open("a") as file:
+                file.write("# changed\n")
+        assert ablation.repro("data_1@lut").ran == ["code", *rerun]

@@ -13,21 +13,21 @@ from safetensors.torch import save
 
 from pipeline.datasets.packing import prepare
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
-from pipeline.models.saving import METADATA, digest_of
+from pipeline.models.weight_files import METADATA, digest_of
 from pipeline.scenes.prepared import PreparedDataSet
 from tests.pipeline_runs.in_process import refused
 from tests.tiny import TinyDataSet, silent
 
-STUDENT = "train_student --row kd_lut"
+STUDENT = "train_student --student kd_lut"
 TABLE = "artifacts/id_lut.h5"
-DETECTIONS = "results/kd_lut/detections.h5"
+DETECTIONS = "results/students/kd_lut/detections.h5"
 BASELINE, BY_DETECTOR, BY_BOTH = (
-    "train_baseline --row baseline",
-    "train_student_by_detector --row kd_detector",
-    "train_student_by_both --row kd_both",
+    "train_student --student baseline",
+    "train_student --student kd_detector",
+    "train_student --student kd_both",
 )
 SEEN_BY_TORCH = ("train_detector", "train_reid", "export_lut", BASELINE, STUDENT, BY_DETECTOR, BY_BOTH)
-NETWORK_COMMANDS = (*SEEN_BY_TORCH, "infer --row kd_lut", "evaluate_teachers")
+NETWORK_COMMANDS = (*SEEN_BY_TORCH, "infer --student kd_lut", "evaluate_teachers")
 
 READERS = {
     "crop": "data/prepared/manifest.json",
@@ -38,8 +38,8 @@ READERS = {
     STUDENT: TABLE,
     BY_DETECTOR: "models/teachers/detector.safetensors",
     BY_BOTH: TABLE,
-    "infer --row kd_lut": "models/students/kd_lut.safetensors",
-    "evaluate --row kd_lut": DETECTIONS,
+    "infer --student kd_lut": "models/students/kd_lut.safetensors",
+    "evaluate --student kd_lut": DETECTIONS,
     "evaluate_teachers": "models/teachers/detector.safetensors",
 }
 """A stage, and something that it reads."""
@@ -94,9 +94,9 @@ def test_of_another_kind(here, command, path):
         ("crop", "data/prepared/train-images-00000.h5", "jpeg"),
         ("train_reid", "data/crops/train-images-00000.h5", "offsets"),
         ("export_lut", "data/crops/train-images-00000.h5", "jpeg"),
-        ("infer --row kd_lut", "data/prepared/test-images-00000.h5", "jpeg"),
-        ("evaluate --row kd_lut", "data/prepared/test.h5", "boxes"),
-        ("evaluate --row kd_lut", DETECTIONS, "gallery_feats"),
+        ("infer --student kd_lut", "data/prepared/test-images-00000.h5", "jpeg"),
+        ("evaluate --student kd_lut", "data/prepared/test.h5", "boxes"),
+        ("evaluate --student kd_lut", DETECTIONS, "gallery_feats"),
         ("evaluate_teachers", "data/prepared/test-images-00000.h5", "jpeg"),
     ],
 )
@@ -141,19 +141,23 @@ def test_table_of_the_data_before(here):
 
 def test_detections_of_the_data_before(here):
     prepare(TinyDataSet(), here / "data/prepared", silent)
-    refused(here, "evaluate --row kd_lut")
+    refused(here, "evaluate --student kd_lut")
 
 
 def test_detections_without_the_queries_features(here):
     with h5py.File(here / DETECTIONS, "r+") as file:
         del file["query_feats"]
-    assert f"{DETECTIONS}: lacks query_feats" in refused(here, "evaluate --row kd_lut")
+    assert f"{DETECTIONS}: lacks query_feats" in refused(here, "evaluate --student kd_lut")
 
 
 @pytest.mark.parametrize(
     ("command", "path", "other"),
     [
-        ("infer --row kd_lut", "models/students/kd_lut.safetensors", "models/teachers/detector.safetensors"),
+        (
+            "infer --student kd_lut",
+            "models/students/kd_lut.safetensors",
+            "models/teachers/detector.safetensors",
+        ),
         ("export_lut", "models/teachers/reid.safetensors", "models/students/kd_lut.safetensors"),
         ("evaluate_teachers", "models/teachers/detector.safetensors", "models/teachers/reid.safetensors"),
     ],
@@ -167,7 +171,7 @@ def test_weights_of_another_network(here, command, path, other):
     ("command", "path"),
     [
         ("evaluate_teachers", "models/teachers/detector.safetensors"),
-        ("infer --row kd_lut", "models/students/kd_lut.safetensors"),
+        ("infer --student kd_lut", "models/students/kd_lut.safetensors"),
     ],
 )
 def test_weights_that_are_not_finite(here, command, path):
@@ -224,7 +228,7 @@ def test_damaged_chunk_that_a_data_worker_meets(here, monkeypatch):
     assert "train-images-00000.h5 is damaged" in refused(here, "train_detector")
 
 
-@pytest.mark.parametrize("command", ["infer --row nobody", "evaluate --row nobody"])
+@pytest.mark.parametrize("command", ["infer --student nobody", "evaluate --student nobody"])
 def test_unknown_row(here, command):
     assert "nobody" in refused(here, command)
 

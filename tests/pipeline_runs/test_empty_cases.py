@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.basics.tsv_files import read_tsv
 from pipeline.datasets.packing import prepare
 from pipeline.evaluation.detections_file import read_detections
-from pipeline.reporting.columns import read_columns
 from pipeline.scenes.scene import UNLABELLED, Galleries
 from tests.pipeline_runs.in_process import refused, run_stage
-from tests.pipeline_runs.stage_graph import nodes, rows, training_of
+from tests.pipeline_runs.stage_graph import nodes, students
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
 from tests.tiny import EMPTY_SCENE, TRAIN_SCENES, TinyDataSet, silent
 
-BASELINE = "train_baseline --row baseline"
-EVALUATE = [f"evaluate --row {row}" for row in rows("evaluate")]
+BASELINE = "train_student --student baseline"
+EVALUATE = [f"evaluate --student {row}" for row in students()]
 
 
 class Changed(TinyDataSet):
@@ -75,7 +75,8 @@ def finite(value):
 
 def metrics_of(folder, row):
     """Read a row's metrics, having seen that each figure is a number."""
-    metrics = json.loads((folder / f"results/{row}/metrics.json").read_text())
+    place = row if row == "teachers" else f"students/{row}"
+    metrics = json.loads((folder / f"results/{place}/metrics.json").read_text())
     assert finite(metrics)
     return metrics
 
@@ -98,24 +99,24 @@ def one_scene_a_step(folder):
 
 
 def train_of(row):
-    return nodes()[training_of(row)].command
+    return nodes()[f"train_student@{row}"].command
 
 
 def test_the_tiny_data_set_runs_through_with_its_empty_scene(here):
     data = prepare(TinyDataSet(), here / "data/prepared", silent)
     assert not len(data.split("test").scenes[EMPTY_SCENE].boxes)
     run_everything_behind_prepare()
-    for row in rows("infer"):
+    for row in students():
         assert metrics_of(here, row)["protocol"]["counts"]["scenes_without_entry"] == 0
 
 
-@pytest.mark.parametrize("row", rows("infer"))
+@pytest.mark.parametrize("row", students())
 def test_steps_without_anybody_labelled(here, row):
     """Each scene is a step of its own, and only the first three have labelled people."""
     prepare(Changed(train=without_labels(3)), here / "data/prepared", silent)
     one_scene_a_step(here)
     run_through("crop", "train_reid", "export_lut", "train_detector", train_of(row))
-    history = read_columns(here / f"results/{row}/training.tsv")
+    history = read_tsv(here / f"results/students/{row}/training.tsv")
     assert len(history["step"]) == TRAIN_SCENES
     assert all(math.isfinite(value) for column in history.values() for value in column)
     assert sum(value > 0 for value in history["identity"]) == 3
@@ -125,13 +126,13 @@ def test_nobody_labelled_at_all(here):
     """Only the detectors and the student without a teacher have something to learn."""
     prepare(Changed(train=without_labels(0)), here / "data/prepared", silent)
     one_scene_a_step(here)
-    run_through("crop", "train_detector", BASELINE, "infer --row baseline", "evaluate --row baseline")
-    assert not any(read_columns(here / "results/baseline/training.tsv")["identity"])
+    run_through("crop", "train_detector", BASELINE, "infer --student baseline", "evaluate --student baseline")
+    assert not any(read_tsv(here / "results/students/baseline/training.tsv")["identity"])
     metrics_of(here, "baseline")
     assert "needs two" in refused(here, "train_reid")
     assert "nobody in the train split is labelled" in refused(here, "export_lut")
     assert "data set 'synthetic', the data are 'tiny'; 8 rows are of no identity" in refused(
-        here, "train_student --row kd_lut"
+        here, "train_student --student kd_lut"
     )
 
 
@@ -140,7 +141,7 @@ def test_queries_whose_person_is_in_no_gallery_image(here):
     queries = len(data.split("test").queries)
     assert queries
     run_everything_behind_prepare()
-    for row in rows("evaluate"):
+    for row in students():
         metrics = metrics_of(here, row)
         assert not any(metrics["search"].values())
         assert metrics["protocol"]["counts"]["queries_without_match"] == {"full": queries}
@@ -149,8 +150,8 @@ def test_queries_whose_person_is_in_no_gallery_image(here):
 @pytest.mark.parametrize("change", [without_queries, without_people])
 def test_nobody_to_look_for(here, change):
     prepare(Changed(test=change), here / "data/prepared", silent)
-    run_through(*(f"infer --row {row}" for row in rows("infer")), *EVALUATE, "evaluate_teachers")
-    for row in (*rows("evaluate"), "teachers"):
+    run_through(*(f"infer --student {row}" for row in students()), *EVALUATE, "evaluate_teachers")
+    for row in (*students(), "teachers"):
         metrics = metrics_of(here, row)
         assert not any(metrics["search"].values())
         assert metrics["protocol"]["counts"]["queries"] == 0
@@ -170,7 +171,7 @@ def test_thresholds_that_no_detection_reaches(here):
     values["evaluate"] |= {"search_threshold": 1.0, "detection_threshold": 1.0}
     write_parameters(here, values)
     run_through(*EVALUATE, "evaluate_teachers", nodes()["report"].command)
-    for row in (*rows("evaluate"), "teachers"):
+    for row in (*students(), "teachers"):
         metrics = metrics_of(here, row)
         assert metrics["protocol"]["counts"]["detections_searched"] == 0
         assert not any(metrics["search"].values())
@@ -181,12 +182,12 @@ def test_networks_that_detect_nothing(here):
     values = tiny_parameters()
     values["evaluate"]["cbgm"] = True
     for section in ("train_detector", "train_student"):
-        values[section]["network"]["roi"]["score_threshold"] = 0.999
+        values[section]["network"] = values[section].get("network", {}) | {"roi": {"score_threshold": 0.999}}
     write_parameters(here, values)
     run_through(*(node.command for name, node in nodes().items() if name not in ("prepare", "crop")))
-    for row in rows("evaluate"):
-        assert not len(read_detections(here / f"results/{row}/detections.h5").gallery_dets)
-    for row in (*rows("evaluate"), "teachers"):
+    for row in students():
+        assert not len(read_detections(here / f"results/students/{row}/detections.h5").gallery_dets)
+    for row in (*students(), "teachers"):
         metrics = metrics_of(here, row)
         assert metrics["protocol"]["counts"]["detections"] == 0
         assert not any(metrics["search"].values())

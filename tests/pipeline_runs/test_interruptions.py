@@ -7,9 +7,9 @@ import pytest
 
 from tests.pipeline_runs.project import PATIENCE, wait_for
 
-STAGE = "train_baseline@baseline"
+STAGE = "train_student@baseline"
 WEIGHTS = "models/students/baseline.safetensors"
-CURVES = "results/baseline/training.tsv"
+CURVES = "results/students/baseline/training.tsv"
 STEPS = 24
 CHANGED = "trainer"
 """After this kill, trainings with another setting and with other data are tried as well."""

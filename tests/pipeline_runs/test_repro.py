@@ -9,20 +9,23 @@ from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import SEARCH_KEYS
 from pipeline.lookup_table import check_fits, read_lookup_table
 from pipeline.scenes.prepared import open_prepared
+from stages.support.paths import TABLE as TABLE_FILE
 from tests.pipeline_runs.in_process import run_stage
 from tests.pipeline_runs.project import new_project, repro_of
-from tests.pipeline_runs.stage_graph import and_behind, nodes, rows
+from tests.pipeline_runs.stage_graph import and_behind, nodes, students
 from tests.pipeline_runs.tiny_parameters import EMBEDDING
 
-ROWS = rows("infer")
+TABLE = str(TABLE_FILE)
+
+STUDENTS = students()
 TAUGHT_BY_TABLE = {
-    f"{stage}@{row}" for stage in ("train_student", "train_student_by_both") for row in rows(stage)
+    f"train_student@{student}" for student, entry in STUDENTS.items() if entry["table"] == TABLE
 }
 KD_LUT = {"train_student@kd_lut", "infer@kd_lut", "evaluate@kd_lut", "report"}
 BY_DETECTOR = {
     *(f"{stage}@{row}" for stage in ("infer", "evaluate") for row in ("kd_detector", "kd_both")),
-    "train_student_by_detector@kd_detector",
-    "train_student_by_both@kd_both",
+    "train_student@kd_detector",
+    "train_student@kd_both",
 }
 BASELINE = {"infer@baseline", "evaluate@baseline", "report"}
 DETECTION_KEYS = {"ap", "recall", "ap_labelled", "recall_labelled", "coco_ap50", "coco_ap70"}
@@ -53,7 +56,7 @@ def test_the_stages_import_the_copys_code(finished):
     ]
 
 
-@pytest.mark.parametrize("row", [*ROWS, "teachers"])
+@pytest.mark.parametrize("row", [*(f"students/{student}" for student in STUDENTS), "teachers"])
 def test_metrics_hold_what_is_agreed(finished, row):
     metrics = json.loads((finished.root / f"results/{row}/metrics.json").read_text())
     assert set(metrics["search"]) == set(SEARCH_KEYS)
@@ -72,14 +75,14 @@ def test_table_and_detections_fit_the_data(finished):
     identities = data.manifest["splits"]["train"]["counts"]["identities"]
     check_fits(read_lookup_table(path), path, data.name, data.sha256, identities, EMBEDDING)
     names = [scene.name for scene in data.split("test").scenes]
-    for row in ROWS:
-        detections = read_detections(finished.root / f"results/{row}/detections.h5")
+    for row in STUDENTS:
+        detections = read_detections(finished.root / f"results/students/{row}/detections.h5")
         assert list(detections.gallery_names) == names
 
 
 def test_the_summary_has_all_rows(finished):
     summary = json.loads((finished.root / "results/summary.json").read_text())
-    assert list(summary) == ["teachers", *ROWS]
+    assert list(summary) == ["teachers", *STUDENTS]
 
 
 def test_a_second_repro_runs_nothing(project):
@@ -129,7 +132,7 @@ def test_a_new_average_of_the_table_leaves_the_baseline_alone(project):
     [
         ("dataset.synthetic.seed", 4711, set(nodes())),
         ("students.kd_lut.identity.weight", 0.37, KD_LUT),
-        ("students.baseline.identity.weight", 0.37, {"train_baseline@baseline", *BASELINE}),
+        ("students.baseline.identity.weight", 0.37, {"train_student@baseline", *BASELINE}),
         (
             "train_detector.loss_weights",
             {"rpn_box": 0.9},
@@ -138,7 +141,7 @@ def test_a_new_average_of_the_table_leaves_the_baseline_alone(project):
         (
             "evaluate.search_threshold",
             0.37,
-            {"evaluate_teachers", *(f"evaluate@{row}" for row in ROWS), "report"},
+            {"evaluate_teachers", *(f"evaluate@{row}" for row in STUDENTS), "report"},
         ),
     ],
 )

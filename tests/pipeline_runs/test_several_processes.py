@@ -14,7 +14,7 @@ SEEDS = (
     "python",
     "-m",
     "stages.ablation.ablate",
-    "--row",
+    "--student",
     "kd_lut",
     "--seed",
     "0",
@@ -25,9 +25,9 @@ SEEDS = (
 )
 RUNS = "results/kd_lut.json"
 
-TRAINING = ("python", "-m", "stages.train_student", "--row", "kd_lut")
+TRAINING = ("python", "-m", "stages.train_student", "--student", "kd_lut")
 TWO = {"PERSON_SEARCH_DEVICE": "cpu", "PERSON_SEARCH_DEVICES": "2"}
-WRITTEN = ("models/students/kd_lut.safetensors", "results/kd_lut/training.tsv")
+WRITTEN = ("models/students/kd_lut.safetensors", "results/students/kd_lut/training.tsv")
 
 
 def longer(finished, folder):

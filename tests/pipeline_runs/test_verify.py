@@ -12,15 +12,15 @@ from commands.verification import Output, check_output, md5_of
 from pipeline.basics.errors import UserError
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.lookup_table import read_lookup_table
-from pipeline.models.weights import load_student
+from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import open_prepared
 
 FLIPS = 50
 SHARD = "data/prepared/train-images-00000.h5"
 TABLE = "artifacts/id_lut.h5"
 WEIGHTS = "models/students/kd_lut.safetensors"
-DETECTIONS = "results/kd_lut/detections.h5"
-METRICS = "results/kd_lut/metrics.json"
+DETECTIONS = "results/students/kd_lut/detections.h5"
+METRICS = "results/students/kd_lut/metrics.json"
 
 
 def verify(project, *options, exit_code=0):
@@ -193,7 +193,7 @@ READERS = {
     "data/prepared/test.h5": lambda root: pickle.dumps(open_prepared(root / "data/prepared").split("test")),
     "data/prepared/manifest.json": lambda root: repr(open_prepared(root / "data/prepared").manifest),
     TABLE: lambda root: pickle.dumps(read_lookup_table(root / TABLE)),
-    WEIGHTS: lambda root: pickle.dumps(load_student(root / WEIGHTS).state_dict()),
+    WEIGHTS: lambda root: pickle.dumps(PersonSearchNetwork.load(root / WEIGHTS).state_dict()),
     DETECTIONS: lambda root: pickle.dumps(read_detections(root / DETECTIONS)),
 }
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
+from commands.parameter_checks import check_parameters
 from pipeline.basics.options import merged
-from stages.support.every_section import check_parameters
 
 ROOT = Path(__file__).parents[2]
 HEIGHT, WIDTH = 96, 144
@@ -44,7 +44,8 @@ _SMALLER = {
             "default_gallery": 6,
         },
     },
-    "train_detector": {"network": _NETWORK, "training": _TRAINING},
+    "network": _NETWORK,
+    "train_detector": {"training": _TRAINING},
     "train_reid": {
         "network": {
             "backbone": {"name": "tiny", "width": 0.5},
@@ -55,16 +56,16 @@ _SMALLER = {
         "crops_per_identity": 2,
         "training": _TRAINING | {"batch_size": 4},
     },
-    "train_student": {"network": _NETWORK | {"embedding_dim": EMBEDDING}, "training": _TRAINING},
+    "train_student": {"network": {"embedding_dim": EMBEDDING}, "training": _TRAINING},
 }
 
 
 def tiny_parameters() -> dict[str, Any]:
     """Return all sections of the project's params.yaml: a tiny data set, tiny networks, few steps."""
     values = merged(yaml.safe_load((ROOT / "params.yaml").read_text()), _SMALLER)
-    for row in values["students"].values():
-        row.pop("training", None)
-        row.pop("network", None)
+    for student in values["students"].values():
+        student.pop("training", None)
+        student.pop("network", None)
     check_parameters(values, Path("params.yaml"))
     return values
 

@@ -1,10 +1,10 @@
-"""Fake rows of the results table on the tiny data set, and the metrics that they reach."""
+"""Fake detections of students on the tiny data set, and the metrics that they reach."""
 
 import numpy as np
 
+from pipeline.basics.tsv_files import Columns
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
-from pipeline.reporting.columns import Columns
 
 WIDTH = 8
 

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from pipeline.reporting.curves_figure import RowCurves, curves_figure
-from pipeline.reporting.style import TEACHER_COLOUR, row_colour
+from pipeline.reporting.curves_figure import StudentCurves, curves_figure
+from pipeline.reporting.style import TEACHER_COLOUR, student_colour
 from tests.reporting.cases import fake_detections, metrics_of, training
 
 LARGEST = 400_000
@@ -15,12 +15,14 @@ CURVE = {"recall": np.linspace(0, 0.9, 20), "precision": np.linspace(1, 0.7, 20)
 
 @pytest.fixture(scope="module")
 def drawn(prepared):
-    """Draw rows that all reach the same."""
+    """Draw students that all reach the same."""
     split = prepared.split("test")
     reached = metrics_of(split, fake_detections(split))
 
-    def draw(*rows, curve=CURVE):
-        curves = {row: RowCurves(reached, training(seed), curve) for seed, row in enumerate(rows)}
+    def draw(*students, curve=CURVE):
+        curves = {
+            student: StudentCurves(reached, training(seed), curve) for seed, student in enumerate(students)
+        }
         teachers = {"detector": training(7), "re-ID": training(8)}
         return curves_figure(curves, reached, teachers)
 
@@ -35,14 +37,14 @@ def has_colour(encoded, colour):
 def test_the_same_curves_are_the_same_small_file(drawn):
     first = drawn("baseline", "kd_lut")
     assert first == drawn("baseline", "kd_lut")
-    assert [has_colour(first, row_colour(index)) for index in range(4)] == [True, True, False, False]
+    assert [has_colour(first, student_colour(index)) for index in range(4)] == [True, True, False, False]
     assert len(first) < LARGEST
     with Image.open(BytesIO(first)) as image:
         image.load()
         assert "Software" not in image.info
 
 
-def test_each_row_has_its_colour(drawn):
+def test_each_student_has_its_colour(drawn):
     many = drawn("a", "b", "c", "d", "e", curve={"recall": np.zeros(0), "precision": np.zeros(0)})
-    assert all(has_colour(many, row_colour(index)) for index in range(5))
+    assert all(has_colour(many, student_colour(index)) for index in range(5))
     assert has_colour(many, TEACHER_COLOUR)

@@ -15,11 +15,11 @@ from tests.reporting.cases import fake_detections
 
 @pytest.fixture(scope="module")
 def drawn(prepared):
-    """Draw the searches of rows that know everybody (`right`), and that mix all people up (`wrong`)."""
+    """Draw the searches of students that know everybody (`right`), and that mix all people up (`wrong`)."""
     split, images = prepared.split("test"), prepared.images("test")
 
-    def draw(*rows, number=1):
-        detections = {row: fake_detections(split, right=row == "right") for row in rows}
+    def draw(*students, number=1):
+        detections = {student: fake_detections(split, right=student == "right") for student in students}
         queries = shown_queries(split, detections, "full", search_threshold=0.5, chosen=range(number), top=2)
         return search_figure(
             queries,
@@ -27,7 +27,7 @@ def drawn(prepared):
             "full",
             lambda scene: pixels_of(images[scene].tobytes()),
             choice="the first",
-            colours=dict.fromkeys(rows, "#7570b3"),
+            colours=dict.fromkeys(students, "#7570b3"),
         )
 
     return draw
@@ -63,8 +63,8 @@ def test_right_is_green_and_wrong_is_red(drawn):
     assert share(right, BLUE) > 0.005
 
 
-def test_a_row_more_is_a_line_more(drawn):
-    heights = [pixels_of(drawn(*rows)).shape[0] for rows in (("right",), ("right", "wrong"))]
+def test_a_student_more_is_a_line_more(drawn):
+    heights = [pixels_of(drawn(*students)).shape[0] for students in (("right",), ("right", "wrong"))]
     assert 100 < heights[1] - heights[0] < 150
 
 
@@ -85,8 +85,9 @@ def test_a_search_that_finds_no_box_is_drawn(prepared):
         gallery_feats=np.zeros((0, 8), dtype=np.float32),
     )
     chosen = range(len(split.queries))
-    queries = shown_queries(split, {"row": empty}, "full", search_threshold=0.5, chosen=chosen)
+    queries = shown_queries(split, {"student": empty}, "full", search_threshold=0.5, chosen=chosen)
     grey = np.full((96, 128, 3), 128, dtype=np.uint8)
-    drawing = search_figure(queries, 3, "full", lambda _scene: grey, choice="all", colours={"row": "#7570b3"})
+    colours = {"student": "#7570b3"}
+    drawing = search_figure(queries, 3, "full", lambda _scene: grey, choice="all", colours=colours)
     pixels = pixels_of(drawing)
     assert share(pixels, GREEN) == share(pixels, RED) == 0

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
-from pipeline.reporting.summary import ROW_KEYS, gaps, read_summary, summarise
+from pipeline.evaluation.metric_table import METRICS
+from pipeline.reporting.summary import gaps, read_summary, summarise
 
 FRACTIONS = st.floats(0, 1)
 COSTS = (
@@ -35,15 +36,15 @@ SUMMARY = summarise({"baseline": metrics(0.25, top5=0.75), "kd_lut": metrics(0.5
 
 
 @given(FRACTIONS, FRACTIONS, FRACTIONS)
-def test_every_figure_is_taken_over_as_it_is(teacher, first, second):
+def test_every_metric_is_taken_over_as_it_is(teacher, first, second):
     summary = summarise({"b": metrics(first), "a": metrics(second)}, metrics(teacher))
     assert list(summary) == ["teachers", "b", "a"]
     assert set(summary["teachers"].values()) == {teacher}
-    assert summary["b"] == dict.fromkeys(ROW_KEYS, first)
-    assert summary["a"] == dict.fromkeys(ROW_KEYS, second)
+    assert summary["b"] == dict.fromkeys(METRICS, first)
+    assert summary["a"] == dict.fromkeys(METRICS, second)
 
 
-def test_figures_come_from_their_own_place():
+def test_metrics_come_from_their_own_place():
     own = metrics()
     own["search"] = {"mAP": 0.1, "top1": 0.2, "top5": 0.3, "top10": 0.4}
     own["search_ground_truth_boxes"] = {"mAP": 0.5, "top1": 0.6, "top5": 0.7, "top10": 0.8}
@@ -58,8 +59,8 @@ def test_figures_come_from_their_own_place():
         "coco_ap50": 0.13,
         "coco_ap70": 0.14,
     }
-    summary = summarise({"row": own}, own)
-    assert summary["row"] == {
+    summary = summarise({"student": own}, own)
+    assert summary["student"] == {
         "search_mAP": 0.1,
         "search_top1": 0.2,
         "search_top5": 0.3,
@@ -86,13 +87,13 @@ def test_figures_come_from_their_own_place():
 
 
 def test_what_was_not_measured_is_left_out():
-    summary = summarise({"row": metrics() | {"search_ground_truth_boxes": None}}, metrics())
-    assert "ground_truth_boxes_mAP" not in summary["row"]
+    summary = summarise({"student": metrics() | {"search_ground_truth_boxes": None}}, metrics())
+    assert "ground_truth_boxes_mAP" not in summary["student"]
 
 
-def test_gaps_are_to_the_first_row():
+def test_gaps_are_to_the_first_student():
     assert gaps(SUMMARY) == ["kd_lut against baseline: search mAP +25.0, COCO AP50 +25.0 points"]
-    assert gaps(summarise({"row": metrics()}, metrics())) == []
+    assert gaps(summarise({"student": metrics()}, metrics())) == []
 
 
 def test_a_summary_is_read_as_written(tmp_path):

@@ -1,11 +1,12 @@
-"""The table: figures in their units, teachers first, the best student marked, timings of its own networks."""
+"""The table: metrics in their units, teachers first, the best student marked, timings of its own networks."""
 
 import pytest
 
 from pipeline.basics.errors import UserError
+from pipeline.evaluation.metric_table import METRICS
 from pipeline.reporting.speed import Speed, Timing, read_milliseconds, write_speed
-from pipeline.reporting.summary import DETECTION_KEYS, summarise
-from pipeline.reporting.table import COLUMNS, PARTS, markdown_table, table_rows
+from pipeline.reporting.summary import summarise
+from pipeline.reporting.table import columns, markdown_table, parts, table_lines
 from tests.reporting.test_summary import metrics
 
 SUMMARY = summarise(
@@ -17,19 +18,19 @@ SUMMARY = summarise(
 )
 
 
-def cells(row, timed=None):
-    return {column: cell for column, cell in table_rows(SUMMARY, timed)[row].items() if cell != "-"}
+def cells(line, timed=None):
+    return {column: cell for column, cell in table_lines(SUMMARY, timed)[line].items() if cell != "-"}
 
 
-def test_teachers_stand_first_with_their_own_figures():
-    assert list(table_rows(SUMMARY)) == [
+def test_teachers_stand_first_with_their_own_metrics():
+    assert list(table_lines(SUMMARY)) == [
         "det. teacher",
         "re-ID teacher",
         "both teachers",
         "baseline",
         "kd_lut",
     ]
-    detection = dict.fromkeys(DETECTION_KEYS, "87.5")
+    detection = dict.fromkeys(parts()["Detection"], "87.5")
     assert cells("det. teacher") == detection | {"parameters": "0.00", "flops": "0.00"}
     assert cells("re-ID teacher") == {"ground_truth_boxes_mAP": "87.5", "parameters": "0.00"}
     assert set(cells("both teachers")) == {
@@ -40,7 +41,7 @@ def test_teachers_stand_first_with_their_own_figures():
 
 def test_students_in_percent_millions_and_billions():
     assert cells("baseline") == {
-        **dict.fromkeys([*PARTS["Search"], *PARTS["Detection"]], "25.0"),
+        **dict.fromkeys([*parts()["Search"], *parts()["Detection"]], "25.0"),
         "search_top5": "75.0",
         "parameters": "1.23",
         "flops": "4.56",
@@ -50,25 +51,27 @@ def test_students_in_percent_millions_and_billions():
 
 
 def test_the_parts_are_the_whole_table():
-    assert [column for part in PARTS.values() for column in part] == list(COLUMNS)
+    assert [column for part in parts().values() for column in part] == list(columns())
+    assert list(parts()) == ["Search", "Detection", "Cost of an image"]
+    assert list(columns()) == [*METRICS, "milliseconds"]
 
 
 def test_markdown_has_the_same_cells_and_marks_the_best_student():
     lines = markdown_table(SUMMARY).splitlines()
-    titles = [column.title for column in COLUMNS.values()]
+    titles = [metric.title for metric in columns().values()]
     assert lines[0] == "| | " + " | ".join(titles) + " |"
     found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert {len(row) for row in found} == {1 + len(COLUMNS)}
-    plain = {row[0]: [cell.strip("*") for cell in row[1:]] for row in found[2:]}
-    assert plain == {name: list(row.values()) for name, row in table_rows(SUMMARY).items()}
+    assert {len(line) for line in found} == {1 + len(titles)}
+    plain = {line[0]: [cell.strip("*") for cell in line[1:]] for line in found[2:]}
+    assert plain == {name: list(cells.values()) for name, cells in table_lines(SUMMARY).items()}
     assert found[-1][1:5] == ["**50.0**", "**50.0**", "50.0", "**50.0**"]
     assert found[-2][3] == "**75.0**"
     assert "**" not in "".join(lines[:5])
     assert "**1.23**" not in lines[-1]
 
 
-def test_a_single_row_is_not_called_the_best():
-    assert "**" not in markdown_table(summarise({"row": metrics()}, metrics()))
+def test_a_single_student_is_not_called_the_best():
+    assert "**" not in markdown_table(summarise({"student": metrics()}, metrics()))
 
 
 def test_timings_are_shown_of_the_same_networks_only(tmp_path):
@@ -76,7 +79,7 @@ def test_timings_are_shown_of_the_same_networks_only(tmp_path):
     timings = {
         "baseline": Timing(milliseconds=12.5, parameters=1_230_000),
         "kd_lut": Timing(milliseconds=13.5, parameters=99),
-        "removed_row": Timing(milliseconds=14.5, parameters=1_230_000),
+        "removed_student": Timing(milliseconds=14.5, parameters=1_230_000),
         "det. teacher": Timing(milliseconds=15.5, parameters=0.875),
     }
     write_speed(path, Speed(machine="a machine", timings=timings))

@@ -14,7 +14,7 @@ def path(tmp_path):
 
 
 def test_gives_what_is_declared(path):
-    parameters = Parameters(("infer", "students.{row}"), path, row="a")
+    parameters = Parameters(("infer", "students.{student}"), path, student="a")
     assert parameters.section("infer") == {"batch_size": 4}
     assert parameters.section("students.a") == {"identity": {}}
 
@@ -22,12 +22,12 @@ def test_gives_what_is_declared(path):
 @pytest.mark.parametrize("name", ["evaluate", "students", "students.b", "students.a.identity"])
 def test_nothing_else_can_be_read(path, name):
     with pytest.raises(LookupError, match="PARAMS"):
-        Parameters(("infer", "students.{row}"), path, row="a").section(name)
+        Parameters(("infer", "students.{student}"), path, student="a").section(name)
 
 
 def test_missing_section(path):
     with pytest.raises(UserError, match=r"section 'students\.c' is missing"):
-        Parameters(("students.{row}",), path, row="c").section("students.c")
+        Parameters(("students.{student}",), path, student="c").section("students.c")
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
+from pipeline.basics.tsv_files import read_tsv
 from pipeline.evaluation.detections_file import write_detections
-from pipeline.reporting.columns import read_columns
 from pipeline.reporting.comparison.groups import Comparisons, compare
 from pipeline.reporting.style import png
 from pipeline.reporting.summary import summarise
@@ -18,7 +19,7 @@ from tests.comparison.test_groups import RUNS, TEXT, like
 from tests.reporting.cases import fake_detections, metrics_of, training
 from tests.reporting.test_summary import COSTS
 
-ROWS = ("baseline", "kd_lut")
+STUDENTS = ("baseline", "kd_lut")
 COMPARISON = compare(Comparisons.model_validate(yaml.safe_load(TEXT)), RUNS.__getitem__, like)
 COST = dict.fromkeys(COSTS, 7.0)
 OUTPUTS = (
@@ -36,20 +37,19 @@ def project(prepared, tmp_path, monkeypatch):
     shutil.copytree(prepared.root, "data/prepared")
     (tmp_path / "params.yaml").write_text("evaluate: {}\n")
     split = prepared.split("test")
-    history = [dict(zip(training(), row, strict=True)) for row in zip(*training().values(), strict=True)]
-    for row in ROWS:
-        write_detections(
-            fake_detections(split, right=row == "kd_lut"), tmp_path / f"results/{row}/detections.h5"
-        )
-        write_history(tmp_path / f"results/{row}/training.tsv", history)
-        (tmp_path / f"results/{row}/cost.json").write_text(json.dumps(COST))
+    history = [dict(zip(training(), step, strict=True)) for step in zip(*training().values(), strict=True)]
+    for student in STUDENTS:
+        folder = tmp_path / "results/students" / student
+        write_detections(fake_detections(split, right=student == "kd_lut"), folder / "detections.h5")
+        write_history(folder / "training.tsv", history)
+        (folder / "cost.json").write_text(json.dumps(COST))
     for name in ("detector", "reid"):
         write_history(tmp_path / f"results/teachers/{name}_training.tsv", history)
     reached = metrics_of(split, fake_detections(split))
     (tmp_path / "results/teachers/metrics.json").write_text(json.dumps(reached))
     (tmp_path / "results/teachers/cost.json").write_text(json.dumps(COST))
     figure = Figure(figsize=(1, 1))
-    (tmp_path / "picture.png").write_bytes(png(figure))
+    (tmp_path / "figure.png").write_bytes(png(figure))
     return tmp_path
 
 
@@ -58,35 +58,39 @@ def run(stage, *options):
 
 
 def evaluated():
-    for row in ROWS:
-        assert run(evaluate_stage, "--row", row).exit_code == 0
+    for student in STUDENTS:
+        assert run(evaluate_stage, "--student", student).exit_code == 0
 
 
-def report():
-    return run(report_stage, *(part for row in ROWS for part in ("--row", row)))
+def report(*students, options=()):
+    """Run the stage with a params.yaml that names some students, all by default."""
+    entries = {student: {} for student in students or STUDENTS}
+    Path("params.yaml").write_text(yaml.safe_dump({"evaluate": {}, "students": entries}))
+    return run(report_stage, *options)
 
 
 def test_evaluate_writes_metrics_and_the_curve(project):
     evaluated()
-    curve = read_columns(project / "results/kd_lut/precision_recall.tsv")
-    metrics = json.loads((project / "results/kd_lut/metrics.json").read_text())
+    curve = read_tsv(project / "results/students/kd_lut/precision_recall.tsv")
+    metrics = json.loads((project / "results/students/kd_lut/metrics.json").read_text())
     assert list(curve) == ["recall", "precision"]
     assert curve["recall"][-1] == metrics["detection"]["recall"] == 1
     assert metrics["search"]["top1"] == 1
 
 
-def test_report_puts_all_rows_together(project):
+def test_report_puts_all_students_together(project):
     evaluated()
     result = report()
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 1
     summary = json.loads((project / "results/summary.json").read_text())
 
-    def reached(row):
-        return json.loads((project / f"results/{row}/metrics.json").read_text()) | {"cost": COST}
+    def reached(folder):
+        return json.loads((project / "results" / folder / "metrics.json").read_text()) | {"cost": COST}
 
-    assert summary == summarise({row: reached(row) for row in ROWS}, reached("teachers"))
-    assert list(summary) == ["teachers", *ROWS]
+    students = {student: reached(f"students/{student}") for student in STUDENTS}
+    assert summary == summarise(students, reached("teachers"))
+    assert list(summary) == ["teachers", *STUDENTS]
     for path in OUTPUTS[1:3]:
         assert (project / path).read_bytes().startswith(b"\x89PNG")
     page = (project / "results/report.html").read_text()
@@ -94,9 +98,9 @@ def test_report_puts_all_rows_together(project):
     assert "from baseline to kd_lut" in page
 
 
-def test_a_single_row_has_no_best_and_no_worst(project):
+def test_a_single_student_has_no_best_and_no_worst(project):
     evaluated()
-    assert run(report_stage, "--row", "kd_lut").exit_code == 0
+    assert report("kd_lut").exit_code == 0
     assert (project / "results/report.html").read_text().count("<img") == 2
 
 
@@ -104,23 +108,24 @@ def test_the_ablation_is_on_the_page(project):
     evaluated()
     (project / "ablation").mkdir()
     (project / "ablation/comparison.json").write_text(json.dumps(COMPARISON))
-    options = ("--row", "kd_lut", "--ablation", "ablation")
-    missing = run(report_stage, *options)
+    options = ("--ablation", "ablation")
+    missing = report("kd_lut", options=options)
     assert missing.exit_code == 2
     assert "comparison.png is missing" in missing.stderr
-    (project / "ablation/comparison.png").write_bytes((project / "picture.png").read_bytes())
-    assert run(report_stage, *options).exit_code == 0
+    (project / "ablation/comparison.png").write_bytes((project / "figure.png").read_bytes())
+    assert report("kd_lut", options=options).exit_code == 0
     page = (project / "results/report.html").read_text()
     assert page.count("<img") == 3
     assert "<h3>Which one?</h3>" in page
     assert "<td>the second</td><td>50.0 ± 0.0</td>" in page
     assert '<td class="best">+25.0 (+25.0 to +25.0)</td>' in page
-    assert "Two rows, and a third." in page
+    assert COMPARISON["about"] in page
 
 
-def test_no_row_can_be_called_teachers(project):
+def test_no_student_can_be_called_teachers(project):
     evaluated()
-    result = run(report_stage, "--row", "teachers")
+    shutil.copytree(project / "results/students/kd_lut", project / "results/students/teachers")
+    result = report("teachers")
     assert result.exit_code == 2
     assert "cannot be called 'teachers'" in result.stderr
 
@@ -128,11 +133,11 @@ def test_no_row_can_be_called_teachers(project):
 @pytest.mark.parametrize(
     "path",
     [
-        "results/kd_lut/metrics.json",
-        "results/kd_lut/cost.json",
-        "results/kd_lut/detections.h5",
-        "results/kd_lut/training.tsv",
-        "results/kd_lut/precision_recall.tsv",
+        "results/students/kd_lut/metrics.json",
+        "results/students/kd_lut/cost.json",
+        "results/students/kd_lut/detections.h5",
+        "results/students/kd_lut/training.tsv",
+        "results/students/kd_lut/precision_recall.tsv",
         "results/teachers/metrics.json",
         "results/teachers/reid_training.tsv",
     ],

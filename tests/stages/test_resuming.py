@@ -4,12 +4,15 @@ import errno
 import fcntl
 import multiprocessing
 import os
+import sys
 import time
+import types
 
 import pytest
 
+import pipeline.training.engine.loop
 from pipeline.basics.errors import UserError
-from stages import resuming as module
+from stages.support import resuming as module
 from stages.support.resuming import OTHERS_KEPT, fingerprint, resuming
 from tests.training.test_trainings import student_options
 
@@ -68,8 +71,19 @@ def test_a_state_of_other_code_or_another_library_is_not_taken(monkeypatch, tmp_
     monkeypatch.setattr(module.torchvision, "__version__", "0.0")
     other_library = fingerprint("stage", student_options(), INPUTS)
     (tmp_path / "changed.py").write_text("")
-    monkeypatch.setattr(module.pipeline, "__path__", [str(tmp_path)])
+    monkeypatch.setattr(pipeline.training.engine.loop, "__file__", str(tmp_path / "changed.py"))
     assert len({before, other_library, fingerprint("stage", student_options(), INPUTS)}) == 3
+
+
+def test_only_code_that_the_training_has_loaded_is_its_own(monkeypatch, tmp_path):
+    before = fingerprint("stage", student_options(), INPUTS)
+    (tmp_path / "other.py").write_text("")
+    other = types.ModuleType("other")
+    other.__file__ = str(tmp_path / "other.py")
+    monkeypatch.setitem(sys.modules, "another_project.other", other)
+    assert fingerprint("stage", student_options(), INPUTS) == before
+    monkeypatch.setitem(sys.modules, "pipeline.other", other)
+    assert fingerprint("stage", student_options(), INPUTS) != before
 
 
 @pytest.mark.parametrize("variable", ["PERSON_SEARCH_DEVICES", "PERSON_SEARCH_THREADS"])

@@ -1,4 +1,4 @@
-from pathlib import Path
+"""The lists of code and params in a dvc.yaml, of a project that a test writes."""
 
 import pytest
 import yaml
@@ -16,9 +16,9 @@ stages:
       - data/a
 
   second:
-    cmd: python -m stages.second --row ${item.row}
+    cmd: python -m stages.second --student ${item.student}
     matrix:
-      row: [x, y]   # rows
+      student: [x, y]   # students
     deps:
       # the data
       - data/a      # from first
@@ -27,7 +27,7 @@ stages:
     params:
       - old
     outs:
-      - data/${item.row}
+      - data/${item.student}
 """
 
 
@@ -35,9 +35,11 @@ stages:
 def project(tmp_path):
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "stages").mkdir()
+    for package in ("pipeline", "stages"):
+        (tmp_path / package / "__init__.py").write_text("")
     (tmp_path / "pipeline" / "b.py").write_text("")
     (tmp_path / "stages" / "first.py").write_text('PARAMS = ("first",)\nimport pipeline.b\n')
-    (tmp_path / "stages" / "second.py").write_text('PARAMS = ("all", "rows.{row}")\n')
+    (tmp_path / "stages" / "second.py").write_text('PARAMS = ("all", "students.{student}")\n')
     (tmp_path / "dvc.yaml").write_text(TEXT)
     return tmp_path
 
@@ -54,7 +56,7 @@ def test_rewriting_changes_nothing_else(project):
     assert list(stages["first"]) == ["desc", "cmd", "deps", "params", "outs"]
     assert stages["first"]["deps"] == ["pipeline/b.py", "stages/first.py"]
     assert stages["second"]["deps"] == ["data/a", "models/b.h5", "stages/second.py"]
-    assert stages["second"]["params"] == ["all", "rows.${item.row}"]
+    assert stages["second"]["params"] == ["all", "students.${item.student}"]
     for name, stage in stages.items():
         for key in stage.keys() - {"deps", "params"}:
             assert stage[key] == before[name][key]
@@ -64,27 +66,46 @@ def test_rewriting_changes_nothing_else(project):
         assert line in new.splitlines()
 
 
-def test_a_package_that_is_imported_whole_is_one_dependency(project):
+@pytest.fixture
+def shapes(project):
+    """A project with a package of a package, and what each stage imports of it."""
     package = project / "pipeline" / "shapes"
     (package / "round").mkdir(parents=True)
     for file in ("__init__.py", "square.py", "round/__init__.py", "round/circle.py"):
-        (package / file).write_text("")
-    imports = "import pipeline.b\nimport pipeline.shapes.square\n"
-    first = project / "stages" / "first.py"
-    first.write_text(imports)
-    square_alone = [
-        "pipeline/b.py",
+        (package / file).write_text('"""Nothing but a docstring."""\n')
+    (package / "square.py").write_text("x = 1\n")
+    (package / "round/circle.py").write_text("x = 1\n")
+    (project / "stages" / "first.py").write_text("import pipeline.shapes.square\n")
+    (project / "stages" / "train_a.py").write_text("import pipeline.shapes.square\n")
+    (project / "stages" / "train_b.py").write_text(
+        "import pipeline.shapes.square\nimport pipeline.shapes.round.circle\n"
+    )
+    return project
+
+
+def test_a_training_lists_a_package_where_it_imports_all_of_it(shapes):
+    assert code_dependencies("train_a", shapes) == ["pipeline/shapes/square.py", "stages/train_a.py"]
+    assert code_dependencies("train_b", shapes) == ["pipeline/shapes", "stages/train_b.py"]
+    (shapes / "pipeline/shapes/new.py").write_text("")
+    assert code_dependencies("train_b", shapes) == [
+        "pipeline/shapes/round",
+        "pipeline/shapes/square.py",
+        "stages/train_b.py",
+    ]
+
+
+def test_another_stage_lists_a_package_where_it_imports_any_of_it(shapes):
+    assert code_dependencies("first", shapes) == ["pipeline/shapes", "stages/first.py"]
+    assert list(differences(rewritten(TEXT, shapes), shapes)) == []
+
+
+def test_a_package_with_code_of_its_own_is_a_dependency(shapes):
+    (shapes / "pipeline/shapes/__init__.py").write_text("x = 1\n")
+    assert code_dependencies("train_a", shapes) == [
         "pipeline/shapes/__init__.py",
         "pipeline/shapes/square.py",
-        "stages/first.py",
+        "stages/train_a.py",
     ]
-    assert code_dependencies("first", project) == square_alone
-    first.write_text(imports + "import pipeline.shapes.round.circle\n")
-    assert code_dependencies("first", project) == ["pipeline/b.py", "pipeline/shapes", "stages/first.py"]
-    (package / "new.py").write_text("")
-    listed = code_dependencies("first", project)
-    assert listed == sorted([*square_alone, "pipeline/shapes/round"])
-    assert list(differences(rewritten(TEXT, project), project)) == []
 
 
 def test_a_modules_template_is_a_dependency(project):
@@ -113,69 +134,14 @@ def test_a_stage_without_a_file_is_named_and_left_alone(project):
 
 
 def test_declared_params(project):
-    assert declared_params("second", project) == ["all", "rows.{row}"]
-
-
-BELOW = """\
-stages:
-  many:
-    foreach:
-      x: {table: a}
-      y: {table: b}
-    do:
-      wdir: runs
-      cmd: python -m stages.second --row ${key} --table ${item.table}
-      deps:
-        - data/a
-        - ../../pipeline/gone.py
-      outs:
-        - results/${key}
-
-  last:
-    cmd: python -m stages.first
-    deps:
-      - runs/results/x
-"""
-
-
-def test_a_file_in_a_folder_looks_up_to_the_code(project):
-    folder = Path("below")
-    assert "many: deps lack ../../stages/second.py" in list(differences(BELOW, project, folder))
-    new = rewritten(BELOW, project, folder)
-    assert list(differences(new, project, folder)) == []
-    stages = yaml.safe_load(new)["stages"]
-    many = stages["many"]["do"]
-    assert many["deps"] == ["data/a", "../../stages/second.py"]
-    assert many["params"] == ["all", "rows.${key}"]
-    assert many["outs"] == ["results/${key}"]
-    assert stages["many"]["foreach"] == yaml.safe_load(BELOW)["stages"]["many"]["foreach"]
-    assert stages["last"]["deps"] == ["runs/results/x", "../pipeline/b.py", "../stages/first.py"]
-
-
-def test_below_the_root_no_folder_stands_for_its_files(project):
-    """.dvcignore does not reach out of DVC's own root: compiled files in the folder would count."""
-    package = project / "pipeline" / "shapes"
-    package.mkdir()
-    for file in ("__init__.py", "square.py"):
-        (package / file).write_text("")
-    (project / "stages" / "second.py").write_text("import pipeline.shapes.square\n")
-    new = yaml.safe_load(rewritten(BELOW, project, Path("below")))["stages"]["many"]["do"]
-    up = "../../"
-    assert new["deps"] == [
-        "data/a",
-        f"{up}pipeline/shapes/__init__.py",
-        f"{up}pipeline/shapes/square.py",
-        f"{up}stages/second.py",
-    ]
+    assert declared_params("second", project) == ["all", "students.{student}"]
 
 
 def test_command_checks_then_writes(project, monkeypatch):
     monkeypatch.chdir(project)
-    (project / "ablation").mkdir()
-    (project / "ablation" / "dvc.yaml").write_text(BELOW)
     assert CliRunner().invoke(main, ["--check"]).exit_code == 1
     assert (project / "dvc.yaml").read_text() == TEXT
     assert CliRunner().invoke(main, ["--write"]).exit_code == 0
     assert CliRunner().invoke(main, ["--check"]).exit_code == 0
-    assert (project / "ablation" / "dvc.yaml").read_text() == rewritten(BELOW, project, Path("ablation"))
+    assert (project / "dvc.yaml").read_text() == rewritten(TEXT, project)
     assert CliRunner().invoke(main, []).exit_code == 2

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.basics.errors import UserError
 from pipeline.datasets.packing import prepare
-from pipeline.losses.detector_distillation.levels import (
+from pipeline.losses.detector_distillation import (
     LEVELS,
     PREFIX,
     DetectorDistillationOptions,
@@ -17,8 +17,10 @@ from pipeline.losses.identity.targets import IdentityOptions
 from pipeline.models.backbones import BackboneOptions
 from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.taught_student import TaughtStudent
-from pipeline.training.student.training import StudentOptions, train_student
+from pipeline.training.student.teachers import Teachers
+from pipeline.training.student.training import train_student
 from tests.models.test_person_search import image, target
 from tests.tiny import TinyDataSet, detector_options, search_options, silent, training_options
 
@@ -50,7 +52,7 @@ def step_of(network, ids):
     """One training step on scenes with these people, from fixed sampling."""
     torch.manual_seed(1)
     images = [image(seed) for seed in range(len(ids))]
-    return network.search_losses(images, [target(own) for own in ids])
+    return network.search_step(images, [target(own) for own in ids])
 
 
 def student():
@@ -62,7 +64,9 @@ def student():
 def test_the_losses_are_finite_whoever_is_in_the_scenes(ids):
     network = TaughtStudent(student(), teacher().stem_channels)
     taught = step_of(network, ids)
-    losses = detector_distillation(taught.step, taught.adapted, teacher().judge(taught.step), EVERYTHING)
+    losses = detector_distillation(
+        taught.detection, taught.adapted, teacher().judge(taught.detection), EVERYTHING
+    )
     assert set(losses) == NAMES
     sum(losses.values()).backward()
     assert all(torch.isfinite(loss) for loss in losses.values())
@@ -74,12 +78,12 @@ def test_a_teacher_that_is_the_student_has_nothing_to_add():
     network = student()
     twin = copy.deepcopy(network)
     taught = step_of(TaughtStudent(network, network.stem_channels), [[0, 1], [2]])
-    judgement = twin.judge(taught.step)
-    torch.testing.assert_close(judgement.objectness, taught.step.anchors.objectness)
-    torch.testing.assert_close(judgement.anchor_deltas, taught.step.anchors.box_deltas)
-    torch.testing.assert_close(judgement.class_logits, taught.step.rois.class_logits)
-    torch.testing.assert_close(judgement.roi_deltas, taught.step.rois.box_deltas)
-    losses = detector_distillation(taught.step, taught.adapted, judgement, EVERYTHING)
+    judgement = twin.judge(taught.detection)
+    torch.testing.assert_close(judgement.objectness, taught.detection.anchors.objectness)
+    torch.testing.assert_close(judgement.anchor_deltas, taught.detection.anchors.box_deltas)
+    torch.testing.assert_close(judgement.class_logits, taught.detection.rois.class_logits)
+    torch.testing.assert_close(judgement.roi_deltas, taught.detection.rois.box_deltas)
+    losses = detector_distillation(taught.detection, taught.adapted, judgement, EVERYTHING)
     assert {name: losses[name].item() for name in ("distil_hint", "distil_rpn_box", "distil_roi_box")} == {
         "distil_hint": 0.0,
         "distil_rpn_box": 0.0,
@@ -89,7 +93,7 @@ def test_a_teacher_that_is_the_student_has_nothing_to_add():
 
 def test_the_teacher_judges_the_students_own_boxes():
     """Another order of the sampled anchors is the same judgement in that order."""
-    step = step_of(student(), [[0, 1], [2]])[1]
+    step = step_of(student(), [[0, 1], [2]]).detection
     order = torch.randperm(len(step.anchors.indices), generator=torch.Generator().manual_seed(3))
     mixed = step._replace(anchors=step.anchors._replace(indices=step.anchors.indices[order]))
     one, other = teacher().judge(step), teacher().judge(mixed)
@@ -99,7 +103,8 @@ def test_the_teacher_judges_the_students_own_boxes():
 
 
 def test_sampled_anchors_make_the_rpns_own_losses():
-    losses, step, _, _ = step_of(student(), [[0, 1], [2]])
+    step = step_of(student(), [[0, 1], [2]]).detection
+    losses = step.losses
     anchors = step.anchors
     people = anchors.labels == 1
     objectness = torch.nn.functional.binary_cross_entropy_with_logits(anchors.objectness, anchors.labels)
@@ -114,18 +119,20 @@ def test_sampled_anchors_make_the_rpns_own_losses():
 @pytest.mark.parametrize("name", LEVELS)
 def test_each_loss_has_its_own_switch(name, prepared):
     only = DetectorDistillationOptions(**{other: 0.0 for other in LEVELS if other != name})
-    _, history = train_student(prepared, options(only), None, silent, teacher())
+    _, history = train_student(prepared, options(only), Teachers(detector=teacher()), silent)
     assert {key for key in history[0] if key.startswith(PREFIX)} == {f"{PREFIX}{name}"}
 
 
 def test_the_teacher_stays_as_it_is_and_the_student_follows_it(prepared):
     detector = teacher()
     before = {name: value.clone() for name, value in detector.state_dict().items()}
-    taught, history = train_student(prepared, options(steps=20, warmup_steps=3), None, silent, detector)
+    taught, history = train_student(
+        prepared, options(steps=20, warmup_steps=3), Teachers(detector=detector), silent
+    )
     assert all(torch.equal(value, before[name]) for name, value in detector.state_dict().items())
     assert not detector.training
     assert history[-1]["distil_hint"] < history[0]["distil_hint"]
-    plain, _ = train_student(prepared, options(None, steps=20, warmup_steps=3), None, silent)
+    plain, _ = train_student(prepared, options(None, steps=20, warmup_steps=3), Teachers(), silent)
     assert taught.state_dict().keys() == plain.state_dict().keys()
     assert any(
         not torch.equal(value, plain.state_dict()[name]) for name, value in taught.state_dict().items()
@@ -134,8 +141,8 @@ def test_the_teacher_stays_as_it_is_and_the_student_follows_it(prepared):
 
 def test_losses_of_weight_zero_leave_the_student_as_without_a_teacher(prepared):
     nothing = DetectorDistillationOptions(**dict.fromkeys(LEVELS, 0.0))
-    one, _ = train_student(prepared, options(nothing), None, silent, teacher())
-    other, _ = train_student(prepared, options(None), None, silent)
+    one, _ = train_student(prepared, options(nothing), Teachers(detector=teacher()), silent)
+    other, _ = train_student(prepared, options(None), Teachers(), silent)
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])
 
@@ -143,7 +150,9 @@ def test_losses_of_weight_zero_leave_the_student_as_without_a_teacher(prepared):
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_student_and_teacher_may_have_different_backbones(name, prepared):
     network = search_options(backbone=BackboneOptions(name=name))
-    _, history = train_student(prepared, options(network=network, steps=2), None, silent, teacher())
+    _, history = train_student(
+        prepared, options(network=network, steps=2), Teachers(detector=teacher()), silent
+    )
     assert all(torch.isfinite(torch.tensor(value)) for row in history for value in row.values())
 
 
@@ -157,18 +166,18 @@ def test_student_and_teacher_may_have_different_backbones(name, prepared):
 def test_a_teacher_that_looks_at_other_boxes_is_refused(changes, named, prepared):
     settings = detector_options().model_copy(update=changes)
     with pytest.raises(UserError, match=named):
-        train_student(prepared, options(), None, silent, Detector(settings))
+        train_student(prepared, options(), Teachers(detector=Detector(settings)), silent)
 
 
 def test_a_teacher_with_other_anchors_is_refused(prepared):
     rpn = detector_options().rpn.model_copy(update={"anchor_sizes": [30, 50]})
     settings = detector_options().model_copy(update={"rpn": rpn})
     with pytest.raises(UserError, match=r"rpn\.anchor_sizes is \[24, 40\] in the student and \[30, 50\]"):
-        train_student(prepared, options(), None, silent, Detector(settings))
+        train_student(prepared, options(), Teachers(detector=Detector(settings)), silent)
 
 
 def test_teacher_and_options_go_together(prepared):
     with pytest.raises(ValueError, match="go together"):
-        train_student(prepared, options(), None, silent)
+        train_student(prepared, options(), Teachers(), silent)
     with pytest.raises(ValueError, match="go together"):
-        train_student(prepared, options(None), None, silent, teacher())
+        train_student(prepared, options(None), Teachers(detector=teacher()), silent)

@@ -5,7 +5,7 @@ import json
 import torch
 from torch import nn
 
-from pipeline.training.environment import environment, write_environment
+from pipeline.training.engine.environment import environment, write_environment
 
 
 def test_what_is_recorded(monkeypatch):

@@ -3,7 +3,7 @@
 import torch
 from torch import distributed, multiprocessing
 
-from pipeline.losses.identity.oim import OnlineInstanceMatching
+from pipeline.losses.identity.table import OnlineInstanceMatching
 from pipeline.scenes.scene import UNLABELLED
 from pipeline.training.student.gathering import gather_people
 

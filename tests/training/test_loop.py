@@ -8,7 +8,7 @@ from torch import nn
 
 from pipeline.basics.errors import UserError
 from pipeline.devices import make_fabric
-from pipeline.training.engine.history import HISTORY_ROWS, write_history
+from pipeline.training.engine.history import MOST_POINTS, write_history
 from pipeline.training.engine.loop import train
 from tests.tiny import silent, training_options
 
@@ -61,7 +61,7 @@ def run(task=None, weights=None, batch=None, report=silent, **changes):
 def test_history_covers_all_steps_in_few_rows(steps):
     seen = []
     task, history = run(steps=steps, report=lambda *values: seen.append(values[:2]))
-    assert len(history) <= HISTORY_ROWS
+    assert len(history) <= MOST_POINTS
     assert history[-1]["step"] == steps == task.steps_seen
     assert seen == [(step, steps) for step in range(1, steps + 1)]
     assert [row["step"] for row in history] == sorted({row["step"] for row in history})

@@ -9,11 +9,12 @@ import torch
 from pipeline.basics.interruption import Interrupted
 from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
-from pipeline.losses.detector_distillation.levels import DetectorDistillationOptions
+from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.models.detector import Detector
 from pipeline.training.detector import train_detector
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.reid import train_reid
+from pipeline.training.student.teachers import Teachers
 from pipeline.training.student.training import train_student
 from tests.tiny import detector_options, silent
 from tests.training.test_trainings import (
@@ -60,7 +61,7 @@ def run(prepared, crops):
                 teacher = Detector(detector_options()).eval()
                 options = options.model_copy(update={"detector_distillation": DetectorDistillationOptions()})
             network, history = train_student(
-                prepared, options, teacher_table(), report, teacher, checkpoints=checkpoints
+                prepared, options, Teachers(teacher_table(), teacher), report, checkpoints
             )
         return network.state_dict(), history
 

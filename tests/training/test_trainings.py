@@ -11,12 +11,14 @@ from pipeline.datasets.packing import prepare
 from pipeline.losses.identity.targets import IdentityOptions, build_identity_loss
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
-from pipeline.models.saving import save_weights
+from pipeline.models.weight_files import save_weights
 from pipeline.scenes.scene import Split
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from pipeline.training.reid import ReidTrainingOptions, train_reid
-from pipeline.training.student import student as student_module
-from pipeline.training.student.training import StudentOptions, StudentTask, train_student
+from pipeline.training.student import training as student_module
+from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.teachers import Teachers
+from pipeline.training.student.training import StudentTask, train_student
 from tests.tiny import (
     IDENTITIES,
     TinyDataSet,
@@ -83,7 +85,7 @@ def trainers(prepared, crops):
         "detector": lambda seed, **t: train_detector(prepared, detector_training_options(seed, **t), silent),
         "reid": lambda seed, **t: train_reid(crops, reid_training_options(seed, **t), silent),
         "person_search": lambda seed, **t: train_student(
-            prepared, student_options("lut", seed, **t), teacher_table(), silent
+            prepared, student_options("lut", seed, **t), Teachers(teacher_table()), silent
         ),
     }
 
@@ -121,7 +123,7 @@ def test_the_loss_falls(kind, trainers):
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_learns_identities(target, prepared):
     options = student_options(target, steps=20, warmup_steps=4)
-    _, history = train_student(prepared, options, teacher_table(), silent)
+    _, history = train_student(prepared, options, Teachers(teacher_table()), silent)
     first = next(row["identity"] for row in history if row["identity"] > 0)
     assert mean_of(history[-5:], "identity") < 0.8 * first
 
@@ -144,7 +146,7 @@ def test_every_target_sees_the_same_people(prepared, monkeypatch):
     for target in TARGETS:
         monkeypatch.setattr(student_module, "build_identity_loss", spying(target))
         options = student_options(target, steps=1)
-        histories[target] = train_student(prepared, options, teacher_table(), silent)[1]
+        histories[target] = train_student(prepared, options, Teachers(teacher_table()), silent)[1]
     for target in TARGETS:
         (embeddings, ids), (expected, expected_ids) = seen[target][0], seen["oim"][0]
         assert len(ids) > 0
@@ -163,7 +165,7 @@ def test_a_step_against_the_table_knows_no_teacher_network(prepared, monkeypatch
     monkeypatch.setattr(
         student_module, "StudentTask", lambda *parts: tasks.append(StudentTask(*parts)) or tasks[-1]
     )
-    train_student(prepared, student_options("lut", steps=1), teacher_table(), silent)
+    train_student(prepared, student_options("lut", steps=1), Teachers(teacher_table()), silent)
     (task,) = tasks
     held = [*task.network.modules(), *task.identity_loss.modules()]
     assert not any(isinstance(module, ReidModel) for module in held)
@@ -173,7 +175,7 @@ def test_a_step_against_the_table_knows_no_teacher_network(prepared, monkeypatch
 def test_the_teachers_table_is_left_alone(prepared):
     table = teacher_table()
     for target in ("lut", "lut_ema"):
-        train_student(prepared, student_options(target), table, silent)
+        train_student(prepared, student_options(target), Teachers(table), silent)
     assert torch.equal(table, teacher_table())
 
 
@@ -181,7 +183,7 @@ def test_weights_of_losses_that_are_zero_switch_them_off(prepared):
     """Without an identity weight, the embedding has nothing to learn from but its decay."""
     options = student_options("lut", weight_decay=0.0)
     options = options.model_copy(update={"identity": IdentityOptions(target="lut", weight=0.0)})
-    network, _ = train_student(prepared, options, teacher_table(), silent)
+    network, _ = train_student(prepared, options, Teachers(teacher_table()), silent)
     torch.manual_seed(options.seed)
     start = PersonSearchNetwork(options.network)
     assert torch.equal(network.embedding.weight, start.embedding.weight)
@@ -190,22 +192,24 @@ def test_weights_of_losses_that_are_zero_switch_them_off(prepared):
 
 @pytest.mark.parametrize("changes", [{"precision": "bf16-mixed"}, {"channels_last": True}])
 def test_precision_and_layout_change_the_numbers_only(changes, prepared):
-    plain = train_student(prepared, of_full_width(student_options()), teacher_table(), silent)[1]
-    other = train_student(prepared, of_full_width(student_options(**changes)), teacher_table(), silent)[1]
+    plain = train_student(prepared, of_full_width(student_options()), Teachers(teacher_table()), silent)[1]
+    other = train_student(
+        prepared, of_full_width(student_options(**changes)), Teachers(teacher_table()), silent
+    )[1]
     assert [row.keys() for row in plain] == [row.keys() for row in other]
     assert other[0]["total"] == pytest.approx(plain[0]["total"], rel=0.2)
 
 
 def test_a_narrow_student_with_channels_last_is_trained_as_one_without(prepared):
-    plain = train_student(prepared, student_options(), teacher_table(), silent)[1]
-    asked = train_student(prepared, student_options(channels_last=True), teacher_table(), silent)[1]
+    plain = train_student(prepared, student_options(), Teachers(teacher_table()), silent)[1]
+    asked = train_student(prepared, student_options(channels_last=True), Teachers(teacher_table()), silent)[1]
     assert asked == plain
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_batches_of_one_and_of_odd_size(batch_size, prepared):
     options = student_options(batch_size=batch_size, steps=11)
-    _, history = train_student(prepared, options, teacher_table(), silent)
+    _, history = train_student(prepared, options, Teachers(teacher_table()), silent)
     assert history[-1]["step"] == 11
 
 
@@ -224,25 +228,25 @@ def test_a_split_without_labelled_people(tmp_path):
 
     data = relabelled(tmp_path, nobody)
     for target in TARGETS:
-        _, history = train_student(data, student_options(target), teacher_table(), silent)
+        _, history = train_student(data, student_options(target), Teachers(teacher_table()), silent)
         assert all(row["identity"] == 0 for row in history)
 
 
 def test_a_split_without_scenes(tmp_path):
     data = relabelled(tmp_path, lambda split: Split(split.name, (), ()))
     with pytest.raises(UserError, match=r"the training split has no scenes"):
-        train_student(data, student_options("oim"), None, silent)
+        train_student(data, student_options("oim"), Teachers(), silent)
 
 
 def test_a_target_without_its_table(prepared):
     with pytest.raises(ValueError, match=r"needs a table"):
-        train_student(prepared, student_options("lut"), None, silent)
+        train_student(prepared, student_options("lut"), Teachers(), silent)
 
 
 def test_diverging_is_a_users_error(prepared):
     options = student_options(optimizer="sgd", learning_rate=1e12, clip_norm=0.0, steps=10)
     with pytest.raises(UserError, match=r"not finite; try a lower learning_rate"):
-        train_student(prepared, options, teacher_table(), silent)
+        train_student(prepared, options, Teachers(teacher_table()), silent)
 
 
 @pytest.mark.parametrize(

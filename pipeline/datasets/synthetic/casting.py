@@ -1,4 +1,4 @@
-"""Who stands in which scene: every labelled person in the wanted number of different scenes."""
+"""Who stands in which scene: each labelled person stands in the wanted number of different scenes."""
 
 import numpy as np
 
@@ -18,19 +18,20 @@ def cast_scenes(
     """Distribute people over scenes.
 
     Args:
-        generator: which of the many ways is taken.
+        generator: source of the random choices.
         identities: number of labelled people.
         appearances: number of different scenes for each of them.
-        unlabelled: number of people who are nobody in particular, one scene each.
-        people_per_scene: fewest and most.
+        unlabelled: number of unlabelled people, one scene each.
+        people_per_scene: fewest and most people in a scene.
 
     Returns:
         For each scene the numbers of its labelled people, `0 .. identities - 1`, and `UNKNOWN` for others.
 
     Raises:
-        UserError: the counts do not go together.
+        UserError: no scenes fit these counts.
     """
     sizes = _draw_sizes(generator, identities * appearances + unlabelled, people_per_scene)
+    # Unlabelled people at random first, for scenes that differ more; spread evenly where that finds no way.
     for even in (False, True):
         places = _leave_places(generator, sizes, unlabelled, identities, even)
         scenes = _fill(generator, places, identities, appearances)
@@ -66,7 +67,7 @@ def _draw_sizes(generator: np.random.Generator, people: int, limits: tuple[int, 
 def _leave_places(
     generator: np.random.Generator, sizes: list[int], unlabelled: int, identities: int, even: bool
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return how many labelled people each scene takes, after the unlabelled ones have theirs."""
+    """Return how many places each scene has left for labelled people after unlabelled people took theirs."""
     places = np.array(sizes, dtype=np.int64)
     for _ in range(unlabelled):
         crowded = places.max() > identities
@@ -84,7 +85,7 @@ def _fill(
     identities: int,
     appearances: int,
 ) -> list[list[int]] | None:
-    """Give each person the scenes with the most free places; None if somebody finds too few."""
+    """Give each person the scenes with the most free places; return None if somebody finds too few."""
     free = places.copy()
     scenes: list[list[int]] = [[] for _ in free]
     for person in generator.permutation(identities):

@@ -1,7 +1,7 @@
-"""The embedded data set: drawn streets with people, so that the whole pipeline runs without a download.
+"""The synthetic data set: drawn streets with people, so that the whole pipeline runs without a download.
 
-Everything follows from the options; a scene's picture follows from the options, the split and the index
-alone, so pictures can be drawn in any order and in any process.
+The options determine everything. A scene's picture depends on the options, the split and the index alone, so
+pictures can be drawn in any order and in any process.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ __all__ = ["SPLITS", "Synthetic", "SyntheticOptions"]
 SPLITS = ("train", "val", "test")
 
 _PEOPLE, _CASTING, _PLAN, _PICTURE, _SEARCH = range(5)
-"""What a random stream is for: streams of different purposes are independent."""
+"""The purposes of random streams; streams of different purposes are independent."""
 
 
 class Synthetic:
@@ -44,18 +44,18 @@ class Synthetic:
         ]
 
     def splits(self) -> Mapping[str, Split]:
-        """Return `train`, `val` and `test`. Raises `UserError` on options that contradict."""
+        """Return `train`, `val` and `test`. Raises `UserError` where options contradict each other."""
         return self._splits
 
     def image_bytes(self, split: str, index: int) -> bytes:
-        """Return the encoded JPEG of one scene. Raises `UserError` where there is no such scene."""
+        """Return the encoded JPEG of one scene. Raises `UserError` where the scene does not exist."""
         plan = self._plan(split, index)
         camera = self._camera(split, index)
         picture = draw_scene(plan, camera, self._views[camera], self._generator(_PICTURE, split, index))
         return encode(picture, self._options.jpeg_quality)
 
     def appearances(self, split: str) -> tuple[Appearance, ...]:
-        """Return what each labelled person of a split looks like, in the order of their ids."""
+        """Return the appearances of a split's labelled people, in the order of their ids."""
         return self._people[split][0]
 
     def _generator(self, purpose: int, split: str = "", index: int = 0) -> np.random.Generator:
@@ -74,7 +74,7 @@ class Synthetic:
 
     @cached_property
     def _people(self) -> dict[str, tuple[tuple[Appearance, ...], tuple[Appearance, ...]]]:
-        """Labelled and unlabelled people by split: no family in two splits, no stranger in a family."""
+        """Labelled and unlabelled people by split. A family is in one split; its members are labelled."""
         generator = self._generator(_PEOPLE)
         size = self._options.family_size
         families = {split: -(-labelled // size) for split, (labelled, _) in self._counts.items()}
@@ -106,7 +106,7 @@ class Synthetic:
 
     @cached_property
     def _first_stranger(self) -> dict[str, list[int]]:
-        """By split, how many unlabelled people stand in the scenes before each scene."""
+        """By split, for each scene, the number of unlabelled people in all scenes before it."""
         return {
             split: list(accumulate((cast.count(UNKNOWN) for cast in scenes), initial=0))
             for split, scenes in self._casts.items()
@@ -178,7 +178,7 @@ class Synthetic:
 
 
 def _draw_query(scenes: list[Scene], person: int, holds: list[int], generator: np.random.Generator) -> Query:
-    """Choose one of a person's appearances, in the scenes `holds`, as the one to search by."""
+    """Choose the query of a person: their box in one of the scenes `holds`, which show them."""
     chosen = holds[int(generator.integers(len(holds)))]
     box = scenes[chosen].boxes[scenes[chosen].person_ids == person][0]
     return Query(chosen, box, person)

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from pipeline.basics.options import Options
 from pipeline.datasets.synthetic.drawing.appearance import ATTRIBUTES
 
-# Lists are taken for tuples, since a parameter file has no tuples; their items stay strict.
+# A parameter file has no tuples: lists are accepted for them, with strict types of their items.
 _Sequence = Field(strict=False)
 
 Count = Annotated[int, Field(ge=0)]
@@ -17,34 +17,37 @@ LARGEST_SIDE = 2048
 
 
 class SyntheticOptions(Options):
-    """Every knob of the synthetic data set; together with the seed they fix each byte.
+    """All options of the synthetic data set; they fix every byte of it.
 
     Attributes:
-        seed: of everything.
-        image_height: of a scene in pixels.
-        image_width: likewise.
-        person_height: smallest and largest, as fractions of the image's height (44 and 124 pixels of 192).
-        jpeg_quality: of the stored scenes.
+        seed: seed of all random choices.
+        image_height: height of a scene in pixels.
+        image_width: width of a scene in pixels.
+        person_height: smallest and largest height of a person, as fractions of the image's height (by default
+            44 and 124 pixels of 192).
+        jpeg_quality: JPEG quality of the scenes.
         train_identities: number of labelled people in `train`.
-        validation_identities: in `val`; one query each.
-        test_identities: in `test`; one query each.
+        validation_identities: number of labelled people in `val`, with one query each.
+        test_identities: number of labelled people in `test`, with one query each.
         appearances: number of different scenes that each labelled person stands in.
-        train_unlabelled: number of people in `train` whose identity is not known; each stands in one scene.
-        validation_unlabelled: likewise in `val`.
-        test_unlabelled: likewise in `test`.
-        family_size: people in a family; any two of one family differ by exactly two attributes.
-        people_per_scene: fewest and most. The number of scenes follows from it and the counts above.
+        train_unlabelled: number of unlabelled people in `train`; each stands in one scene.
+        validation_unlabelled: number of unlabelled people in `val`; each stands in one scene.
+        test_unlabelled: number of unlabelled people in `test`; each stands in one scene.
+        family_size: people in a family; any two people of a family differ by exactly two attributes.
+        people_per_scene: fewest and most people in a scene. The number of scenes follows from this and the
+            counts above.
         cameras: number of cameras.
-        min_visible: smallest visible fraction of a person, after what hides them and the picture's border.
-        clutter_visible: the fraction of anybody that distractors and mannequins leave visible; only
-            people and what is put in front of somebody on purpose hide more.
-        companion_fraction: how many people walk close beside the one before.
-        occluder_fraction: how many people something is put in front of.
-        distractors: fewest and most things that are no people but stand like them, in a scene. One that a
-            full scene has no room for is left out.
-        mannequin_fraction: share of the scenes with mannequins.
-        gallery_sizes: of the search protocols beside `full`; one above a split's other scenes is left out.
-        default_gallery: the size that results quote; where a split is too small, its largest is taken.
+        min_visible: smallest fraction of each person that is inside the picture and not hidden.
+        clutter_visible: smallest fraction of each person that distractors and mannequins leave visible. Other
+            people, and the things of `occluder_fraction`, may hide more.
+        companion_fraction: fraction of people who are placed close beside the person placed before.
+        occluder_fraction: fraction of people who get a thing in front of them.
+        distractors: fewest and most upright things of about a person's size in a scene. Those that find no
+            room are left out.
+        mannequin_fraction: fraction of scenes with mannequins.
+        gallery_sizes: sizes of the search protocols besides `full`. A size above the number of a split's
+            other scenes is left out.
+        default_gallery: the size that the results table shows; a split that is too small shows its largest.
     """
 
     seed: Annotated[int, Field(ge=0)] = 0

@@ -1,11 +1,11 @@
-"""Search protocols in CUHK-SYSU's manner: all scenes with the person, filled up with random others."""
+"""Search protocols as in CUHK-SYSU: all scenes that show the person, and random other scenes."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
-from pipeline.scenes.scene import UNLABELLED, Galleries, Query, Scene
+from pipeline.datasets.galleries import GalleriesBuilder
+from pipeline.scenes.scene import UNLABELLED, FloatArray, Galleries, Query, Scene
 
 FULL = "full"
 """The protocol that searches every scene but the query's own."""
@@ -25,51 +25,35 @@ def sample_galleries(
 ) -> dict[str, Galleries]:
     """Return the galleries by name: the sizes that fit, ascending, then `full`.
 
-    A query's smaller gallery lies within its larger ones, and none holds the query's own scene.
+    A query's smaller gallery is part of its larger ones. No gallery holds the query's own scene.
 
     Args:
-        scenes: of the split.
-        queries: of the split.
-        sizes: how many scenes a gallery holds; those above the number of other scenes are left out.
-        generator: which other scenes are taken.
+        scenes: the split's scenes.
+        queries: the split's queries.
+        sizes: numbers of scenes in a gallery; those above the number of other scenes are left out.
+        generator: chooses the other scenes.
     """
-    orders = []
+    orders: list[tuple[list[int], list[int]]] = []
     where = scenes_of(scenes)
     for query in queries:
         holds = where[query.person_id]
-        positives = np.array([index for index in holds if index != query.scene], dtype=np.int64)
-        others = np.setdiff1d(np.arange(len(scenes)), [*holds, query.scene])
-        orders.append((positives, generator.permutation(others)))
-    galleries = {}
-    for size in sorted(set(sizes)):
-        if size <= len(scenes) - 1:
-            listed = [np.concatenate([positives, others])[:size] for positives, others in orders]
-            galleries[str(size)] = _pack(
-                scenes, queries, listed, [len(positives) for positives, _ in orders], "none"
-            )
-    listed = [positives for positives, _ in orders]
-    galleries[FULL] = _pack(scenes, queries, listed, [len(positives) for positives in listed], "all")
-    return galleries
+        rest = np.setdiff1d(np.arange(len(scenes)), [*holds, query.scene])
+        # One random order for all sizes: each takes its beginning, so a smaller gallery lies in a larger one.
+        orders.append(
+            ([index for index in holds if index != query.scene], generator.permutation(rest).tolist())
+        )
+    fitting = [size for size in sorted(set(sizes)) if size <= len(scenes) - 1]
+    builders = {str(size): GalleriesBuilder("none") for size in fitting} | {FULL: GalleriesBuilder("all")}
+    for query, (positives, others) in zip(queries, orders, strict=True):
+        boxes = [_box_in(scenes[index], query.person_id) for index in positives]
+        for size in fitting:
+            # The scenes with the person come first, so their positions are 0, 1, 2, ...
+            builders[str(size)].add([*positives, *others][:size], range(len(positives)), boxes)
+        builders[FULL].add(positives, range(len(positives)), boxes)
+    return {name: builder.build() for name, builder in builders.items()}
 
 
-def _pack(
-    scenes: Sequence[Scene],
-    queries: Sequence[Query],
-    listed: Sequence[np.ndarray[tuple[int], np.dtype[np.int64]]],
-    positives: Sequence[int],
-    rest: Literal["none", "all"],
-) -> Galleries:
-    """Store galleries whose first `positives[q]` listed scenes hold the person of query q."""
-    boxes = [np.zeros((0, 4))]
-    for query, own, count in zip(queries, listed, positives, strict=True):
-        for index in own[:count]:
-            scene = scenes[int(index)]
-            boxes.append(scene.boxes[scene.person_ids == query.person_id][:1])
-    return Galleries(
-        rest=rest,
-        listed_offsets=np.cumsum([0, *(len(own) for own in listed)], dtype=np.int64),
-        listed_scenes=np.concatenate([*listed, np.zeros(0, dtype=np.int64)]).astype(np.int32),
-        positive_offsets=np.cumsum([0, *positives], dtype=np.int64),
-        positives=np.concatenate([*(np.arange(count) for count in positives), np.zeros(0)]).astype(np.int64),
-        positive_boxes=np.concatenate(boxes).astype(np.float64),
-    )
+def _box_in(scene: Scene, person: int) -> FloatArray:
+    """Return the first box `[4]` of a person in a scene."""
+    box: FloatArray = scene.boxes[scene.person_ids == person][0]
+    return box

@@ -1,1 +1,1 @@
-"""A person's own picture files: which are in a folder, and what they show."""
+"""A user's own picture files: finding them in folders and reading them."""

@@ -1,6 +1,6 @@
-"""Pictures of any of Pillow's modes as RGB of 8 bits a channel.
+"""Converting pictures of any of Pillow's modes to RGB with 8 bits a channel.
 
-Pillow's own conversion clips grey of 16 bits, of 32 bits, and of floats to white or black.
+Pillow's own conversion clips grey of 16 bits, 32 bits and floats to white or black.
 """
 
 from typing import Any
@@ -10,34 +10,34 @@ import numpy.typing as npt
 from PIL import Image
 
 DEPTHS = (8, 10, 12, 14, 15, 16, 24, 31, 32)
-"""Bits a value that cameras and programs write; 15 and 31 beside a sign."""
+"""Bits of a value that cameras and programs write; signed types leave 15 and 31."""
 SPARE_BITS = 2
-"""A picture that leaves this many of the highest bits unused was made with fewer bits."""
+"""A picture whose values leave this many of the highest bits unused is taken as one of fewer bits."""
 FLOAT_RANGES = (1.0, 255.0, 65535.0)
-"""What white may be where values are floats."""
+"""Values that may stand for white in a picture of floats."""
 OUTLIERS = 1
-"""Percent of float values at either end that are taken as noise."""
+"""Percent of float values at either end that are ignored as noise."""
 SAMPLES = 1_000_000
-"""Values that a range is judged by."""
+"""How many values a range is estimated from."""
 SAMPLE_FORMAT, BITS_PER_SAMPLE, SIGNED = 339, 258, 2
-"""Two tags of a TIFF, and what the first says of signed integers."""
+"""Two tags of a TIFF, and the value of the first for signed integers."""
 
 Grey = npt.NDArray[np.uint8]
 
 
 def as_rgb(image: Image.Image, source: Image.Image) -> tuple[Image.Image, str | None]:
-    """Return a decoded picture as RGB, and how its values were read where their range is a guess.
+    """Return a decoded picture as RGB; and, where the range of its values is a guess, which range was taken.
+
+    - Integers of 16 and 32 bits keep their highest 8 bits. Where the highest two bits are unused, the values
+      are taken to have the fewest of the usual `DEPTHS` that hold them.
+    - Floats are taken as 0..1, or as 0..255 or 0..65535 where they are larger. Values of another range are
+      stretched from the smallest to the largest. NaN becomes black.
+    - Transparent pictures are laid on white, as viewers do. The transparency of a picture that is transparent
+      everywhere is ignored.
 
     Args:
         image: the picture, decoded.
-        source: it or what it was copied from, as opened: its format and tags are looked at.
-
-    - 16-bit grey keeps its high bytes, so it shows what its 8-bit twin shows. One whose highest two bits are
-      unused, 32-bit integers likewise, is taken as of the fewest usual bits that hold its values.
-    - Floats are taken as 0..1; as 0..255 or 0..65535 where they are larger; values of another range are
-      stretched from the smallest to the largest. What is no number is black.
-    - Transparent pictures are laid on white, as viewers do. Where a picture is transparent everywhere, its
-      transparency is not looked at.
+        source: the picture as opened, with its format and tags; `image` may be a copy without them.
     """
     if image.mode.startswith("I;16"):
         return _from_integers(np.asarray(image), 16)
@@ -60,7 +60,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _whole_numbers(image: Image.Image, source: Image.Image) -> tuple[npt.NDArray[Any], int]:
-    """Return the values of a picture of mode `I`, and of how many bits they are."""
+    """Return the values of a picture of mode `I`, and how many bits they have."""
     values = np.asarray(image)
     if source.format == "PPM":
         return values, 16  # Pillow stretches them to that
@@ -71,7 +71,7 @@ def _whole_numbers(image: Image.Image, source: Image.Image) -> tuple[npt.NDArray
 
 
 def _from_integers(values: npt.NDArray[Any], bits: int) -> tuple[Image.Image, str | None]:
-    """Return whole numbers of at most so many bits as RGB, and what was guessed."""
+    """Return whole numbers of at most `bits` bits as RGB, and the guess, if one was needed."""
     low, high = int(values.min()), int(values.max())
     if low < 0:
         return _stretched(values, low, high)
@@ -85,7 +85,7 @@ def _from_integers(values: npt.NDArray[Any], bits: int) -> tuple[Image.Image, st
 
 
 def _from_floats(values: npt.NDArray[Any]) -> tuple[Image.Image, str | None]:
-    """Return floats as RGB, and what was guessed."""
+    """Return floats as RGB, and the guess, if one was needed."""
     sampled = values.ravel()[:: max(1, values.size // SAMPLES)]
     finite = sampled[np.isfinite(sampled)]
     if not len(finite):
@@ -107,7 +107,7 @@ def _stretched(values: npt.NDArray[Any], low: float, high: float) -> tuple[Image
 
 
 def _scaled(values: npt.NDArray[Any], low: float, high: float) -> Grey:
-    """Return values from `low` to `high` as 0..255, others cut to that; what is no number is 0."""
+    """Return values from `low` to `high` as 0..255; others are clipped to that, and NaN is 0."""
     scale = 255.0 / ((high - low) or 1.0)
     scaled = np.nan_to_num((values.astype(np.float32) - np.float32(low)) * np.float32(scale), nan=0.0)
     return np.asarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))

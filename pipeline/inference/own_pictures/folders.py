@@ -1,4 +1,4 @@
-"""Which pictures to look in: files as given, and folders with all below them."""
+"""Which pictures to search: the given files, and the pictures below the given folders."""
 
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -11,68 +11,59 @@ from pipeline.inference.own_pictures.printable import printable
 from pipeline.inference.own_pictures.reading import check_header, is_picture
 
 PICTURE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        *(
-            "jpg",
-            "jpeg",
-            "jpe",
-            "jfif",
-            "jfi",
-            "jif",
-            "pjpeg",
-            "pjp",
-            "mpo",
-            "png",
-            "apng",
-            "webp",
-            "tif",
-            "tiff",
-        ),
-        *("bmp", "dib", "gif", "jp2", "j2k", "jpx", "pgm", "ppm", "pbm", "pnm"),
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp", ".mpo", ".png", ".apng"),
+        *(".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".jp2", ".j2k", ".jpx"),
+        *(".pgm", ".ppm", ".pbm", ".pnm"),
     )
 )
-"""A file of such a name should be a picture: where it is none, that is said when it is read."""
+"""A file with such a name should be a picture. If it is not, reading it reports that."""
 APPLE_DOUBLE = "._"
-"""Beginning of the name of a file that macOS lays beside a file, with its name and no picture."""
+"""How macOS begins the names of its companion files, which have a picture's suffix but hold no picture."""
 SOME = 5
-"""Files of one kind that are named; the others are counted."""
+"""How many files of one kind a line names."""
 
 Say = Callable[[str], None]
 
 
 @dataclass
 class _Found:
-    """What was found below a folder: pictures, what is left out by its reason, and how many other files."""
+    """What was found below a folder.
+
+    Attributes:
+        pictures: the pictures to search.
+        left_out: files and folders that should be searched but cannot be, by the reason.
+        others: number of all other files.
+    """
 
     pictures: list[Path] = field(default_factory=list)
     left_out: dict[str, list[Path]] = field(default_factory=dict)
     others: int = 0
 
     def leave_out(self, path: Path, why: str) -> None:
-        """Add what ought to be looked in but cannot."""
+        """Add a file or folder that should be searched but cannot be."""
         self.left_out.setdefault(why, []).append(path)
 
     def lines(self) -> list[str]:
-        """Return a line for each reason to leave something out, naming the first."""
+        """Return a line for each reason, with the first files and folders that it holds for."""
         return [_line(why, paths) for why, paths in self.left_out.items()]
 
 
 def pictures_in(places: Sequence[Path], query: Path, say: Say) -> list[Path]:
-    """Return the pictures to look in: files as given, folders with all below them in order of their names.
+    """Return the pictures to search: the given files, and the pictures below the given folders, by name.
 
-    A file in a folder is a picture by its content, whatever its name. The query's own picture is left out,
-    since the person is surely there; one that is named twice is there once. A file that is given is looked
-    into, so that one that is no picture shows before a long search.
+    In a folder the content decides which files are pictures, not the name. The query's own picture is left
+    out, since it surely shows the person. A picture that is given twice is returned once. Given files are
+    opened, so that a file that is no picture is reported before a long search.
 
     Args:
         places: files and folders.
         query: the query's picture.
-        say: called with a line on what is passed over: pictures of formats that are not read by name, folders
-            that may not be read, and the number of other files.
+        say: called with a line about what is left out: the names of pictures in formats that are not read and
+            of unreadable folders, and the number of other files.
 
     Raises:
-        UserError: a place is missing or no picture, a folder holds none, or nothing but the query is there.
+        UserError: a place is missing or no picture, a folder holds no picture, or only the query is left.
     """
     found: dict[Path, Path] = {}
     others = 0
@@ -96,7 +87,7 @@ def pictures_in(places: Sequence[Path], query: Path, say: Say) -> list[Path]:
 
 
 def _below(folder: Path) -> _Found:
-    """Sort what lies below a folder. Raises `UserError` where it may not be read or holds no picture."""
+    """Sort the files below a folder. Raises `UserError` where it is unreadable or holds no picture."""
     found, files = _Found(), []
     for path, error in _walked(folder):
         if error is None:
@@ -117,7 +108,7 @@ def _below(folder: Path) -> _Found:
 
 
 def _sort_in(path: Path, found: _Found) -> None:
-    """Add one file to what was found. Pipes and devices are not opened, which might wait for ever."""
+    """Add one file to what was found. Pipes and devices are not opened, since reading them may block."""
     named_picture = path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(APPLE_DOUBLE)
     kind = kind_by_suffix(path.name)
     try:
@@ -131,7 +122,7 @@ def _sort_in(path: Path, found: _Found) -> None:
     if path.name.startswith(APPLE_DOUBLE) or not regular:
         found.others += 1
     elif kind != RAW and (named_picture or is_picture(path)):
-        found.pictures.append(path)  # not a raw file: Pillow reads the small preview at its beginning
+        found.pictures.append(path)  # raw files are left out: Pillow would read their small preview
     elif (kind := kind or _kind_by_content(path)) is not None:
         found.leave_out(path, f"{kind} cannot be read; convert to JPEG")
     else:
@@ -152,9 +143,9 @@ def _line(why: str, paths: Sequence[Path]) -> str:
 
 
 def _walked(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
-    """Yield what lies below a folder, and each folder that may not be read with the reason.
+    """Yield every file below a folder, and every unreadable folder with its error.
 
-    Linked folders are gone into, each folder once: a link may lead back to where it lies.
+    Linked folders are entered too, but each folder only once, since a link may lead back to its parent.
     """
     waiting, links = [folder], list[Path]()
     seen = set[tuple[int, int]]()
@@ -181,7 +172,7 @@ def _walked(folder: Path) -> Iterator[tuple[Path, OSError | None]]:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # what it is cannot be seen; that is said when it is read
+    except OSError:  # reading it reports the error
         return False
 
 

@@ -1,6 +1,6 @@
-"""Reading a person's own picture: upright, RGB, and not larger than a search has use for.
+"""Reading a user's own picture: upright, RGB, and no larger than a search needs.
 
-It is turned as its EXIF orientation says. Of a picture with several frames the first is read.
+The picture is turned as its EXIF orientation says. Of several frames the first is read.
 """
 
 import math
@@ -24,12 +24,12 @@ from pipeline.inference.own_pictures.printable import printable
 from pipeline.scenes.scene import FloatArray
 
 MOST_PIXELS = 300_000_000
-"""A larger picture is refused: it takes gigabytes to decode."""
+"""Larger pictures are refused: decoding them takes gigabytes."""
 KEPT_PIXELS = 40_000_000
-"""A larger picture is made smaller by a whole number; the networks look at a small part of this."""
+"""Larger pictures are reduced by a whole factor; the networks see far fewer pixels anyway."""
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TIFF, JPEGS = "TIFF", ("JPEG", "MPO")
-"""Pillow's names."""
+"""Pillow's names of formats."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -39,8 +39,9 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture upright, by its EXIF orientation."""
+"""The operation that turns a picture upright, by its EXIF orientation."""
 FIRST_ON_ITS_SIDE = 5
+"""From this orientation on, width and height are swapped."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,9 @@ class OwnPicture:
     """A picture that was read.
 
     Attributes:
-        pixels: `[h, w, 3]` RGB; fewer than the file holds where that has more than `KEPT_PIXELS`.
-        size: width and height of the upright picture in the file. Boxes are in these pixels.
-        remark: what was done to it that may be wrong for it: values of unknown range were read by a guess, or
-            it was made smaller.
+        pixels: `[h, w, 3]` RGB, upright; reduced where the file has more than `KEPT_PIXELS`.
+        size: width and height of the upright picture before it was reduced. Boxes are in these pixels.
+        remark: a warning for the user: the range of the values was guessed, or the picture was reduced.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -60,7 +60,7 @@ class OwnPicture:
 
     @property
     def scale(self) -> FloatArray:
-        """`[4]`, what a box in the file's pixels is multiplied by to be one in `pixels`."""
+        """`[4]`, the factors that turn a box in the file's pixels into a box in `pixels`."""
         height, width = self.pixels.shape[:2]
         return np.tile([width / self.size[0], height / self.size[1]], 2)
 
@@ -69,36 +69,31 @@ def read_picture(path: Path) -> OwnPicture:
     """Read a picture.
 
     Raises:
-        UserError: it is missing, may not be read, is no picture, of a format that is not read, too large, or
-            damaged.
+        UserError: it is missing, unreadable, no picture, in a format that is not read, too large, or damaged.
     """
     name = printable(path)
     with _opened(path) as (image, orientation):
         stored = f"{image.width} x {image.height} pixels"
         if image.width * image.height > MOST_PIXELS:
-            raise UserError(
-                f"{name} is too large: {stored}, of which at most {MOST_PIXELS:,} are read; scale it down"
-            )
+            raise UserError(f"{name} is too large: {stored}, more than {MOST_PIXELS:,}; scale it down")
         try:
             return _decoded(image, orientation)
         except MemoryError:
             raise UserError(f"{name} is too large for this machine's memory: {stored}") from None
-        except (
-            Exception
-        ):  # a damaged file may be anything, and Pillow raises whatever its parser stumbles over
+        except Exception:  # a damaged file may hold any bytes, and Pillow's parser raises many types
             raise UserError(
                 f"{name} is no picture that can be read: it is damaged or cut off ({image.format}, {stored})"
             ) from None
 
 
 def check_header(path: Path) -> None:
-    """Raise `UserError` where the beginning of a file shows that it is no picture that can be read."""
+    """Raise `UserError` where a file's header is not that of a picture that can be read."""
     with _opened(path):
         pass
 
 
 def is_picture(path: Path) -> bool:
-    """Return whether a file begins as a picture that can be read, whatever its name."""
+    """Return whether a file's header is that of a picture that can be read; the name does not count."""
     try:
         check_header(path)
     except UserError:
@@ -108,14 +103,14 @@ def is_picture(path: Path) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Image.Image, int | None]]:
-    """Open a picture; with its orientation where that is known without its data.
+    """Open a picture; also give its orientation where Pillow cannot tell it from the opened picture.
 
     Raises:
-        UserError: it is missing, may not be read, or is no picture of a format that is read.
+        UserError: it is missing, unreadable, or no picture in a format that is read.
     """
     name = printable(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for whoever writes to it
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for a writer
             raise UserError(
                 f"{name} is {'a folder' if path.is_dir() else 'no ordinary file'}; give a picture"
             )
@@ -153,7 +148,7 @@ def _image_of(file: BinaryIO, path: Path) -> tuple[Image.Image, int | None]:
 
 
 def _without_odd_exif(data: bytes) -> tuple[Image.Image, int] | None:
-    """Open a JPEG whose EXIF data stop Pillow at once; return it with its orientation."""
+    """Open a JPEG with EXIF data on which Pillow fails; return it with its orientation, or None."""
     try:
         return opened(BytesIO(without_exif(data))), _orientation_in(data)
     except Exception:  # see `read_picture`
@@ -169,7 +164,7 @@ def _orientation_in(data: bytes) -> int:
 
 
 def _decoded(image: Image.Image, orientation: int | None) -> OwnPicture:
-    """Decode an opened picture, and turn it upright; its orientation is looked up where it is None."""
+    """Decode an opened picture and turn it upright; the orientation is looked up where it is None."""
     stored, step = image.size, _step(image.size)
     if image.format == TIFF:
         orientation = _taken_from_tiff(image)
@@ -180,7 +175,8 @@ def _decoded(image: Image.Image, orientation: int | None) -> OwnPicture:
         orientation = orientation_of(image)
     turned = image
     if image.format == TIFF:
-        turned = image.copy()  # what was opened has the upright picture's size, though it is not turned yet
+        # Pillow gives an opened TIFF its upright size before it turns it; the copy has the size as stored.
+        turned = image.copy()
         stored = turned.size
     shown, guess = as_rgb(turned, image)
     step = _step(shown.size)
@@ -195,12 +191,15 @@ def _decoded(image: Image.Image, orientation: int | None) -> OwnPicture:
 
 
 def _step(size: tuple[int, int]) -> int:
-    """Return by which whole number a picture's sides are divided, so that `KEPT_PIXELS` are left."""
+    """Return the whole number that divides a picture's sides, so that at most `KEPT_PIXELS` are left."""
     return math.ceil(math.sqrt(max(1.0, size[0] * size[1] / KEPT_PIXELS)))
 
 
 def _taken_from_tiff(image: Image.Image) -> int:
-    """Return a TIFF's orientation, and keep Pillow from turning it: it stumbles over other entries then."""
+    """Return a TIFF's orientation, and delete its EXIF entries.
+
+    With them, Pillow turns the picture when it loads it, and fails on odd entries.
+    """
     orientation = orientation_of(image)
     entries = image.getexif()
     for tag in list(entries):

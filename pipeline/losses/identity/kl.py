@@ -13,7 +13,7 @@ def similarity_divergence(
     """Return the Kullback-Leibler divergence from the teacher's to the student's similarities.
 
     The teacher's distribution for a person is the softmax of its row's scaled similarities with all rows,
-    so a person's look-alikes are part of the target; the student's is that of the embedding.
+    so a person's look-alikes are part of the target. The student's distribution is that of its embedding.
 
     Args:
         embeddings: `[P, D]` unit rows.

@@ -10,8 +10,7 @@ from pipeline.basics.options import Options
 from pipeline.losses.identity.cosine import CosineToRow
 from pipeline.losses.identity.identity_loss import IdentityLoss
 from pipeline.losses.identity.kl import SimilarityDivergence
-from pipeline.losses.identity.lut import FrozenTable
-from pipeline.losses.identity.oim import OnlineInstanceMatching
+from pipeline.losses.identity.table import FrozenTable, OnlineInstanceMatching
 
 
 class IdentityOptions(Options):
@@ -23,7 +22,7 @@ class IdentityOptions(Options):
             similarities over the table).
         weight: factor on the identity loss beside the four detection losses.
         scale: factor on cosine similarities (`oim`, `lut`, `lut_ema`, `kl`).
-        momentum: how much of a row an update keeps (`oim`, `lut_ema`).
+        momentum: share of a row that an update keeps (`oim`, `lut_ema`).
         queue_size: unlabelled embeddings kept as negatives (`oim`, `lut`, `lut_ema`).
     """
 

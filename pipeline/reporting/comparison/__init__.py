@@ -1,1 +1,1 @@
-"""Comparing rows over seeds: what is chance, and what is not."""
+"""Comparing students over seeds: which differences are larger than chance gives."""

@@ -1,4 +1,4 @@
-"""How sure the difference of two rows is: a paired bootstrap over queries."""
+"""How sure the difference of two students is: a paired bootstrap over queries."""
 
 from typing import NamedTuple
 
@@ -30,12 +30,13 @@ def paired_bootstrap(
 ) -> Difference:
     """Return the mean of `second - first`, with its percentile interval (95 %).
 
-    Queries are resampled, and the seeds of each row as well, independently of one another: the interval is of
-    what other queries and other trainings would have given. With one seed a row, it is of queries alone.
+    Queries are resampled, and so are the seeds of each student, independently of one another: the interval
+    says what other queries and other trainings would have given. With one seed a student, it says what other
+    queries would have given.
 
     Args:
-        first: `[S, Q]` a figure (average precision, say) of each query, a line a seed.
-        second: `[T, Q]` the same queries in another row.
+        first: `[S, Q]` a metric (average precision, say) of each query, a line a seed.
+        second: `[T, Q]` the same of another student, for the same queries.
         seed: of the resampling.
         resamples: how many.
 
@@ -43,7 +44,7 @@ def paired_bootstrap(
         ValueError: there are no queries, or not the same number.
     """
     if first.shape[1] != second.shape[1] or not first.size or not second.size:
-        raise ValueError(f"need the same queries in both rows, got {first.shape} and {second.shape}")
+        raise ValueError(f"need the same queries of both students, got {first.shape} and {second.shape}")
     rng = np.random.default_rng(seed)
     queries = first.shape[1]
     means = []

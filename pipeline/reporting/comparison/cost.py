@@ -1,4 +1,4 @@
-"""What a row's network costs, from its settings alone: nothing that it learned matters here."""
+"""What a student's network costs to run, from its settings alone: its weights do not matter."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptio
 
 
 class Cost(NamedTuple):
-    """Numbers that a network learned, and floating-point operations of a scene (see `network_cost`)."""
+    """How many weights a network has, and the floating-point operations of a scene (see `network_cost`)."""
 
     parameters: int
     flops: float
@@ -19,7 +19,7 @@ def network_cost(options: PersonSearchOptions) -> Cost:
     """Return what a student costs to run.
 
     The scene has the full size and as many proposals and detections as the settings allow, so that the cost
-    does not depend on how many people somebody found: an upper bound of a real scene's.
+    does not depend on how many people are found: an upper bound of the cost of a real scene.
     """
     network = PersonSearchNetwork(options).eval()
     height, width = options.short_side, options.long_side

@@ -1,6 +1,7 @@
-"""Which rows are set side by side, and what comes out: figures with their spread, and differences."""
+"""Which students are set side by side, and what comes out: metrics with their spread, and differences."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,101 +10,126 @@ from pydantic import Field, model_validator
 from pipeline.basics.options import Options, parse_options, read_yaml
 from pipeline.reporting.comparison.bootstrap import Difference, paired_bootstrap
 from pipeline.reporting.comparison.cost import Cost
-from pipeline.reporting.comparison.runs import Run, Spread, average_precisions, spreads
+from pipeline.reporting.comparison.origin import run_origins
+from pipeline.reporting.comparison.pooling import Pool, pooled
+from pipeline.reporting.comparison.runs import Runs, average_precisions, spreads
 from pipeline.reporting.comparison.seeds_interval import seeds_interval
 
 OF_SEEDS = ("coco_ap50", "coco_ap70")
-"""The figures that have one value a training, and none a query, whose difference is told."""
+"""The metrics with one value a training, and none a query, whose difference is told."""
 
 
 class Group(Options):
-    """Rows that answer one question.
+    """Students that answer one question.
 
     Attributes:
         title: the question.
-        against: the row that the others are compared with, `folder/row`.
-        rows: the others, each with what it is in a few words; `against` has its words in `against_is`.
-        against_is: see `rows`.
+        against: the student that the others are compared with, `folder/name`.
+        students: the others, each with what it is in a few words; `against_is` has those of `against`.
+        against_is: see `students`.
     """
 
     title: str
     against: str
     against_is: str
-    rows: dict[str, str] = Field(min_length=1)
+    students: dict[str, str] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _differ(self) -> "Group":
-        if self.against in self.rows:
+        if self.against in self.students:
             raise ValueError(f"{self.against} is compared with itself")
         return self
 
 
 class Comparisons(Options):
-    """All groups, in the order in which they are shown.
+    """All that is compared, in the order in which it is shown.
 
     Attributes:
-        about: what all of them have in common, in a sentence or two.
+        about: what all students have in common, in a sentence or two.
         groups: see `Group`.
+        pooled: see `Pool`.
     """
 
     about: str
     groups: list[Group] = Field(min_length=1)
+    pooled: list[Pool] = Field(default_factory=list)
+
+    def students(self) -> Iterator[str]:
+        """Yield the names of all students, each once, in the order of the groups and then of the pools."""
+        in_groups = (name for group in self.groups for name in (group.against, *group.students))
+        in_pools = (name for pool in self.pooled for pair in pool.pairs.items() for name in pair)
+        yield from dict.fromkeys((*in_groups, *in_pools))
 
 
 def read_comparisons(path: Path) -> Comparisons:
-    """Read a list of groups. Raises `UserError` where it is missing, no YAML, or says something unknown."""
+    """Read what is compared. Raises `UserError` where it is missing, no YAML, or says something unknown."""
     values = read_yaml(path, if_missing=f"{path} is missing")
     return parse_options(Comparisons, values, str(path))
 
 
 def compare(
-    comparisons: Comparisons, runs_of: Callable[[str], Sequence[Run]], cost_of: Callable[[str], Cost]
+    comparisons: Comparisons,
+    runs_of: Callable[[str], Runs],
+    cost_of: Callable[[str], Cost],
+    file_commit_of: Callable[[str], str | None] = lambda _name: None,
 ) -> dict[str, Any]:
-    """Return what each group shows, as plain values for JSON.
+    """Return what is shown, as plain values for JSON.
 
     Args:
-        comparisons: the groups.
-        runs_of: called with `folder/row`; the runs of that row.
-        cost_of: called with `folder/row`; what its network costs.
+        comparisons: what is compared.
+        runs_of: called with `folder/name`; the runs of that student.
+        cost_of: called with `folder/name`; what its network costs.
+        file_commit_of: called with `folder/name` of a student whose runs do not say their commit; the commit
+            of the file of the runs, or None.
 
     Returns:
-        `about`, and `groups`: for each its `title` and `rows`. A row has its name, what it `is`, how many
-        `seeds`, its `cost`, its `figures` (mean, deviation, values) and, but for the first, `differences` to
-        the first row's figures, each with a confidence interval: of search mAP over queries and seeds
-        (`paired_bootstrap`), of `coco_ap50` and `coco_ap70` over seeds (`seeds_interval`; None for a single
-        seed).
+        `about`.
+        `groups`: for each its `title` and its students (`rows`). A student has its name (`row`), what it
+        `is`, how many `seeds`, its `cost`, its metrics (`figures`: mean, deviation, values) and, but for the
+        first, `differences` to the metrics of the first student, each with a confidence interval: of search
+        mAP over queries and seeds (`paired_bootstrap`), of `coco_ap50` and `coco_ap70` over seeds
+        (`seeds_interval`; None for a single seed).
+        `pooled`: see `pooling.pooled`.
+        `origins`: see `run_origins`.
     """
-    groups = []
-    for group in comparisons.groups:
-        first = runs_of(group.against)
-        rows = [_row(group.against, group.against_is, first, {}, cost_of(group.against))]
-        for name, what in group.rows.items():
-            runs = runs_of(name)
-            rows.append(_row(name, what, runs, _differences(first, runs), cost_of(name)))
-        groups.append({"title": group.title, "rows": rows})
-    return {"about": comparisons.about, "groups": groups}
-
-
-def _differences(first: Sequence[Run], second: Sequence[Run]) -> dict[str, Difference | None]:
-    one, other = spreads(first), spreads(second)
+    runs = {name: runs_of(name) for name in comparisons.students()}
+    cost = cache(cost_of)
     return {
-        "search_mAP": paired_bootstrap(average_precisions(first), average_precisions(second)),
-        **{name: seeds_interval(one[name].values, other[name].values) for name in OF_SEEDS},
+        "about": comparisons.about,
+        "groups": [_group(group, runs, cost) for group in comparisons.groups],
+        "pooled": [pooled(pool, runs) for pool in comparisons.pooled],
+        "origins": run_origins({name: [*of.values()] for name, of in runs.items()}, file_commit_of),
     }
 
 
-def _row(
-    name: str, what: str, runs: Sequence[Run], differences: Mapping[str, Difference | None], cost: Cost
+def _group(group: Group, runs: Mapping[str, Runs], cost_of: Callable[[str], Cost]) -> dict[str, Any]:
+    first = runs[group.against]
+    students = [_student(group.against, group.against_is, first, {}, cost_of(group.against))]
+    for name, what in group.students.items():
+        differences = _differences(first, runs[name])
+        students.append(_student(name, what, runs[name], differences, cost_of(name)))
+    return {"title": group.title, "rows": students}
+
+
+def _differences(first: Runs, second: Runs) -> dict[str, Difference | None]:
+    one, other = spreads(first), spreads(second)
+    return {
+        "search_mAP": paired_bootstrap(average_precisions(first), average_precisions(second)),
+        **{metric: seeds_interval(one[metric].values, other[metric].values) for metric in OF_SEEDS},
+    }
+
+
+def _student(
+    name: str, what: str, runs: Runs, differences: Mapping[str, Difference | None], cost: Cost
 ) -> dict[str, Any]:
-    figures: Mapping[str, Spread] = spreads(runs)
     return {
         "row": name,
         "is": what,
         "seeds": len(runs),
         "cost": cost._asdict(),
-        "figures": {figure: spread._asdict() for figure, spread in figures.items()},
+        "figures": {metric: spread._asdict() for metric, spread in spreads(runs).items()},
         "differences": {
-            figure: None if difference is None else difference._asdict()
-            for figure, difference in differences.items()
+            metric: None if difference is None else difference._asdict()
+            for metric, difference in differences.items()
         },
     }

@@ -1,6 +1,5 @@
-"""The runs of an ablation, put together: mean and spread of each row over its seeds."""
+"""The runs of an ablation, put together: mean and spread of each metric over a student's seeds."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,57 +7,69 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.json_files import damaged, read_json
+from pipeline.evaluation.metric_table import METRICS, metric_value
 from pipeline.reporting.comparison.run_file import QUERIES
 from pipeline.scenes.scene import FloatArray
 
-FIGURES = {
-    "search_mAP": ("search", "mAP"),
-    "search_top1": ("search", "top1"),
-    "ground_truth_boxes_mAP": ("search_ground_truth_boxes", "mAP"),
-    "coco_ap50": ("detection", "coco_ap50"),
-    "coco_ap70": ("detection", "coco_ap70"),
-    "detection_recall": ("detection", "recall"),
-}
-"""Where in a run each figure stands."""
+COMPARED = (
+    "search_mAP",
+    "search_top1",
+    "ground_truth_boxes_mAP",
+    "coco_ap50",
+    "coco_ap70",
+    "detection_recall",
+)
+"""The metrics of `METRICS` that are compared, in the order in which they are shown."""
+AGAIN = "make it again with `dvc repro`"
 Run = Mapping[str, Any]
+Runs = Mapping[int, Run]
+"""The runs of one student by their seed, by rising seed."""
 
 
 class Spread(NamedTuple):
-    """A figure over the seeds of a row: mean, deviation (of the sample; 0 for one seed), and each value."""
+    """A metric over a student's seeds: mean, deviation (of the sample; 0 for one seed), and each value."""
 
     mean: float
     deviation: float
     values: Sequence[float]
 
 
-def read_runs(path: Path) -> list[Run]:
-    """Read the runs of a row, by rising seed. Raises `UserError` where the file is missing or damaged."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing; run `dvc repro` in the ablation's folder")
+def read_runs(path: Path) -> Runs:
+    """Read the runs of a student. Raises `UserError` where the file is missing or damaged."""
+    absent = f"{path} is missing; run `dvc repro` in the ablation's folder"
+    runs = read_json(path, absent=absent, again=AGAIN)
     try:
-        runs = json.loads(path.read_text())
         for run in runs.values():
-            for part, key in FIGURES.values():
-                float(run[part][key])
+            for metric in COMPARED:
+                value_in(run, metric)
             np.asarray(run[QUERIES], dtype=float)
-        by_seed: list[Run] = [dict(runs[seed]) for seed in sorted(runs, key=int)]
+        by_seed: dict[int, Run] = {int(seed): dict(runs[seed]) for seed in sorted(runs, key=int)}
     except (ValueError, TypeError, LookupError, AttributeError):
-        raise UserError(f"{path} is damaged; make it again with `dvc repro`") from None
+        raise damaged(path, AGAIN) from None
     if not by_seed:
-        raise UserError(f"{path} holds no run; make it again with `dvc repro`")
+        raise UserError(f"{path} holds no run; {AGAIN}")
     return by_seed
 
 
-def spreads(runs: Sequence[Run]) -> dict[str, Spread]:
-    """Return each figure over the runs of one row."""
+def value_in(run: Run, metric: str) -> float:
+    """Return the value of a metric in a run. Raises `LookupError` or `TypeError` where there is none."""
+    value = metric_value(run, METRICS[metric].path)
+    if value is None:
+        raise LookupError(metric)
+    return value
+
+
+def spreads(runs: Runs) -> dict[str, Spread]:
+    """Return each metric over the runs of one student."""
     result = {}
-    for name, (part, key) in FIGURES.items():
-        values = [float(run[part][key]) for run in runs]
+    for metric in COMPARED:
+        values = [value_in(run, metric) for run in runs.values()]
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        result[name] = Spread(float(np.mean(values)), deviation, values)
+        result[metric] = Spread(float(np.mean(values)), deviation, values)
     return result
 
 
-def average_precisions(runs: Sequence[Run]) -> FloatArray:
-    """Return the average precision of each query in each run of a row, `[S, Q]`."""
-    return np.array([run[QUERIES] for run in runs], dtype=np.float64)
+def average_precisions(runs: Runs) -> FloatArray:
+    """Return the average precision of each query in each run of a student, `[S, Q]`."""
+    return np.array([run[QUERIES] for run in runs.values()], dtype=np.float64)

@@ -1,49 +1,56 @@
 """The comparison in words: tables of it, and these as Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.reporting.comparison.runs import FIGURES
+from pipeline.evaluation.metric_table import METRICS
+from pipeline.reporting.comparison.origin import CHANGED, FILE_COMMIT, STUDENTS, UNKNOWN
+from pipeline.reporting.comparison.pooling import PAIRED
+from pipeline.reporting.comparison.run_file import COMMIT, CPU
+from pipeline.reporting.comparison.runs import COMPARED
 from pipeline.reporting.text_table import TextTable
 
-TITLES = {
-    "search_mAP": "search mAP",
-    "search_top1": "top-1",
-    "ground_truth_boxes_mAP": "mAP, true boxes",
-    "coco_ap50": "AP50",
-    "coco_ap70": "AP70",
-    "detection_recall": "recall",
-}
-DIFFERENCES = {"search_mAP": "Δ search mAP", "coco_ap50": "Δ AP50", "coco_ap70": "Δ AP70"}
+TITLES = {metric: METRICS[metric].short for metric in COMPARED}
+DIFFERENCES = {metric: f"Δ {METRICS[metric].short}" for metric in ("search_mAP", "coco_ap50", "coco_ap70")}
+PAIRED_DIFFERENCES = {metric: f"Δ {METRICS[metric].short}" for metric in PAIRED}
 COSTS = {"parameters": "M param.", "flops": "GFLOPs"}
-"""Shown where the rows of a group do not all cost the same."""
+"""Shown where the students of a group do not all cost the same."""
+ORIGINS = {
+    COMMIT: "code at commit",
+    FILE_COMMIT: "file from commit",
+    CPU: "CPU",
+    "instructions": "instructions",
+    "threads": "threads",
+    "python": "Python",
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "numpy": "NumPy",
+}
+COMMITS = (COMMIT, FILE_COMMIT)
+COMMIT_DIGITS = 10
+NOT_RECORDED = "not recorded"
 PERCENT, MILLION, BILLION = 100.0, 1e6, 1e9
 
 EXPLAINED = (
-    "Mean and standard deviation over the seeds, in percent. Δ is the difference to the group's first row, "
-    "with its 95 % interval: of search mAP from a paired bootstrap over queries and seeds, of AP50 and AP70 "
-    "from the spread over the seeds (Welch); bold where it excludes 0. GFLOPs: a scene of full size, with as "
-    "many proposals and detections as the settings allow."
+    "Mean and standard deviation over the seeds, in percent. Δ is the difference to the group's first "
+    "student, with its 95 % interval: of search mAP from a paired bootstrap over queries and seeds, of "
+    "AP50 and AP70 from the spread over the seeds (Welch); bold where it excludes 0. GFLOPs: a scene of "
+    "full size, with as many proposals and detections as the settings allow. Pairs of the same seed: the "
+    "mean difference over the pairs, ± half the width of its 95 % interval (Student's t, each pair one "
+    "sample); bold where it excludes 0. Origins: a + behind a commit means that code or settings had "
+    "changes that were not committed. Where the runs do not say their commit, the one that last changed "
+    "their file stands beside it."
 )
-
-assert TITLES.keys() == FIGURES.keys()
+PAIRED_TITLE = "Pairs of the same seed"
+ORIGINS_TITLE = "What the runs came from"
 
 
 def comparison_tables(comparison: Mapping[str, Any]) -> list[TextTable]:
-    """Return one table a group: each figure as mean and deviation over the seeds, in percent."""
-    return [_table(group) for group in comparison["groups"]]
-
-
-def _table(group: Mapping[str, Any]) -> TextTable:
-    rows = group["rows"]
-    costs_differ = any(row["cost"] != rows[0]["cost"] for row in rows)
-    head = ["", *TITLES.values(), *DIFFERENCES.values(), *(COSTS.values() if costs_differ else [])]
-    return TextTable(
-        group["title"],
-        head,
-        [[*_cells(row), *(_costs(row["cost"]) if costs_differ else [])] for row in rows],
-        [_clear(row["differences"]) for row in rows],
-    )
+    """Return one table a group, one of paired differences where there are some, and one of the origins."""
+    tables = [_table(group) for group in comparison["groups"]]
+    if comparison["pooled"]:
+        tables.append(_paired_table(comparison["pooled"]))
+    return [*tables, _origins_table(comparison["origins"])]
 
 
 def comparison_text(comparison: Mapping[str, Any]) -> str:
@@ -58,11 +65,23 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
+def _table(group: Mapping[str, Any]) -> TextTable:
+    students = group["rows"]
+    costs_differ = any(student["cost"] != students[0]["cost"] for student in students)
+    head = ["", *TITLES.values(), *DIFFERENCES.values(), *(COSTS.values() if costs_differ else [])]
+    return TextTable(
+        group["title"],
+        head,
+        [[*_cells(student), *(_costs(student["cost"]) if costs_differ else [])] for student in students],
+        [_clear(student["differences"], DIFFERENCES, 1 + len(TITLES)) for student in students],
+    )
+
+
+def _cells(student: Mapping[str, Any]) -> list[str]:
     return [
-        row["is"],
-        *(_spread(row["figures"][name]) for name in TITLES),
-        *(_difference(row["differences"].get(name)) for name in DIFFERENCES),
+        student["is"],
+        *(_spread(student["figures"][metric]) for metric in TITLES),
+        *(_difference(student["differences"].get(metric)) for metric in DIFFERENCES),
     ]
 
 
@@ -70,15 +89,58 @@ def _costs(cost: Mapping[str, float]) -> list[str]:
     return [f"{cost['parameters'] / MILLION:.2f}", f"{cost['flops'] / BILLION:.2f}"]
 
 
-def _clear(differences: Mapping[str, Any]) -> list[int]:
-    """Return in which columns stand differences that are not of chance."""
-    start = 1 + len(TITLES)
-    return [start + place for place, name in enumerate(DIFFERENCES) if _excludes_zero(differences.get(name))]
+def _paired_table(pools: Sequence[Mapping[str, Any]]) -> TextTable:
+    return TextTable(
+        PAIRED_TITLE,
+        ["", "pairs", *PAIRED_DIFFERENCES.values()],
+        [
+            [
+                pool["title"],
+                str(sum(len(pair["seeds"]) for pair in pool["pairs"])),
+                *(_half_width(pool["differences"][metric]) for metric in PAIRED_DIFFERENCES),
+            ]
+            for pool in pools
+        ],
+        [_clear(pool["differences"], PAIRED_DIFFERENCES, 2) for pool in pools],
+    )
 
 
-def _spread(figure: Mapping[str, Any]) -> str:
-    mean = f"{figure['mean'] * PERCENT:.1f}"
-    return f"{mean} ± {figure['deviation'] * PERCENT:.1f}" if len(figure["values"]) > 1 else mean
+def _origins_table(origins: Sequence[Mapping[str, Any]]) -> TextTable:
+    cells = [
+        [_by_folder(origin[STUDENTS]), *(_origin(key, origin[key]) for key in ORIGINS)] for origin in origins
+    ]
+    return TextTable(ORIGINS_TITLE, ["", *ORIGINS.values()], cells, [[] for _ in origins])
+
+
+def _by_folder(names: Sequence[str]) -> str:
+    """Return names `folder/student` with each folder named once."""
+    students: dict[str, list[str]] = {}
+    for name in names:
+        folder, _, student = name.partition("/")
+        students.setdefault(folder, []).append(student)
+    return "; ".join(f"{folder}: {', '.join(inside)}" for folder, inside in students.items())
+
+
+def _origin(key: str, said: str | None) -> str:
+    if said is None:
+        return "" if key == FILE_COMMIT else NOT_RECORDED
+    return ", ".join(map(_short, said.split(", "))) if key in COMMITS else said
+
+
+def _short(commit: str) -> str:
+    if commit == UNKNOWN:
+        return commit
+    return commit[:COMMIT_DIGITS] + (CHANGED if commit.endswith(CHANGED) else "")
+
+
+def _clear(differences: Mapping[str, Any], shown: Mapping[str, str], start: int) -> list[int]:
+    """Return the columns of the differences whose interval excludes 0; the first of them is `start`."""
+    return [start + place for place, metric in enumerate(shown) if _excludes_zero(differences.get(metric))]
+
+
+def _spread(metric: Mapping[str, Any]) -> str:
+    mean = f"{metric['mean'] * PERCENT:.1f}"
+    return f"{mean} ± {metric['deviation'] * PERCENT:.1f}" if len(metric["values"]) > 1 else mean
 
 
 def _difference(difference: Mapping[str, float] | None) -> str:
@@ -86,6 +148,13 @@ def _difference(difference: Mapping[str, float] | None) -> str:
         return ""
     mean, low, high = (difference[key] * PERCENT for key in ("mean", "low", "high"))
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _half_width(difference: Mapping[str, float] | None) -> str:
+    if difference is None:
+        return ""
+    mean, high = difference["mean"] * PERCENT, difference["high"] * PERCENT
+    return f"{mean:+.1f} ± {high - mean:.1f}"
 
 
 def _excludes_zero(difference: Mapping[str, float] | None) -> bool:

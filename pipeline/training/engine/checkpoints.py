@@ -16,13 +16,13 @@ from pipeline.basics.atomic import write_atomically
 from pipeline.training.engine.tree import flatten, unflatten
 
 KEPT = 2
-"""The newest, and the one before, should the newest turn out to be damaged."""
+"""The newest checkpoint, and the one before it in case the newest is damaged."""
 SKELETON = "skeleton"
 NAME = re.compile(r"step-(?P<step>\d{8})-(?P<digest>[0-9a-f]{64})\.safetensors")
 
 
 class Checkpoint(NamedTuple):
-    """A state of a training: after how many steps, and all that the rest of it depends on."""
+    """The state of a training after `step` steps: everything that its rest depends on."""
 
     step: int
     state: Any
@@ -31,13 +31,13 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """A folder of checkpoints of one training, and when a new one is due.
 
-    The folder belongs to one training with these very inputs: see `stages/support/resuming.py`. A file's name has the
-    SHA-256 of its content, so that no damage is taken for a state.
+    The folder belongs to one training with these very inputs: see `stages/support/resuming.py`. A file's
+    name has the SHA-256 of its content, so that no damage is taken for a state.
 
     Args:
         folder: where they are; made when the first is written.
         every: steps from one to the next, > 0.
-        epoch: steps of an epoch, > 0; at its end there is one, too.
+        epoch: steps of an epoch, > 0; its end is due as well.
     """
 
     def __init__(self, folder: Path, every: int, epoch: int) -> None:
@@ -50,9 +50,9 @@ class Checkpoints:
         return step % self.every == 0 or step % self.epoch == 0
 
     def write(self, step: int, state: Any) -> None:
-        """Keep the state after a step and the one before; drop all others.
+        """Keep the state after a step and the one before it, and remove all others.
 
-        Among those are later ones, of a training that had to go back since one of them was damaged.
+        Later ones are removed too: a training went back from them, since one was damaged.
 
         Args:
             step: how many steps are done.
@@ -75,13 +75,13 @@ class Checkpoints:
                 path.unlink()
 
     def newest(self, before: int | None = None) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole, None if there is none; a damaged one is warned of.
+        """Return the newest undamaged checkpoint, or None. Each damaged one gives a warning.
 
         Args:
-            before: if given, of the steps up to this one.
+            before: if given, later checkpoints are left aside.
 
         Raises:
-            OSError: one cannot be read although nothing says that it is damaged: it may be read another time.
+            OSError: a checkpoint cannot be read now but need not be damaged: permission is denied, say.
         """
         for step, path in self._files():
             if before is not None and step > before:
@@ -93,12 +93,12 @@ class Checkpoints:
         return None
 
     def remove(self) -> None:
-        """Remove all of them, and the folder."""
+        """Remove all checkpoints and the folder."""
         for _step, path in self._files():
             path.unlink()
         for path in self.folder.glob(".*.tmp"):  # of a process that was killed while it wrote
             path.unlink()
-        with suppress(OSError):  # it was never made, or there are those of another device in it
+        with suppress(OSError):  # it was never made, or holds another device's checkpoints
             self.folder.rmdir()
 
     def _files(self) -> list[tuple[int, Path]]:
@@ -108,7 +108,7 @@ class Checkpoints:
 
 
 def _content(path: Path) -> bytes:
-    """Return what is in a file; nothing where a bad disk does not give it."""
+    """Return a file's content; no bytes where a bad disk fails to read it."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -118,7 +118,7 @@ def _content(path: Path) -> bytes:
 
 
 def _state(content: bytes) -> Any:
-    """Return the state in a file whose SHA-256 is right."""
+    """Return the state in a checkpoint file whose SHA-256 was found right."""
     length = int.from_bytes(content[:8], "little")
     metadata = json.loads(content[8 : 8 + length])["__metadata__"]
     try:

@@ -1,4 +1,4 @@
-"""The one training loop. What is learned is the task's business; for distillation see `training/student/`."""
+"""The one training loop. A task says what is learned: for the distillation see `StudentTask`."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol
@@ -6,11 +6,13 @@ from typing import Any, Literal, Protocol
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.interruption import Interrupted, Interruption
 from pipeline.training.engine.checkpoints import Checkpoints
-from pipeline.training.engine.history import History, Row
+from pipeline.training.engine.history import History, Point
 from pipeline.training.engine.memory_layout import channels_last_is_safe
 from pipeline.training.engine.optimisation import TrainingOptions, build_optimizer, build_scheduler
 from pipeline.training.engine.state import TrainingState
@@ -20,7 +22,7 @@ ADVICE = "try a lower learning_rate or a clip_norm"
 Batches = Callable[[int], Iterable[Any]]
 """Called with how many steps are done; returns the batches that are left."""
 Report = Callable[[int, int, Mapping[str, float]], None]
-"""Called after each step with the step, the number of steps and the newest row of the history."""
+"""Called after each step with the step, the number of steps and the newest point of the history."""
 
 
 class Task(Protocol):
@@ -50,7 +52,7 @@ def train(
     weights: Mapping[str, float],
     report: Report,
     checkpoints: Checkpoints | None = None,
-) -> list[Row]:
+) -> list[Point]:
     """Train a task's network, from the newest checkpoint on if there is one.
 
     Args:
@@ -63,39 +65,21 @@ def train(
         checkpoints: where the state is kept; None for nowhere.
 
     Returns:
-        The history: rows with `step` (the last one averaged in), `learning_rate`, `total` and each loss.
+        The history: points with `step` (the last of its stretch), `learning_rate`, `total` and each loss.
 
     Raises:
         UserError: a loss, or a weight at the end, is no longer finite.
         Interrupted: SIGTERM or Ctrl-C came; with `checkpoints`, the state is kept.
     """
-    if options.channels_last and channels_last_is_safe(task.network, fabric.device):
-        task.network.to(memory_format=torch.channels_last)
-    optimizer = build_optimizer([task.network], options)
-    scheduler = build_scheduler(optimizer, options)
-    task.network, optimizer = fabric.setup(task.network, optimizer)
-    task.network.mark_forward_method(task.forward_method)
-    task.network.train()
+    optimizer, scheduler = set_up(fabric, task, options)
     state = TrainingState(fabric, {"network": task.network, **task.stateful}, optimizer, scheduler)
     history = History(options.steps)
     done = go_on(fabric, checkpoints, state, history)
     with Interruption() as interruption:
         for step, batch in enumerate(batches(done), start=done + 1):
-            # On one device, fabric gives the precision to `forward` only, not to the marked method.
-            with fabric.autocast():
-                losses = task.losses(fabric.to_device(batch))
-            total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-            values = _means_over_devices(fabric, {"total": total, **losses})
+            losses = training_step(fabric, task, batch, optimizer, weights, options.clip_norm)
+            values = _means_over_devices(fabric, losses)
             _check_finite(step, values)
-            fabric.backward(total)
-            if options.clip_norm:
-                # A step that is not finite shows in the next loss; 16-mixed has some, and leaves them out.
-                fabric.clip_gradients(
-                    task.network, optimizer, max_norm=options.clip_norm, error_if_nonfinite=False
-                )
-            optimizer.step()
-            optimizer.zero_grad()
-            task.after_step()
             history.add(step, float(scheduler.get_last_lr()[0]), values)
             scheduler.step()
             report(step, options.steps, history.newest)
@@ -108,7 +92,55 @@ def train(
     with torch.no_grad():
         for buffer in task.network.buffers():  # statistics that each device kept from its share
             buffer.copy_(fabric.broadcast(buffer))
-    return history.rows
+    return history.points
+
+
+def set_up(fabric: Fabric, task: Task, options: TrainingOptions) -> tuple[Optimizer, LRScheduler]:
+    """Put a task's network on its device, in training mode; return its optimiser and schedule."""
+    if options.channels_last and channels_last_is_safe(task.network, fabric.device):
+        task.network.to(memory_format=torch.channels_last)
+    optimizer = build_optimizer([task.network], options)
+    scheduler = build_scheduler(optimizer, options)
+    task.network, optimizer = fabric.setup(task.network, optimizer)
+    task.network.mark_forward_method(task.forward_method)
+    task.network.train()
+    return optimizer, scheduler
+
+
+def training_step(
+    fabric: Fabric,
+    task: Task,
+    batch: Any,
+    optimizer: Optimizer,
+    weights: Mapping[str, float],
+    clip_norm: float,
+) -> dict[str, Tensor]:
+    """Take one step of a training: losses, gradients, the optimiser, and what the task has to do after it.
+
+    Args:
+        fabric: the devices; it has set up the task's network and the optimiser.
+        task: gives the losses of the batch.
+        batch: on any device.
+        optimizer: of the task's network.
+        weights: factor on each loss by name; 1 where a name is not there.
+        clip_norm: longest gradient, over all parameters; 0 for any length.
+
+    Returns:
+        The losses of this device's share, without gradients, and as `total` what was minimised. They may be
+        infinite or NaN.
+    """
+    # On one device, fabric gives the precision to `forward` only, not to the marked method.
+    with fabric.autocast():
+        losses = task.losses(fabric.to_device(batch))
+    total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+    fabric.backward(total)
+    if clip_norm:
+        # A step that is not finite shows in the next loss; 16-mixed has some, and leaves them out.
+        fabric.clip_gradients(task.network, optimizer, max_norm=clip_norm, error_if_nonfinite=False)
+    optimizer.step()
+    optimizer.zero_grad()
+    task.after_step()
+    return {name: loss.detach() for name, loss in {"total": total, **losses}.items()}
 
 
 def go_on(fabric: Fabric, checkpoints: Checkpoints | None, state: TrainingState, history: History) -> int:
@@ -134,7 +166,7 @@ def _over_devices(fabric: Fabric, number: int, which: Literal["min", "max"]) -> 
 
 def _means_over_devices(fabric: Fabric, losses: Mapping[str, Tensor]) -> dict[str, float]:
     """Return the losses as numbers, the same on all devices, so that all write and stop alike."""
-    together = torch.stack([loss.detach() for loss in losses.values()])
+    together = torch.stack(list(losses.values()))
     means = fabric.all_reduce(together, reduce_op="mean")
     return dict(zip(losses, means.tolist(), strict=True))  # type: ignore[union-attr]
 

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class TrainingState:
-    """The moving parts of a training. One that goes on from here is bit-identical to one that never stopped.
+    """The moving parts of a training. Resumed from them, it ends with the bits of an uninterrupted one.
 
     Args:
         fabric: its precision may hold a gradient scaler.
@@ -53,9 +53,9 @@ class TrainingState:
 
 
 def _lay_out_as_parameters(optimizer: Optimizer) -> None:
-    """Give the optimiser's tensors the memory layout of their parameters again, which a file does not keep.
+    """Give the optimiser's tensors the memory layout of their parameters, which a file does not keep.
 
-    With another layout the same sums are done by other instructions, whose last bits may differ.
+    In another layout, other instructions compute the same sums, and the last bits may differ.
     """
     for parameter, state in optimizer.state.items():
         for name, value in state.items():

@@ -1,7 +1,7 @@
 """Nested state as tensors and text, so that it can be kept without pickle.
 
 Whatever PyTorch's `state_dict` and Python's generators return is made of dicts, lists, tuples, tensors,
-numbers and texts. Tensors go to a flat dict, all the rest becomes JSON that says where they belong.
+numbers and texts. Tensors are put in a flat dict; the rest becomes JSON that names where each tensor belongs.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
         tree: dicts with keys that are texts or whole numbers, lists, tuples, tensors, texts, numbers, None.
 
     Returns:
-        The tensors by name, and the structure with names in their place, which is plain JSON.
+        The tensors by name, and the structure as plain JSON, with names in place of tensors.
 
     Raises:
         TypeError: something else is in it.

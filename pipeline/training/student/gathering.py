@@ -1,4 +1,4 @@
-"""Bringing people of all devices together, so that every device keeps the same table and queue."""
+"""Gathering the people of all devices, so that every device has the same OIM table and queue."""
 
 import torch
 from torch import Tensor, distributed

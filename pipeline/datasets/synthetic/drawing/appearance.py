@@ -1,7 +1,7 @@
-"""What a drawn person looks like: twelve attributes that stay the same in every scene, and families of them.
+"""What drawn people look like: twelve attributes, the same in every scene; and families of similar people.
 
-A family shares one base person, and each member changes one attribute of it, a different one each. Any two
-members of a family so differ by exactly two attributes: telling them apart takes more than "red top".
+The members of a family have the attributes of one base person, except one attribute each, a different one for
+each member. Any two members differ by exactly two attributes: telling them apart takes more than "red top".
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ import numpy as np
 from pipeline.basics.errors import UserError
 
 BASE_DISTANCE = 5
-"""By how many attributes the base persons of two families differ at least (members then by three)."""
+"""Fewest attributes by which the base persons of two families differ; their members differ by 3 or more."""
 
 BASE_ATTEMPTS = 50
-"""How many persons too like another one are drawn, for each that is wanted, before giving up."""
+"""Rejected draws, for each base person wanted, before giving up: persons too similar to an earlier one."""
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """The attributes of one person; every value is a word of `VOCABULARY`, and every one is visible."""
+    """The attributes of one person, all visible; each value is a word of `VOCABULARY`."""
 
     skin: str
     build: str
@@ -99,7 +99,7 @@ VOCABULARY: Mapping[str, Mapping[str, float]] = {
         "black tote": 1.0,
     },
 }
-"""The words of each attribute and how often each is drawn, relative to the others of its attribute."""
+"""The words of each attribute, and how often each word is drawn relative to the attribute's other words."""
 
 ATTRIBUTES = tuple(field.name for field in fields(Appearance))
 
@@ -128,8 +128,8 @@ def draw_family(generator: np.random.Generator, base: Appearance, size: int) -> 
     """Draw a family: any two of its members differ by exactly two attributes.
 
     Args:
-        generator: where the changes come from.
-        base: the person that all members resemble; no member itself.
+        generator: source of the random choices.
+        base: the person that all members resemble; not a member itself.
         size: number of members, at most the number of attributes.
     """
     changed = generator.choice(len(ATTRIBUTES), size=size, replace=False)
@@ -141,10 +141,10 @@ def draw_family(generator: np.random.Generator, base: Appearance, size: int) -> 
 
 
 def draw_bases(generator: np.random.Generator, count: int) -> list[Appearance]:
-    """Draw people of whom any two differ by `BASE_DISTANCE` attributes or more.
+    """Draw `count` people; any two differ by at least `BASE_DISTANCE` attributes.
 
     Raises:
-        UserError: there is no room for so many.
+        UserError: that many people cannot be found.
     """
     numbers = {name: {word: index for index, word in enumerate(words)} for name, words in VOCABULARY.items()}
     codes = np.full((count, len(ATTRIBUTES)), -1, dtype=np.int16)

@@ -1,4 +1,4 @@
-"""A street that runs away from the camera, between two rows of houses."""
+"""A street that runs away from the camera, between houses on both sides."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ SKIES: tuple[tuple[Colour, Colour], ...] = (
 )
 
 FARTHEST = 9.0
-"""How many times farther away the end of the street is than the houses at the picture's edge."""
+"""Distance of the end of the street, relative to that of the houses at the picture's edge."""
 
 
 def draw_sky(sketch: Sketch, view: View, generator: np.random.Generator) -> None:
@@ -25,7 +25,7 @@ def draw_sky(sketch: Sketch, view: View, generator: np.random.Generator) -> None
 
 
 def draw_avenue(sketch: Sketch, view: View, generator: np.random.Generator) -> float:
-    """Draw the place; returns y of the foot of the walls at the picture's edge."""
+    """Draw the place, and return the y of the walls' feet at the picture's edge."""
     draw_sky(sketch, view, generator)
     vanishing = generator.uniform(0.3, 0.7) * view.width
     draw_ground(sketch, view, generator, view.horizon + 1.5, vanishing)
@@ -34,7 +34,7 @@ def draw_avenue(sketch: Sketch, view: View, generator: np.random.Generator) -> f
     block = shaded(WALLS[int(generator.integers(len(WALLS)))], 1.05)
     sketch.box(vanishing - 9 * end, view.horizon - 5 * end, vanishing + 9 * end, view.horizon + end, block)
     for edge in (0.0, float(view.width)):
-        _draw_row(sketch, view, generator, vanishing, edge)
+        _draw_side(sketch, view, generator, vanishing, edge)
     return view.farthest
 
 
@@ -59,10 +59,10 @@ def _draw_lane(sketch: Sketch, view: View, generator: np.random.Generator, vanis
         sketch.polygon(corners, (208, 206, 198))
 
 
-def _draw_row(
+def _draw_side(
     sketch: Sketch, view: View, generator: np.random.Generator, vanishing: float, edge: float
 ) -> None:
-    """Draw the houses along one side; `edge` is x of the picture's side that they reach."""
+    """Draw the houses along one side, up to x = `edge`, the picture's side."""
     camera_metres = PERSON_METRES / view.rise
 
     def place(far: float, up: float) -> tuple[float, float]:

@@ -13,24 +13,24 @@ from pipeline.datasets.synthetic.drawing.cloth import scaled
 from pipeline.datasets.synthetic.drawing.painter import Light
 
 _GOLDEN = 0.618034
-"""Multiples of it, modulo 1, spread any number of cameras evenly over a range."""
+"""The golden ratio's fraction: its multiples, modulo 1, spread any number of cameras evenly over a range."""
 
 PERSON_METRES = 1.7
-"""Height of a person of average height."""
+"""Height of an average person in metres."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How the ground is seen: heights on the screen grow linearly with the distance below the horizon.
+    """The perspective: a person's height in the picture grows linearly from the horizon down to the feet's y.
 
     Attributes:
         horizon: y of the horizon in pixels.
-        rise: height in pixels of an average person over the distance from the horizon to the feet.
+        rise: height of an average person, divided by the distance from the horizon to the feet.
         tilt: how steeply the camera looks down, as in `Stand`.
         nearest: y of the nearest feet in pixels.
-        farthest: y of the farthest feet.
-        width: of the picture.
-        height: of the picture.
+        farthest: y of the farthest feet in pixels.
+        width: width of the picture in pixels.
+        height: height of the picture in pixels.
     """
 
     horizon: float
@@ -50,7 +50,7 @@ class View:
         return self.person_height(ground) / PERSON_METRES
 
     def distance(self, ground: float) -> float:
-        """Return 0 for the nearest to 1 for the farthest place that people stand at."""
+        """Return how far away y = `ground` is: from 0, the nearest place of people, to 1, the farthest."""
         return min(1.0, max(0.0, (self.nearest - ground) / (self.nearest - self.farthest)))
 
 
@@ -59,13 +59,13 @@ class Camera:
     """The lens and sensor of one scene.
 
     Attributes:
-        gains: of red, green and blue.
-        gamma: above 1 darkens.
-        contrast: 1 leaves it.
-        blur: standard deviation in pixels.
-        noise: standard deviation, in grey levels.
+        gains: factors of red, green and blue.
+        gamma: exponent of the brightness; above 1 darkens.
+        contrast: factor of the contrast; 1 changes nothing.
+        blur: standard deviation of the blur in pixels.
+        noise: standard deviation of the noise in grey levels.
         vignette: darkening of the corners, 0 to 1.
-        light: of the scene.
+        light: the light of the scene.
     """
 
     gains: tuple[float, float, float]
@@ -81,10 +81,10 @@ def view_of(number: int, width: int, height: int, person_height: tuple[float, fl
     """Return the view of a camera.
 
     Args:
-        number: of the camera, from 0.
-        width: of the picture in pixels.
-        height: likewise.
-        person_height: smallest and largest, as fractions of the picture's height.
+        number: number of the camera, from 0.
+        width: width of the picture in pixels.
+        height: height of the picture in pixels.
+        person_height: smallest and largest height of a person, as fractions of the picture's height.
     """
     spread = (number * _GOLDEN) % 1.0
     horizon = height * (0.15 + 0.09 * spread)
@@ -95,12 +95,12 @@ def view_of(number: int, width: int, height: int, person_height: tuple[float, fl
 
 
 def camera_of(number: int, height: int, generator: np.random.Generator) -> Camera:
-    """Return a camera at one moment: its own character, and the small changes of the day.
+    """Return a camera in one scene: its fixed properties, with small random changes.
 
     Args:
-        number: of the camera, from 0.
-        height: of the picture in pixels; blur grows with it.
-        generator: the scene's.
+        number: number of the camera, from 0.
+        height: height of the picture in pixels; the blur is proportional to it.
+        generator: the scene's generator.
     """
     character = np.random.default_rng([number, 6])
     warmth = 0.11 * math.sin(2 * math.pi * ((number * _GOLDEN) % 1.0)) + generator.normal(0, 0.02)
@@ -124,7 +124,7 @@ def camera_of(number: int, height: int, generator: np.random.Generator) -> Camer
 
 
 def expose(canvas: Image.Image, camera: Camera, generator: np.random.Generator) -> Image.Image:
-    """Return the picture as the camera stores it: blurred, cast, vignetted and noisy."""
+    """Return the picture as the camera records it: with blur, colour cast, vignette and noise."""
     blurred = canvas.filter(ImageFilter.BoxBlur((math.sqrt(1 + 12 * camera.blur**2) - 1) / 2))
     tones = np.linspace(0.0, 1.0, 256) ** camera.gamma
     tones = (tones - 0.5) * camera.contrast + 0.5

@@ -1,4 +1,4 @@
-"""Patterns of cloth, wrapped round the body, and the unevenness of real surfaces."""
+"""Patterns of cloth, wrapped round the body; and the noise that makes surfaces uneven."""
 
 from functools import cache
 
@@ -9,16 +9,16 @@ from PIL import Image
 from pipeline.datasets.synthetic.drawing.shapes import Cloth, Window
 
 GRAIN_SIZE = 512
-"""Side of the square of noise that all surfaces take pieces of, pixels."""
+"""Side, in pixels, of the square of noise that all surfaces take pieces from."""
 
 
 def pattern_mask(cloth: Cloth, window: Window, scale: float) -> npt.NDArray[np.bool_]:
     """Return `[height, width]` where the pattern's second colour shows.
 
     Args:
-        cloth: the pattern and the body that it is wrapped round.
-        window: which pixels are wanted, in supersampled pixels.
-        scale: supersampled pixels a pixel.
+        cloth: the pattern, and the body that it is wrapped round.
+        window: the part of the picture to return, in supersampled pixels.
+        scale: number of supersampled pixels along a pixel's side.
     """
     left, top, width, height = window
     x = (np.arange(left, left + width) + 0.5) / scale
@@ -50,7 +50,7 @@ def pattern_mask(cloth: Cloth, window: Window, scale: float) -> npt.NDArray[np.b
 
 @cache
 def grain() -> npt.NDArray[np.float32]:
-    """Return smooth noise of several sizes, zero mean, unit deviation: a tile, laid out 2 x 2."""
+    """Return smooth noise of several sizes, with mean 0 and standard deviation 1: a tile, repeated 2 x 2."""
     generator = np.random.default_rng(0)
     total = np.zeros((GRAIN_SIZE, GRAIN_SIZE), dtype=np.float32)
     for cells, weight in ((16, 1.0), (64, 0.8), (256, 0.6)):
@@ -67,14 +67,14 @@ def grain() -> npt.NDArray[np.float32]:
 def scaled(picture: Image.Image, factor: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return `[H, W, 3]` an RGB picture times a `[H, W]` factor; faster than broadcasting."""
     height, width = factor.shape
-    rows = np.asarray(picture).reshape(height, 3 * width) * np.repeat(factor, 3, axis=1)
-    return rows.reshape(height, width, 3)
+    values = np.asarray(picture).reshape(height, 3 * width) * np.repeat(factor, 3, axis=1)
+    return values.reshape(height, width, 3)
 
 
 def grain_window(offset: tuple[int, int], width: int, height: int) -> npt.NDArray[np.float32]:
-    """Return `[height, width]` of the noise from an offset on."""
+    """Return the part `[height, width]` of the noise that begins at an offset."""
     x, y = offset[0] % GRAIN_SIZE, offset[1] % GRAIN_SIZE
     if max(width, height) <= GRAIN_SIZE:
         return grain()[y : y + height, x : x + width]
-    rows, columns = (np.arange(height) + y) % GRAIN_SIZE, (np.arange(width) + x) % GRAIN_SIZE
-    return grain()[rows[:, None], columns[None, :]]
+    ys, xs = (np.arange(height) + y) % GRAIN_SIZE, (np.arange(width) + x) % GRAIN_SIZE
+    return grain()[ys[:, None], xs[None, :]]

@@ -7,7 +7,7 @@ from pipeline.datasets.synthetic.drawing.pose import HIP, NECK, Skeleton
 from pipeline.datasets.synthetic.drawing.shapes import Cloth, Part, capsule, lathe, rectangle
 
 FAR_SHADE = 0.78
-"""How dark limbs on the far side of the body are."""
+"""Factor that darkens the limbs on the far side of the body."""
 
 HEM = {"tee": 0.5, "sweater": 0.49, "jacket": 0.475, "coat": 0.35, "hoodie": 0.48, "vest": 0.49}
 """Height of a top's lower edge in body heights."""
@@ -31,11 +31,11 @@ _TORSO = (
     (0.74, 0.1, 0.08),
     (0.62, 0.082, 0.074),
 )
-"""Height and the two half axes of a torso's levels above the hip, in body heights."""
+"""The levels of a torso above the hip: height and two half axes, in body heights."""
 
 
 def _level(skeleton: Skeleton, height: float, across: float, deep: float) -> tuple[float, float, float]:
-    """Return x, y and the half width in pixels of a level of the trunk."""
+    """Return x, y and half width, in pixels, of one level of the trunk."""
     share = (height - HIP) / (NECK - HIP)
     x, y = skeleton["hip"] * (1 - share) + skeleton["neck"] * share
     return float(x), float(y), skeleton.half_width(across, deep)
@@ -62,7 +62,7 @@ def leg_parts(skeleton: Skeleton, palette: Palette, side: str, bottom: str) -> l
 
 
 def hip_parts(skeleton: Skeleton, palette: Palette, bottom: str) -> list[Part]:
-    """Return what covers the hips: the seat of trousers, or a skirt."""
+    """Return the garment over the hips: the seat of trousers, or a skirt."""
     levels = [_level(skeleton, 0.6, 0.078, 0.07), _level(skeleton, 0.53, 0.09, 0.078)]
     if bottom.endswith("skirt"):
         long = bottom == "long skirt"
@@ -78,7 +78,7 @@ def hip_parts(skeleton: Skeleton, palette: Palette, bottom: str) -> list[Part]:
 def torso_parts(skeleton: Skeleton, palette: Palette, top: str, pattern: str) -> list[Part]:
     """Return the top without its sleeves."""
     hem = HEM[top]
-    levels = [_level(skeleton, *row) for row in _TORSO]
+    levels = [_level(skeleton, *level) for level in _TORSO]
     loose = 1.0 if top in ("tee", "sweater") else 1.1
     levels += [_level(skeleton, 0.53, 0.09 * loose, 0.08 * loose)]
     levels += [
@@ -95,7 +95,7 @@ def torso_parts(skeleton: Skeleton, palette: Palette, top: str, pattern: str) ->
 def _detail_parts(
     skeleton: Skeleton, palette: Palette, top: str, levels: list[tuple[float, float, float]]
 ) -> list[Part]:
-    """Return what tells one cut from another: an open front, buttons, a hood, quilting."""
+    """Return the details that distinguish tops: an open front, buttons, a hood, quilting."""
     front, side = math.cos(skeleton.yaw), math.sin(skeleton.yaw)
     x, height = levels[3][0], skeleton.height
     dark = shaded(palette.top, 0.6)
@@ -127,7 +127,7 @@ def _detail_parts(
             Part(lathe([*hood, (hood_x, y_top + drop * height, 0.04 * height)]), shaded(palette.top, 0.8))
         ]
     if top == "vest":
-        quilts = [_level(skeleton, row, 0.094, 0.082) for row in (0.76, 0.7, 0.64, 0.58, 0.52)]
+        quilts = [_level(skeleton, level, 0.094, 0.082) for level in (0.76, 0.7, 0.64, 0.58, 0.52)]
         return [Part(rectangle(qx - w, qy, qx + w, qy + 0.012 * height), dark, 0.0) for qx, qy, w in quilts]
     return []
 

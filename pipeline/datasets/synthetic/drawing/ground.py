@@ -23,10 +23,10 @@ def draw_ground(
     """Draw the ground from y = `top` down, with joints that run to the vanishing point on the horizon.
 
     Args:
-        sketch: what to draw on.
-        view: of the camera.
-        generator: which ground it is.
-        top: y of where the ground begins.
+        sketch: the picture to draw on.
+        view: the camera's view.
+        generator: chooses the ground.
+        top: y at which the ground begins.
         vanishing: x of the vanishing point.
     """
     paving = PAVINGS[int(generator.integers(len(PAVINGS)))]
@@ -47,7 +47,7 @@ def draw_ground(
 def _draw_slabs(
     sketch: Sketch, view: View, generator: np.random.Generator, top: float, *, vanishing: float, joint: Colour
 ) -> None:
-    """Draw the joints between slabs: rays from the vanishing point, and rows closer with distance."""
+    """Draw the joints between slabs: rays from the vanishing point, and level lines, denser with distance."""
     size = generator.uniform(0.6, 1.4)
     metres_at_bottom = view.metre(view.height)
     spacing = size * metres_at_bottom
@@ -58,8 +58,8 @@ def _draw_slabs(
         sketch.line((vanishing + (x - vanishing) * share, top), (x, view.height), joint)
     nearest = 1.0 / (view.height - view.horizon)
     farthest = 1.0 / (top - view.horizon)
-    rows = max(4, int(9 / size))
-    for inverse in np.linspace(nearest, farthest, rows):
+    joints = max(4, int(9 / size))
+    for inverse in np.linspace(nearest, farthest, joints):
         y = view.horizon + 1.0 / inverse
         sketch.line((0, y), (view.width, y), joint)
 

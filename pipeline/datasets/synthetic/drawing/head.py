@@ -15,7 +15,7 @@ _FACE_DARK = (52, 34, 32)
 
 
 class _Head:
-    """A head's place and direction: turns head coordinates into pixels."""
+    """A head's place and direction, which convert head coordinates to pixels."""
 
     def __init__(self, skeleton: Skeleton, turn: float) -> None:
         self.height = skeleton.height
@@ -26,7 +26,7 @@ class _Head:
     def oval(
         self, forward: float, up: float, radius_x: float, radius_y: float, across: float = 0.0
     ) -> Points:
-        """Return an ellipse; all numbers in head radii, `across` to the person's left."""
+        """Return an ellipse; all numbers are in head radii, and `across` points to the person's left."""
         unit_x, unit_y = RADIUS_X * self.height, RADIUS_Y * self.height
         x = self.centre[0] + (forward * self.side + across * self.front) * unit_x
         return ellipse(x, self.centre[1] - up * unit_y, radius_x * unit_x, radius_y * unit_y)
@@ -39,8 +39,8 @@ def head_parts(skeleton: Skeleton, palette: Palette, hair: str, headwear: str, t
         skeleton: the person's joints.
         palette: the person's colours; without a face, a bare head is drawn.
         hair: a word of the vocabulary.
-        headwear: likewise.
-        turn: of the head against the body, radians.
+        headwear: a word of the vocabulary.
+        turn: angle between head and body, radians.
     """
     head = _Head(skeleton, turn)
     neck_radius = 0.034 * skeleton.height * skeleton.width
@@ -56,7 +56,7 @@ def head_parts(skeleton: Skeleton, palette: Palette, hair: str, headwear: str, t
 
 
 def _hair_parts(head: _Head, palette: Palette, hair: str) -> tuple[list[Part], list[Part]]:
-    """Return what hangs behind the face and what covers the skull."""
+    """Return the parts of the hair behind the face, and those that cover the skull."""
     colour = palette.hair
     cover = [Part(head.oval(-0.12, 0.14, 1.08, 1.0), colour)]
     dark = shaded(colour, 0.88)

@@ -1,4 +1,4 @@
-"""Puts parts on a picture: antialiased, shaded as rounded bodies, with a shadow on the ground."""
+"""Drawing parts on a picture: antialiased, shaded as rounded bodies, with a shadow on the ground."""
 
 import math
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ EDGE_SHADE, CORE_SHADE = 0.74, 1.08
 """Brightness of a rounded body at its edge and along its lit core."""
 
 CORE_SHRINK, CORE_SHIFT = 0.27, 0.12
-"""How much narrower the core is than the body, and how far towards the light; fractions of the width."""
+"""By how much the core is narrower than the body, and shifted to the light, as fractions of the width."""
 
 SHADE_BLUR = 0.016
 """Radius by which shading is smoothed, as a fraction of the thing's height."""
 
 FOLDS = 0.022
-"""How strongly cloth is uneven, as a fraction of its colour."""
+"""Strength of the unevenness of cloth, as a fraction of its colour."""
 
 _MIDDLE = 160
-"""The grey of the shading image that leaves a colour as it is."""
+"""The grey of the shading image that changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Light:
         direction: where it comes from, -1 (left) to 1 (right).
         sharpness: of cast shadows, 0 (overcast) to 1 (sun).
         haze: colour that distant things fade to.
-        haze_strength: how much of it the most distant thing takes on, 0 to 1.
+        haze_strength: share of the haze in the colour of the most distant thing, 0 to 1.
     """
 
     direction: float
@@ -60,10 +60,10 @@ def paint(
 
     Args:
         canvas: an RGB picture, changed in place.
-        parts: far to near, pixels of the picture.
-        light: of the scene.
-        distance: 0 (near) to 1 (far), for the haze.
-        ground: y of the ground below it, if it casts a shadow.
+        parts: the thing's parts, far to near, in pixels of the picture.
+        light: the light of the scene.
+        distance: distance for the haze, 0 (near) to 1 (far).
+        ground: y of the ground below the thing; None for no shadow.
     """
     x1, y1, x2, y2 = bounds(parts)
     left, top = max(0, math.floor(x1)), max(0, math.floor(y1))
@@ -79,13 +79,13 @@ def paint(
 def silhouette(
     parts: Sequence[Part], width: int, height: int, scale: float = 1.0, shift: float = 0.0
 ) -> npt.NDArray[np.bool_]:
-    """Return `[height, width]` which cells the parts cover, without antialiasing.
+    """Return `[height, width]`, true for the cells that the parts cover, without antialiasing.
 
     Args:
-        parts: what to outline.
-        width: in cells.
-        height: likewise.
-        scale: cells a pixel of the picture, along each axis.
+        parts: the parts to outline.
+        width: width of the result in cells.
+        height: height of the result in cells.
+        scale: number of cells along a pixel's side.
         shift: added to x and y before scaling, in pixels.
     """
     image = Image.new("L", (width, height))
@@ -104,7 +104,7 @@ def _outlines(points: Points, offsets: npt.NDArray[np.int64]) -> list[list[float
 
 
 def _cores(points: Points, offsets: npt.NDArray[np.int64], direction: float) -> Points:
-    """Return the outlines of the lit cores: narrower than the parts, and moved towards the light."""
+    """Return the outlines of the lit cores: the parts' outlines, narrowed and shifted towards the light."""
     starts, ends = offsets[:-1], offsets[1:]
     counts = ends - starts
     mirrored = np.repeat(starts + ends - 1, counts) - np.arange(len(points))
@@ -118,10 +118,10 @@ def _cores(points: Points, offsets: npt.NDArray[np.int64], direction: float) -> 
 def _draw_layer(
     parts: Sequence[Part], window: Window, light: Light, distance: float
 ) -> tuple[Image.Image, Image.Image]:
-    """Return the window's colours and what of it is covered, at the picture's own resolution."""
+    """Return the window's colours, and the mask of its covered pixels, at the picture's own resolution."""
     left, top, width, height = window
     size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
-    # The colour below transparent pixels is the first part's, so that nothing foreign bleeds into the edges.
+    # Transparent pixels have the first part's colour, so that no other colour bleeds into the edges.
     colour = Image.new("RGBA", size, (*parts[0].colour, 0))
     shade = Image.new("L", size, _MIDDLE)
     draw, draw_shade = ImageDraw.Draw(colour), ImageDraw.Draw(shade)
@@ -165,7 +165,7 @@ def _draw_pattern(colour: Image.Image, cloth: Cloth, outline: list[float], left:
 def _cast_shadow(
     canvas: Image.Image, alpha: Image.Image, corner: tuple[int, int], ground: float, light: Light
 ) -> None:
-    """Darken the ground by the thing's outline, laid down away from the light and blurred."""
+    """Darken the ground in the shape of the thing's outline, laid down away from the light and blurred."""
     length = 0.16 + 0.2 * light.sharpness
     height = max(2, round(alpha.height * length))
     slant = -light.direction * 1.2
@@ -173,7 +173,7 @@ def _cast_shadow(
     margin = 3
     width = alpha.width + reach + 2 * margin
     start = -margin - (reach if slant < 0 else 0)
-    # A point of the shadow v above the feet shows what is v / length above them, shifted by slant * v.
+    # The shadow's point at height v above the feet is the outline's at v / length, shifted by slant * v.
     stretch = alpha.height / height
     coefficients = (1.0, slant, start - slant * (height + margin), 0.0, stretch, -margin * stretch)
     laid = alpha.transform(

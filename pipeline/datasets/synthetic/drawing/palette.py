@@ -1,4 +1,4 @@
-"""Which colour each word of an appearance is drawn in."""
+"""The colours in which the words of an appearance are drawn."""
 
 from dataclasses import dataclass
 
@@ -52,12 +52,12 @@ MANNEQUIN_COLOURS: tuple[Colour, ...] = (
 )
 
 LIGHT_COLOUR_SUM = 400
-"""R + G + B from which on a cloth counts as light, so that its pattern is dark."""
+"""From this R + G + B on, a cloth counts as light and gets a dark pattern."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one figure, by where they go."""
+    """The colours of a person or mannequin, by body part and garment."""
 
     skin: Colour
     hair: Colour
@@ -73,7 +73,7 @@ class Palette:
 
 
 def shaded(colour: Colour, factor: float) -> Colour:
-    """Return a colour darkened (factor from 0 to 1) or lightened, at most 255."""
+    """Return a colour darkened (factor below 1) or lightened (above 1), with values up to 255."""
     red, green, blue = colour
     return (
         min(255, int(red * factor + 0.5)),
@@ -114,7 +114,7 @@ def palette_of(appearance: Appearance) -> Palette:
 
 
 def mannequin_palette(colour: Colour) -> Palette:
-    """Return the colours of a mannequin: one for everything, and no face."""
+    """Return the colours of a mannequin: one colour for everything, and no face."""
     return Palette(
         skin=colour,
         hair=colour,

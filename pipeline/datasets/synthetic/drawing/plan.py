@@ -1,4 +1,4 @@
-"""Where everybody and everything stands in one scene, such that everybody can be seen."""
+"""Planning a scene: where people and things stand, so that every person is visible enough."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from pipeline.basics.errors import UserError
 from pipeline.datasets.synthetic.drawing.appearance import Appearance, draw_appearance
+from pipeline.datasets.synthetic.drawing.body import Stand, mannequin_parts, person_parts
 from pipeline.datasets.synthetic.drawing.camera import View
-from pipeline.datasets.synthetic.drawing.figure import Stand, mannequin_parts, person_parts
 from pipeline.datasets.synthetic.drawing.palette import MANNEQUIN_COLOURS
 from pipeline.datasets.synthetic.drawing.pose import draw_mannequin_pose, draw_pose
 from pipeline.datasets.synthetic.drawing.shapes import Part, bounds
@@ -19,17 +19,17 @@ from pipeline.datasets.synthetic.drawing.things import DISTRACTORS, OCCLUDERS, T
 FloatArray = npt.NDArray[np.float64]
 
 PLACE_ATTEMPTS, SCENE_ATTEMPTS = 25, 40
-"""How many places are tried for one person, and how many times a scene is begun anew."""
+"""How many places are tried for one person, and how many times a scene is planned from the start."""
 
 PROP_ATTEMPTS = 6
 MOST_MANNEQUINS = 2
 SMALL_BIAS = 1.25
-"""Above 1, more people are far away than near."""
+"""Above 1, more people stand far away than near."""
 
 
 @dataclass(frozen=True)
 class Crowding:
-    """How full and how hard scenes are; see `SyntheticOptions` for the meanings."""
+    """How full and how difficult scenes are; `SyntheticOptions` explains the fields."""
 
     min_visible: float
     clutter_visible: float
@@ -41,13 +41,13 @@ class Crowding:
 
 @dataclass(frozen=True)
 class Actor:
-    """A person in their place.
+    """A person in a scene.
 
     Attributes:
-        stand: where.
-        yaw: where they face, radians.
-        parts: what is drawn of them.
-        box: `[4]` pixels, around the whole figure, clipped to the picture.
+        stand: place and size.
+        yaw: the direction that the person faces, radians.
+        parts: the parts to draw.
+        box: `[4]` pixels, around the whole person, clipped to the picture.
     """
 
     stand: Stand
@@ -58,11 +58,11 @@ class Actor:
 
 @dataclass(frozen=True)
 class Prop:
-    """A thing or a mannequin in its place.
+    """A thing or a mannequin in a scene.
 
     Attributes:
         ground: y of the ground below it, pixels.
-        parts: what is drawn of it.
+        parts: the parts to draw.
     """
 
     ground: float
@@ -71,10 +71,10 @@ class Prop:
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """All that stands in a scene.
+    """Everything that stands in a scene.
 
     Attributes:
-        people: in the order in which they were asked for.
+        people: in the order of the appearances that `plan_scene` got.
         props: mannequins and things.
     """
 
@@ -85,16 +85,16 @@ class ScenePlan:
 def plan_scene(
     people: Sequence[Appearance], view: View, crowding: Crowding, generator: np.random.Generator
 ) -> ScenePlan:
-    """Find a place for everybody and for the things around them.
+    """Find places for all people, and for the things around them.
 
     Args:
-        people: who is in the scene.
-        view: of the camera.
+        people: the appearances of the people.
+        view: the camera's view.
         crowding: how full the scene is.
-        generator: the scene's.
+        generator: the scene's generator.
 
     Raises:
-        UserError: the people cannot be placed such that each is visible enough.
+        UserError: no places were found at which each person is visible enough.
     """
     for _ in range(SCENE_ATTEMPTS):
         stage = Stage(view.width, view.height)
@@ -116,7 +116,7 @@ def _clipped_box(parts: Sequence[Part], view: View) -> FloatArray:
 
 
 def _draw_place(view: View, generator: np.random.Generator) -> tuple[float, float]:
-    """Return x and y of a random place on the ground."""
+    """Return x and y of a random place on the ground, in pixels."""
     nearness = generator.random() ** SMALL_BIAS
     ground = view.farthest + nearness * (view.nearest - view.farthest)
     return float(generator.uniform(0.01, 0.99) * view.width), float(ground)

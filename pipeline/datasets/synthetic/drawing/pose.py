@@ -1,7 +1,7 @@
-"""How a person stands in one picture: a small 3-D skeleton, turned, walking, and projected.
+"""Poses: a small 3-D skeleton that walks or stands, is turned, and is projected to the picture.
 
-The body's frame is x to the person's left, y up, z forward, in body heights. On the screen, x is to the
-right, y down, and depth is towards the camera.
+In the body's frame x points to the person's left, y up and z forward, in body heights. In the picture x
+points right and y down; depth points to the camera.
 """
 
 import math
@@ -26,12 +26,12 @@ class Pose:
     """What changes from picture to picture, apart from place and size.
 
     Attributes:
-        yaw: where the person faces, radians; 0 towards the camera, pi / 2 to the right of the picture.
-        phase: of the step, radians.
+        yaw: direction that the person faces, radians; 0 is to the camera, pi / 2 to the picture's right.
+        phase: phase of the step, radians.
         stride: largest angle of the thigh, radians.
         lean: forward lean, radians.
         arms: one of `ARM_HABITS`.
-        head_turn: of the head against the body, radians.
+        head_turn: angle between head and body, radians.
     """
 
     yaw: float
@@ -43,7 +43,7 @@ class Pose:
 
 
 def draw_pose(generator: np.random.Generator) -> Pose:
-    """Draw a pose of somebody who walks (mostly) or stands."""
+    """Draw the pose of a person who stands or, more often, walks."""
     walks = generator.random() < 0.75
     return Pose(
         yaw=float(generator.uniform(-math.pi, math.pi)),
@@ -70,7 +70,7 @@ def draw_mannequin_pose(generator: np.random.Generator) -> Pose:
 class Skeleton:
     """The joints of one person, projected.
 
-    Joints are named by what they are and, for the limbs, a trailing `-` or `+` (the person's right and left).
+    Joints of limbs have names that end in `-` (the person's right) or `+` (the person's left).
     """
 
     def __init__(self, pose: Pose, build: str, foot: tuple[float, float], height: float, tilt: float) -> None:
@@ -80,17 +80,17 @@ class Skeleton:
             pose: how the person stands.
             build: a word of `BUILD_WIDTH`.
             foot: x and y in pixels of the ground point below the body.
-            height: of the body in pixels.
-            tilt: how far a point towards the camera moves down, as a fraction of its depth.
+            height: height of the body in pixels.
+            tilt: how far a point moves down in the picture, as a fraction of its depth.
         """
         self.width = BUILD_WIDTH[build]
         self.height = height
         self.yaw = pose.yaw
         joints = _joints(pose, self.width)
-        self._row = {name: row for row, name in enumerate(joints)}
+        self._index = {name: index for index, name in enumerate(joints)}
         body = np.array(list(joints.values()))
         body[:, 2] += math.tan(pose.lean) * np.maximum(body[:, 1] - HIP, 0.0)
-        body[:, 1] -= min(body[self._row[name], 1] for name in ("heel-", "heel+", "toe-", "toe+"))
+        body[:, 1] -= min(body[self._index[name], 1] for name in ("heel-", "heel+", "toe-", "toe+"))
         cosine, sine = math.cos(pose.yaw), math.sin(pose.yaw)
         across = body[:, 0] * cosine + body[:, 2] * sine
         self._depth = body[:, 2] * cosine - body[:, 0] * sine
@@ -99,16 +99,16 @@ class Skeleton:
         )
 
     def __getitem__(self, joint: str) -> Points:
-        """Return `[2]` the joint's place on the screen in pixels."""
-        screen: npt.NDArray[np.float64] = self._screen[self._row[joint]]
+        """Return the joint's place in the picture, `[2]` pixels."""
+        screen: npt.NDArray[np.float64] = self._screen[self._index[joint]]
         return screen
 
     def depth(self, joint: str) -> float:
         """Return how far the joint is in front of the body's axis, in body heights."""
-        return float(self._depth[self._row[joint]])
+        return float(self._depth[self._index[joint]])
 
     def half_width(self, across: float, deep: float) -> float:
-        """Return the seen half width in pixels of a body part with two half axes in body heights."""
+        """Return the visible half width, in pixels, of a body part with two half axes in body heights."""
         seen = math.hypot(across * math.cos(self.yaw), deep * math.sin(self.yaw))
         return seen * self.height * self.width
 

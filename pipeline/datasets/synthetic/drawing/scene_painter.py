@@ -1,4 +1,4 @@
-"""From a plan to a picture."""
+"""Drawing the picture of a planned scene."""
 
 import numpy as np
 from PIL import Image
@@ -13,10 +13,10 @@ def draw_scene(plan: ScenePlan, camera: int, view: View, generator: np.random.Ge
     """Draw a scene, far to near, and expose it.
 
     Args:
-        plan: who and what stands where.
+        plan: the people and things, with their places.
         camera: number of the camera.
-        view: of that camera.
-        generator: the scene's: the street, the light of the moment, the noise.
+        view: the camera's view.
+        generator: the scene's generator, for street, light and noise.
     """
     lens = camera_of(camera, view.height, generator)
     canvas = draw_street(view, generator)

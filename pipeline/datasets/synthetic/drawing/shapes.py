@@ -1,7 +1,7 @@
 """The outlines that everything is made of: polygons, in pixels of the picture.
 
-Every outline is ordered so that the reversed list is its mirror image across its long axis: shading relies
-on it.
+The points of an outline are ordered so that the reversed list is the outline's mirror image across its long
+axis. Shading relies on this.
 """
 
 import math
@@ -36,10 +36,10 @@ class Cloth:
         pattern: a word of the vocabulary's `pattern`.
         contrast: the pattern's second colour.
         centre: x of the cylinder's axis in pixels.
-        half_width: its radius in pixels.
+        half_width: radius of the cylinder in pixels.
         top: y of the garment's upper edge in pixels.
-        bottom: y of its lower edge.
-        yaw: where the wearer faces, radians; 0 is towards the camera.
+        bottom: y of the garment's lower edge in pixels.
+        yaw: direction that the wearer faces, radians; 0 is to the camera.
     """
 
     pattern: str
@@ -57,8 +57,8 @@ class Part:
 
     Attributes:
         points: `[K, 2]` pixels.
-        colour: what it is filled with.
-        relief: how strongly it is shaded as a rounded body, 0 (flat) to 1.
+        colour: the colour that fills it.
+        relief: strength of its shading as a rounded body, 0 (flat) to 1.
         cloth: the pattern on it, if any.
     """
 
@@ -100,12 +100,12 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
 
 
 def stacked(parts: Sequence[Part]) -> tuple[Points, npt.NDArray[np.int64]]:
-    """Return `[N, 2]` the points of all parts, and `[parts + 1]` where each part begins and ends."""
+    """Return the points of all parts, `[N, 2]`, and the offsets where parts begin and end, `[parts + 1]`."""
     offsets = np.cumsum([0, *(len(part.points) for part in parts)])
     return np.concatenate([part.points for part in parts]), offsets
 
 
 def bounds(parts: Sequence[Part]) -> npt.NDArray[np.float64]:
-    """Return `[4]` x1, y1, x2, y2 around all parts."""
+    """Return the box x1, y1, x2, y2 `[4]` around all parts."""
     points, _ = stacked(parts)
     return np.concatenate([points.min(axis=0), points.max(axis=0)])

@@ -1,4 +1,4 @@
-"""A row of houses seen from across the street: shop windows, doors, awnings, brick and plaster."""
+"""Houses side by side, seen from across the street: shop windows, doors, awnings, brick and plaster."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -43,7 +43,7 @@ FLOOR_METRES = 3.1
 
 @dataclass(frozen=True)
 class _Plot:
-    """The ground that one house takes: x of its sides, y of its foot, and a metre, all in pixels."""
+    """The plot of one house: x of its sides, y of its foot and the length of a metre, all in pixels."""
 
     left: float
     right: float
@@ -53,7 +53,7 @@ class _Plot:
     def box(
         self, sketch: Sketch, sides: tuple[float, float], heights: tuple[float, float], colour: Colour
     ) -> None:
-        """Fill a rectangle between two x in pixels and two heights in metres."""
+        """Fill a rectangle between two x (pixels) and two heights (metres)."""
         low, high = heights
         sketch.box(sides[0], self.foot - high * self.metre, sides[1], self.foot - low * self.metre, colour)
 
@@ -72,7 +72,7 @@ def _pick(generator: np.random.Generator, colours: tuple[Colour, ...]) -> Colour
 
 
 def draw_shopfronts(sketch: Sketch, view: View, generator: np.random.Generator) -> float:
-    """Draw the place; returns y of the foot of the walls."""
+    """Draw the place, and return the y of the walls' feet."""
     foot = view.horizon + 0.88 * (view.farthest - view.horizon)
     metre = view.metre(foot)
     draw_ground(sketch, view, generator, foot, generator.uniform(0.2, 0.8) * view.width)

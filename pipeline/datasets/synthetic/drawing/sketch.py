@@ -1,4 +1,4 @@
-"""A picture to draw flat shapes on in its own pixels, enlarged so that edges come out smooth."""
+"""A picture for flat shapes. It is drawn enlarged and then reduced, so that edges are smooth."""
 
 from collections.abc import Sequence
 
@@ -47,17 +47,17 @@ class Sketch:
         self._draw.ellipse([value * SUPERSAMPLING for value in corners], fill=colour)
 
     def fade(self, top: float, bottom: float, first: Colour, last: Colour) -> None:
-        """Fill a band of the whole width with a change of colour from top to bottom."""
+        """Fill a band of the whole width with a colour gradient from top to bottom."""
         start, stop = round(top * SUPERSAMPLING), round(bottom * SUPERSAMPLING)
         if stop <= start:
             return
         share = np.linspace(0.0, 1.0, stop - start)[:, None]
-        rows = (np.array(first) * (1 - share) + np.array(last) * share).round().astype(np.uint8)
-        band = Image.fromarray(rows[:, None, :])
+        colours = (np.array(first) * (1 - share) + np.array(last) * share).round().astype(np.uint8)
+        band = Image.fromarray(colours[:, None, :])
         self._image.paste(
             band.resize((self._image.width, stop - start), Image.Resampling.NEAREST), (0, start)
         )
 
     def finished(self) -> Image.Image:
-        """Return the picture at its own size."""
+        """Return the picture, reduced to its size."""
         return self._image.reduce(SUPERSAMPLING)

@@ -13,7 +13,7 @@ LEAVES: tuple[Colour, ...] = ((70, 98, 56), (88, 112, 60), (60, 88, 62), (132, 1
 
 
 def draw_square(sketch: Sketch, view: View, generator: np.random.Generator) -> float:
-    """Draw the place; returns y of where its ground begins."""
+    """Draw the place, and return the y at which its ground begins."""
     draw_sky(sketch, view, generator)
     foot = view.horizon + 0.75 * (view.farthest - view.horizon)
     draw_ground(sketch, view, generator, foot, generator.uniform(-0.2, 1.2) * view.width)
@@ -47,9 +47,9 @@ def _draw_skyline(sketch: Sketch, view: View, generator: np.random.Generator) ->
         sketch.box(x, top, x + width, view.horizon + 1, pale)
         step = 0.03 * view.height
         dim = shaded(pale, 0.82)
-        for row in np.arange(top + 0.5 * step, view.horizon - 0.5 * step, step).tolist():
-            for column in np.arange(x + 0.4 * step, x + width - 0.6 * step, 0.8 * step).tolist():
-                sketch.box(column, row, column + 0.4 * step, row + 0.5 * step, dim)
+        for window_y in np.arange(top + 0.5 * step, view.horizon - 0.5 * step, step).tolist():
+            for window_x in np.arange(x + 0.4 * step, x + width - 0.6 * step, 0.8 * step).tolist():
+                sketch.box(window_x, window_y, window_x + 0.4 * step, window_y + 0.5 * step, dim)
         x += width
 
 

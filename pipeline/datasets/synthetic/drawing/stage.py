@@ -1,4 +1,4 @@
-"""Which parts of whom are hidden: keeps the outlines of all that stands in a scene."""
+"""Visibility in a scene: keeps the outlines of people and things, and finds what of each is hidden."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from pipeline.datasets.synthetic.drawing.painter import silhouette
 from pipeline.datasets.synthetic.drawing.shapes import Part
 
 COARSENESS = 3
-"""Pixels of the picture a cell of the outlines, along each axis."""
+"""Side of an outline's cell, in pixels of the picture."""
 
 MARGIN = 0.4
 """How far the outlines reach beyond the picture, as a fraction of its height."""
 
 MOST_BURIED = 0.8
-"""Share of a new thing that may be hidden; what is hidden more is not worth its place."""
+"""Largest hidden share of a new thing; a thing that is hidden more is not added."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Thing:
 
 
 class Stage:
-    """Takes things one by one, as long as every person stays visible enough."""
+    """Takes people and things one by one, and refuses those that would hide somebody too much."""
 
     def __init__(self, width: int, height: int) -> None:
         """Start an empty stage for a picture of `width` x `height` pixels."""
@@ -42,13 +42,13 @@ class Stage:
         self._things: list[_Thing] = []
 
     def add(self, parts: Sequence[Part], ground: float, min_visible: float, *, is_person: bool) -> bool:
-        """Add a thing if everybody then is visible enough; return whether it was added.
+        """Add a person or thing if everybody stays visible enough; return whether it was added.
 
         Args:
-            parts: of the thing.
-            ground: y of the ground below it; who stands lower is in front.
-            min_visible: smallest visible fraction that the thing may leave of any person, itself included.
-            is_person: whether it is one.
+            parts: its parts.
+            ground: y of the ground below it; a larger y is nearer to the camera.
+            min_visible: smallest visible fraction of each person, the new one included.
+            is_person: whether it is a person.
         """
         whole = silhouette(parts, self._size[0], self._size[1], 1 / COARSENESS, self._margin)
         new = _Thing(ground, whole[self._inside], int(np.count_nonzero(whole)), is_person)
@@ -62,7 +62,7 @@ class Stage:
         return True
 
     def _visible(self, thing: _Thing, new: _Thing) -> float:
-        """Return the fraction of a thing that neither the others nor the picture's border hide."""
+        """Return the fraction of a thing that is inside the picture and not hidden by other things."""
         seen = thing.mask.copy()
         for other in [*self._things, new]:
             if other is not thing and other.ground >= thing.ground:

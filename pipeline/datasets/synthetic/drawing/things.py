@@ -1,4 +1,4 @@
-"""Things that stand in the street: some hide people, some look like them from afar."""
+"""Things that stand in the street: some hide people, others look like people from afar."""
 
 from collections.abc import Callable, Mapping
 
@@ -26,7 +26,7 @@ _LEAVES: tuple[Colour, ...] = ((62, 96, 48), (84, 116, 54), (52, 82, 52), (122, 
 
 Generator = np.random.Generator
 Thing = Callable[[Generator, float, float, float], list[Part]]
-"""`(generator, x, y, metre)` -> parts; x and y of the ground point, `metre` its length in pixels there."""
+"""`(generator, x, y, metre)` -> parts: x, y of the ground point and a metre's length there, all in pixels."""
 
 
 def _pick(generator: Generator, colours: tuple[Colour, ...]) -> Colour:
@@ -218,7 +218,7 @@ DISTRACTORS: Mapping[str, Thing] = {
     "clothes_rail": _clothes_rail,
     "parasol": _parasol,
 }
-"""Upright things of about a person's size."""
+"""Upright things of about a person's size, which distract a detector."""
 
 OCCLUDERS: Mapping[str, Thing] = {
     "lamp": _lamp,
@@ -229,6 +229,6 @@ OCCLUDERS: Mapping[str, Thing] = {
     "bin": _bin,
     "young_tree": _young_tree,
 }
-"""Things that are put in front of people."""
+"""Things that are placed in front of people."""
 
 THINGS: Mapping[str, Thing] = {**DISTRACTORS, **OCCLUDERS}

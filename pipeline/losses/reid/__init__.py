@@ -1,1 +1,0 @@
-"""The re-ID teacher's losses."""

@@ -1,0 +1,131 @@
+"""Weight files: safetensors, with the architecture as JSON metadata, so that a file loads by itself.
+
+Each network has a `load` of its own; `load_network` is what these share.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from pipeline.basics.atomic import write_atomically
+from pipeline.basics.errors import UserError
+from pipeline.basics.file_kinds import EMPTY, SAFETENSORS, check_is_file, is_refused, kind_of, restoring
+from pipeline.basics.options import Options, parse_options
+
+FORMAT_VERSION = "2"
+METADATA = "person_search"
+"""The one metadata entry that everything is in."""
+
+Kind = Literal["detector", "reid", "person_search"]
+
+
+def save_weights(path: Path, kind: Kind, options: Options, state: Mapping[str, Tensor]) -> None:
+    """Write weights, beside first and then in place.
+
+    Args:
+        path: the file to make.
+        kind: which network it is.
+        options: the options that the network was built with.
+        state: its state dict; copied to the CPU.
+    """
+    architecture = options.model_dump(mode="json")
+    architecture["backbone"]["weights"] = "none"
+    tensors = {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
+    described = json.dumps(architecture, sort_keys=True)
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "architecture": described,
+        "sha256": digest_of(described, tensors),
+    }
+    write_atomically(path, save(tensors, _in_one_entry(metadata)))
+
+
+def digest_of(architecture: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of an architecture and of tensors: their names, kinds, shapes and values."""
+    digest = hashlib.sha256(architecture.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _in_one_entry(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Put all metadata in one entry: safetensors writes several in an order that changes from run to run."""
+    return {METADATA: json.dumps(metadata, sort_keys=True)}
+
+
+OptionsClass = TypeVar("OptionsClass", bound=Options)
+Network = TypeVar("Network", bound=nn.Module)
+MAKE = "dvc repro"
+
+
+def load_network(
+    path: Path,
+    kind: Kind,
+    options_class: type[OptionsClass],
+    network_class: Callable[[OptionsClass], Network],
+) -> Network:
+    """Build the network that a weight file describes, with its weights, in evaluation mode, on the CPU.
+
+    Args:
+        path: the weight file.
+        kind: which network it must hold.
+        options_class: what the architecture in the file is read as.
+        network_class: what is built from it.
+
+    Raises:
+        UserError: there is no such file, it is damaged or not finite, or it holds another kind of network.
+        OSError: the system does not let it be read.
+    """
+    check_is_file(path, f"no weight file at {path}; run `dvc repro` or `dvc pull` first")
+    metadata, state = _read(path)
+    if not isinstance(metadata, dict) or metadata.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path} was not written by this program (no architecture of version {FORMAT_VERSION} in it)"
+        )
+    if metadata.get("kind") != kind:
+        raise UserError(f"{path} holds a network of kind '{metadata.get('kind')}', not '{kind}'")
+    try:
+        architecture = json.loads(metadata.get("architecture", ""))
+    except (TypeError, ValueError, RecursionError):
+        raise UserError(f"{path} does not say its architecture; {restoring(path, MAKE)}") from None
+    options = parse_options(options_class, architecture, str(path))
+    with torch.random.fork_rng(devices=[]):
+        network = network_class(options)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError:
+        raise UserError(
+            f"{path}: its tensors are not those of its architecture; {restoring(path, MAKE)}"
+        ) from None
+    if metadata.get("sha256") != digest_of(metadata["architecture"], state):
+        raise UserError(f"{path} is damaged: its content is not what was written; {restoring(path, MAKE)}")
+    if not all(tensor.isfinite().all() for tensor in state.values()):
+        raise UserError(f"{path} holds values that are not finite; {restoring(path, MAKE)}")
+    return network.eval()
+
+
+def _read(path: Path) -> tuple[Any, dict[str, Tensor]]:
+    """Return what a file says of itself, which may be anything, and its tensors."""
+    kind = kind_of(path)
+    if kind not in (None, EMPTY, SAFETENSORS):
+        raise UserError(f"{path} is not a readable safetensors file, but {kind}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        if isinstance(error, OSError) and is_refused(error):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        reason = f"it is {EMPTY}" if kind == EMPTY else error
+        raise UserError(
+            f"{path} is not a readable safetensors file ({reason}); {restoring(path, MAKE)}"
+        ) from None

@@ -1,0 +1,72 @@
+"""Paired differences: a student against another at the same seed, and such pairs pooled over settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options
+from pipeline.reporting.comparison.runs import Runs, value_in
+from pipeline.reporting.comparison.seeds_interval import paired_interval
+
+PAIRED = ("search_mAP", "coco_ap50", "coco_ap70", "detection_recall")
+"""The metrics whose paired differences are computed."""
+
+
+class Pool(Options):
+    """Pairs of students whose differences are put together.
+
+    Attributes:
+        title: what the pairs have in common.
+        pairs: for each student, `folder/name`, the student that it is compared with, on the same data.
+    """
+
+    title: str
+    pairs: dict[str, str] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _are_pairs(self) -> "Pool":
+        for student, against in self.pairs.items():
+            if student == against:
+                raise ValueError(f"{student} is compared with itself")
+            if student.partition("/")[0] != against.partition("/")[0]:
+                raise ValueError(f"{student} and {against} are of different data")
+        return self
+
+
+def pooled(pool: Pool, runs: Mapping[str, Runs]) -> dict[str, Any]:
+    """Return the differences of a pool, as plain values for JSON.
+
+    Args:
+        pool: the pairs.
+        runs: the runs of each student that the pool names.
+
+    Returns:
+        `title`; `pairs`, each with `student`, `against`, the `seeds` that both have, and the `differences` of
+        each metric by these seeds; `differences`, of each metric over all pairs (`paired_interval`).
+
+    Raises:
+        UserError: two students have no seed in common.
+    """
+    pairs = [_pair(student, against, runs[student], runs[against]) for student, against in pool.pairs.items()]
+    differences = {}
+    for metric in PAIRED:
+        difference = paired_interval([value for pair in pairs for value in pair["differences"][metric]])
+        differences[metric] = None if difference is None else difference._asdict()
+    return {"title": pool.title, "pairs": pairs, "differences": differences}
+
+
+def _pair(student: str, against: str, own: Runs, other: Runs) -> dict[str, Any]:
+    seeds = [seed for seed in own if seed in other]
+    if not seeds:
+        raise UserError(f"{student} and {against} have no seed in common; run both with the same seeds")
+    return {
+        "student": student,
+        "against": against,
+        "seeds": seeds,
+        "differences": {
+            metric: [value_in(own[seed], metric) - value_in(other[seed], metric) for seed in seeds]
+            for metric in PAIRED
+        },
+    }

@@ -1,0 +1,74 @@
+"""The settings of a student: what its entry in params.yaml holds, put over what all students share."""
+
+from pydantic import Field
+
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options
+from pipeline.batches.transforms import AugmentationOptions
+from pipeline.losses.detector_distillation import DetectorDistillationOptions
+from pipeline.losses.identity.targets import IdentityOptions
+from pipeline.models.person_search import PersonSearchOptions
+from pipeline.training.detector import DetectionWeights
+from pipeline.training.engine.optimisation import TrainingOptions
+
+NO_TABLE = "artifacts/no_table"
+NO_DETECTOR = "models/no_detector"
+"""What a student names that has no such teacher. The files exist, so that DVC can depend on them."""
+
+
+class StudentOptions(Options):
+    """Everything that a student's training depends on but the data.
+
+    Attributes:
+        seed: of weights, batches and samples.
+        table: file of the re-ID teacher's look-up table, from the project's root; or `NO_TABLE`.
+        detector: weight file of the detector teacher, from the project's root; or `NO_DETECTOR`.
+        network: the architecture.
+        augmentation: random changes of the training scenes.
+        training: optimiser and schedule.
+        loss_weights: factors on the four detection losses.
+        identity: what the embeddings are taught against.
+        detector_distillation: which parts of the detector teach, and how much; None without one.
+    """
+
+    seed: int = Field(ge=0)
+    table: str = NO_TABLE
+    detector: str = NO_DETECTOR
+    network: PersonSearchOptions
+    augmentation: AugmentationOptions = AugmentationOptions()
+    training: TrainingOptions
+    loss_weights: DetectionWeights = DetectionWeights()
+    identity: IdentityOptions
+    detector_distillation: DetectorDistillationOptions | None = None
+
+    def weights(self) -> dict[str, float]:
+        """Return the factor on each loss by name."""
+        distillation = self.detector_distillation.weights() if self.detector_distillation else {}
+        return self.loss_weights.model_dump() | {"identity": self.identity.weight} | distillation
+
+
+def check_teachers(options: StudentOptions, where: str) -> None:
+    """Check that a student names the teachers that its losses need, and no other.
+
+    Args:
+        options: the student's.
+        where: what the message calls the student.
+
+    Raises:
+        UserError: a teacher is missing, or named and not learned from.
+    """
+    target, distillation = options.identity.target, options.detector_distillation
+    if options.identity.needs_table and options.table == NO_TABLE:
+        raise UserError(f"{where}: the identity target '{target}' needs a table; set table: FILE")
+    if not options.identity.needs_table and options.table != NO_TABLE:
+        raise UserError(
+            f"{where}: the identity target '{target}' learns from no table, but table is {options.table}; "
+            f"set table: {NO_TABLE}, or another target"
+        )
+    if distillation is not None and options.detector == NO_DETECTOR:
+        raise UserError(f"{where}: detector_distillation needs a detector teacher; set detector: FILE")
+    if distillation is None and options.detector != NO_DETECTOR:
+        raise UserError(
+            f"{where}: without detector_distillation nothing is learned from {options.detector}; "
+            f"set detector: {NO_DETECTOR}, or add the section"
+        )
