@@ -111,7 +111,7 @@ def killed_again_and_again(
             tally.faults.append("a trainer lives on")
         tally.faults += reference.faults(project)
         if project.lock() != lock:
-            # DVC writes it in place: half of it may be there. The README says what to do.
+            # DVC writes it in place: half of it may be there. docs/trust.md says what to do.
             tally.torn += 1
             if not lock.startswith(project.lock()):
                 tally.faults.append("dvc.lock changed")

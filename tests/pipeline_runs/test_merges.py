@@ -1,4 +1,4 @@
-"""A dvc.lock that two branches changed, or that is torn: what the README says mends it.
+"""A dvc.lock that two branches changed, or that is torn: what docs/trust.md says mends it.
 
 The stages are small ones of a repository with this project's own settings of Git and DVC.
 """
