@@ -2,7 +2,7 @@
 
 Run as `python -m benchmarks.busy_machine`. The threads' way of waiting is fixed when PyTorch is loaded, so
 each way has a process of its own. They take steps of the default run's first student in turn, alone and
-beside processes that keep all cores busy, until the ratios are known well enough.
+beside processes that keep all cores busy, in new processes each round, until the ratios are known well.
 """
 
 import math
@@ -11,8 +11,9 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import click
 
@@ -23,8 +24,12 @@ QUIET_ALLOWED = 1.05
 BUSY_ALLOWED = 2.5
 """Of a step beside two busy processes to a quiet one."""
 STEPS = 6
-"""Steps in a turn; the first only wakes the threads up and is not counted."""
-LEAST_TURNS = 10
+"""Steps in a turn."""
+FEW_STEPS = 3
+"""The same where a step may take seconds: at the start, and beside busy processes with OpenMP's waiting."""
+TURNS = 2
+"""How often each process has its turn before and after the other's."""
+LEAST_ROUNDS = 5
 LOAD = "while True: pass"
 
 
@@ -49,17 +54,17 @@ class _Trainer:
             preexec_fn=_with_default_slices,  # noqa: PLW1509 (there is one thread)
         )
 
-    def milliseconds(self) -> float:
-        """Take a turn's steps and return the median of what they took."""
+    def milliseconds(self, steps: int = STEPS) -> float:
+        """Take some steps, of which the first only wakes the threads up; return the median of the others."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write("go\n")
+        self._process.stdin.write(f"{steps}\n")
         self._process.stdin.flush()
         return float(self._process.stdout.readline())
 
     def __enter__(self) -> "_Trainer":
         """Take the first steps, which cost more."""
-        self.milliseconds()
+        self.milliseconds(FEW_STEPS)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,54 +98,86 @@ def busy(processes: int) -> Iterator[None]:
             process.wait()
 
 
+class Round(NamedTuple):
+    """Milliseconds of a step in one round: quiet and beside busy processes, OpenMP's own waiting and ours."""
+
+    quiet_default: float
+    quiet: float
+    busy_default: float
+    busy: float
+
+    @property
+    def quiet_ratio(self) -> float:
+        """Our quiet step in terms of the default's."""
+        return self.quiet / self.quiet_default
+
+    @property
+    def busy_ratio(self) -> float:
+        """Our busy step in terms of our quiet one."""
+        return self.busy / self.quiet
+
+
 @click.command()
 @click.option("--spins", type=int, help="Turns of the waiting loop to try in place of what is chosen.")
 @click.option("--threads", default=2, show_default=True, help="Threads of the network.")
 @click.option("--load", default=2, show_default=True, help="Processes that keep cores busy.")
-@click.option("--turns", default=24, show_default=True, help="At most; fewer where the ratios are clear.")
+@click.option("--rounds", default=8, show_default=True, help="At most; fewer where the ratios are clear.")
 @click.option("--trainer", is_flag=True, hidden=True, help="Be the process that takes the steps.")
-def main(spins: int | None, threads: int, load: int, turns: int, trainer: bool) -> None:
+def main(spins: int | None, threads: int, load: int, rounds: int, trainer: bool) -> None:
     """Time a step quiet and busy, both ways of waiting in turn; exit code 1 if ours costs too much."""
     if trainer:
         _take_steps(threads)
         return
-    with _both(spins, threads) as ways:
-        quiet = _in_turn(ways, turns, QUIET_ALLOWED)
-    with busy(load), _both(spins, threads) as ways:
-        loaded = _in_turn(ways, turns, BUSY_ALLOWED)
-    calm = statistics.median(quiet["ours"])
-    ratios = [ours / default for ours, default in zip(quiet["ours"], quiet["default"], strict=True)]
-    slowed = [ours / calm for ours in loaded["ours"]]
-    click.echo(f"quiet: {_row(quiet)}; ours {_with_error(ratios)} of the default's, allowed {QUIET_ALLOWED}")
+    done: list[Round] = []
+    while len(done) < rounds and not _is_clear(done):
+        quiet_default, quiet = _one_round(spins, threads, quiet=True)
+        with busy(load):
+            busy_default, busy_ours = _one_round(spins, threads, quiet=False)
+        done.append(Round(quiet_default, quiet, busy_default, busy_ours))
+    default, ours, loaded_default, loaded = (statistics.median(times) for times in zip(*done, strict=True))
+    quiet_ratios, busy_ratios = _ratios(done)
     click.echo(
-        f"beside {load} busy processes: {_row(loaded)}; ours {_with_error(slowed)} of the quiet step, "
-        f"allowed {BUSY_ALLOWED}"
+        f"quiet: default {default:.1f} ms, ours {ours:.1f} ms a step (medians of {len(done)} rounds); "
+        f"ours {_with_error(quiet_ratios)} of the default's, allowed {QUIET_ALLOWED}"
     )
-    if statistics.median(ratios) > QUIET_ALLOWED or statistics.median(slowed) > BUSY_ALLOWED:
+    click.echo(
+        f"beside {load} busy processes: default {loaded_default:.1f} ms, ours {loaded:.1f} ms a step; "
+        f"ours {_with_error(busy_ratios)} of the quiet step, allowed {BUSY_ALLOWED}"
+    )
+    if statistics.median(quiet_ratios) > QUIET_ALLOWED or statistics.median(busy_ratios) > BUSY_ALLOWED:
         raise click.ClickException("a step costs more than it is allowed")
 
 
-@contextmanager
-def _both(spins: int | None, threads: int) -> Iterator[Mapping[str, _Trainer]]:
-    """Start a process for each way of waiting; ours is chosen by what runs now."""
+def _one_round(spins: int | None, threads: int, quiet: bool) -> tuple[float, float]:
+    """Return the milliseconds of a step with OpenMP's own waiting and with ours, in new processes.
+
+    A process is faster or slower for as long as it lives, by up to a fifth: where its memory lies, and which
+    cores its threads have. So turns within one pair of processes say little, and new pairs say more.
+    """
     with _Trainer(DEFAULT_SPINS, threads) as default, _Trainer(spins, threads) as ours:
-        yield {"default": default, "ours": ours}
+        own = [ours.milliseconds() for _ in range(TURNS)]
+        others = [default.milliseconds(STEPS if quiet else FEW_STEPS) for _ in range(TURNS if quiet else 1)]
+        own += [ours.milliseconds() for _ in range(TURNS)]
+        others += [default.milliseconds() for _ in range(TURNS if quiet else 0)]
+    return statistics.median(others), statistics.median(own)
 
 
-def _in_turn(ways: Mapping[str, _Trainer], turns: int, allowed: float) -> dict[str, list[float]]:
-    """Let the ways take turns, until the error of their ratio is smaller than its distance from 1."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(turns):
-        for name in ways if turn % 2 else reversed(ways):
-            times[name].append(ways[name].milliseconds())
-        ratios = [ours / default for ours, default in zip(times["ours"], times["default"], strict=True)]
-        if turn + 1 >= LEAST_TURNS and _error(ratios) < abs(statistics.median(ratios) - allowed) / 2:
-            break
-    return times
+def _ratios(rounds: Sequence[Round]) -> tuple[list[float], list[float]]:
+    return [done.quiet_ratio for done in rounds], [done.busy_ratio for done in rounds]
+
+
+def _is_clear(rounds: Sequence[Round]) -> bool:
+    """Return whether both ratios are known to half of their distance from what is allowed."""
+    if len(rounds) < LEAST_ROUNDS:
+        return False
+    return all(
+        _error(ratios) < abs(statistics.median(ratios) - allowed) / 2
+        for ratios, allowed in zip(_ratios(rounds), (QUIET_ALLOWED, BUSY_ALLOWED), strict=True)
+    )
 
 
 def _take_steps(threads: int) -> None:
-    """Take a turn's steps for each line that comes in."""
+    """For each line that comes in, take as many steps as it says, and print what one of them took."""
     import torch  # noqa: PLC0415 (the parent needs no PyTorch)
 
     from benchmarks.training import TimedStudent, batch_of  # noqa: PLC0415
@@ -150,8 +187,8 @@ def _take_steps(threads: int) -> None:
     torch.set_num_threads(threads)
     student = TimedStudent("baseline", fabric)
     batch = batch_of(student.options, 0)
-    for _ in sys.stdin:
-        seconds = [student.step(batch) for _ in range(STEPS)][1:]
+    for steps in sys.stdin:
+        seconds = [student.step(batch) for _ in range(int(steps))][1:]
         print(1000 * statistics.median(seconds), flush=True)  # noqa: T201 (read by the parent)
 
 
@@ -162,11 +199,6 @@ def _error(values: list[float]) -> float:
 
 def _with_error(values: list[float]) -> str:
     return f"{statistics.median(values):.3f} ± {_error(values):.3f}"
-
-
-def _row(times: Mapping[str, list[float]]) -> str:
-    shown = (f"{name} {statistics.median(values):.1f} ms" for name, values in times.items())
-    return f"{', '.join(shown)} a step (medians of {len(times['ours'])} turns)"
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def find(
             pictures,
             score_threshold=score_threshold,
             device=make_fabric().device,
-            report=progress,
+            progress=progress,
             passed_over=lambda why: left_out.add(f"{why}; left out"),
             remarked=remarks.add,
         )

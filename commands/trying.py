@@ -3,14 +3,14 @@
 from dataclasses import dataclass, fields
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.progress import Progress, TrainingProgress
 from pipeline.devices import make_fabric
 from pipeline.evaluation.metric_table import measured
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
-from pipeline.inference.students import Report, search_detections
+from pipeline.inference.students import search_detections
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import PreparedDataSet
-from pipeline.training.engine.loop import Report as TrainingReport
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.teachers import Teachers
 from pipeline.training.student.training import train_student
@@ -38,8 +38,8 @@ def try_settings(
     teachers: Teachers,
     inference: InferenceOptions,
     evaluation: EvaluationOptions,
-    training_report: TrainingReport,
-    inference_report: Report,
+    training_progress: TrainingProgress,
+    inference_progress: Progress,
 ) -> Outcome:
     """Train a student with some settings and score it on the validation split.
 
@@ -49,11 +49,11 @@ def try_settings(
         teachers: the teachers that the settings name.
         inference: how the student is run.
         evaluation: how its detections are scored.
-        training_report: progress of the training.
-        inference_report: progress of the inference.
+        training_progress: progress of the training.
+        inference_progress: progress of the inference.
     """
-    network, _ = train_student(data, options, teachers, training_report)
-    return validation_outcome(network, data, inference, evaluation, inference_report)
+    network, _ = train_student(data, options, teachers, training_progress)
+    return validation_outcome(network, data, inference, evaluation, inference_progress)
 
 
 def validation_outcome(
@@ -61,7 +61,7 @@ def validation_outcome(
     data: PreparedDataSet,
     inference: InferenceOptions,
     evaluation: EvaluationOptions,
-    report: Report,
+    progress: Progress,
 ) -> Outcome:
     """Score a trained student on the validation split.
 
@@ -78,7 +78,7 @@ def validation_outcome(
         batch_size=inference.batch_size,
         context_threshold=inference.context_threshold,
         device=make_fabric().device,
-        report=report,
+        progress=progress,
     )
     metrics = evaluate(split, detections, evaluation, data.name)
     return Outcome(**{item.name: measured(metrics, item.name) for item in fields(Outcome)})

@@ -32,7 +32,7 @@ def main() -> None:
             images,
             context_threshold=inference.context_threshold,
             device=device,
-            report=progress,
+            progress=progress,
         )
     metrics = evaluate(split, detections, options, data.name)
     cost = two_step_cost(detector, model, images, len(split.scenes), device)

@@ -32,7 +32,7 @@ def main(student: str) -> None:
             batch_size=options.batch_size,
             context_threshold=options.context_threshold,
             device=device,
-            report=progress,
+            progress=progress,
         )
     cost = student_cost(network, images, len(split.scenes), device)
     out = student_results(student) / "detections.h5"

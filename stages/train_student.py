@@ -1,19 +1,17 @@
 """Stage `train_student`: train one student of params.yaml, with the teachers that its entry names."""
 
+from functools import partial
+
 import click
 
-from pipeline.models.pretrained import pretrained_sha256
-from pipeline.models.weight_files import save_weights
 from pipeline.scenes.prepared import open_prepared
-from pipeline.training.engine.environment import write_environment
-from pipeline.training.engine.history import write_history
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_student
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, student_results, student_weights
-from stages.support.resuming import resuming
-from stages.support.running import ShownProgress, say, stage
+from stages.support.running import say, stage
+from stages.support.training import Outputs, run_training
 
 PARAMS = ("network", "train_student", "students.{student}")
 
@@ -30,23 +28,19 @@ def main(student: str, seed: int | None, name: str | None) -> None:
     data = open_prepared(PREPARED)
     teachers = read_teachers(options, data, f"{parameters.path}: students.{student}")
     called = name or student
-    pretrained = pretrained_sha256(options.network.backbone.weights)
-    scenes, inputs = (
-        len(data.split("train").scenes),
-        {"data": data.sha256, **teachers.sha256, **pretrained},
+    outputs = Outputs(
+        kind="person_search",
+        weights=student_weights(called),
+        history=student_results(called) / "training.tsv",
+        environment=student_results(called) / "environment.json",
     )
-    with (
-        resuming(f"train_student@{called}", options, options.training, scenes, inputs) as checkpoints,
-        ShownProgress(f"train_student@{called}") as progress,
-    ):
-        network, history = train_student(data, options, teachers, progress, checkpoints)
-        write_history(student_results(called) / "training.tsv", history)
-        write_environment(student_results(called) / "environment.json", network)
-        save_weights(student_weights(called), "person_search", options.network, network.state_dict())
+    train = partial(train_student, data, options, teachers)
+    scenes, inputs = len(data.split("train").scenes), {"data": data.sha256, **teachers.sha256}
+    loss = run_training(f"train_student@{called}", options, train, scenes, inputs, outputs)
     say(
-        f"{student_weights(called)}: {options.network.backbone.name} student, identity target "
+        f"{outputs.weights}: {options.network.backbone.name} student, identity target "
         f"'{options.identity.target}'{', taught by a detector' if teachers.detector else ''}, "
-        f"loss {history[-1]['total']:.3f} at the end"
+        f"loss {loss:.3f} at the end"
     )
 
 

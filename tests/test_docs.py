@@ -505,7 +505,7 @@ def test_the_walk_to_an_map_has_all_files_that_it_runs(tiny, tmp_path):
         batch_size=2,
         context_threshold=0.5,
         device=torch.device("cpu"),
-        report=silent,
+        progress=silent,
     )
     write_detections(detections, tmp_path / "detections.h5")
     files: set[str] = set()

@@ -67,7 +67,7 @@ def find(network, query, gallery, threshold=0.0, box=BOX, warnings=None, guesses
         gallery,
         score_threshold=threshold,
         device=torch.device("cpu"),
-        report=lambda *_: None,
+        progress=lambda *_: None,
         passed_over=(warnings if warnings is not None else []).append,
         remarked=(guesses if guesses is not None else []).append,
     )
@@ -219,7 +219,7 @@ def test_progress_counts_pictures_left_out_too(network, scenes, tmp_path):
         [tmp_path / "bad.jpg", *pictures_in([folder], query), tmp_path / "bad.jpg"],
         score_threshold=0.0,
         device=torch.device("cpu"),
-        report=lambda *at: done.append(at),
+        progress=lambda *at: done.append(at),
         passed_over=lambda _why: None,
         remarked=lambda _how: None,
     )

@@ -20,7 +20,7 @@ def network():
     return PersonSearchNetwork(search_options()).eval()
 
 
-def found_by(network, prepared, split: Split | None = None, batch_size=4, threshold=0.5, report=silent):
+def found_by(network, prepared, split: Split | None = None, batch_size=4, threshold=0.5, progress=silent):
     split = split or prepared.split("test")
     images = prepared.images("test")
     return search_detections(
@@ -30,7 +30,7 @@ def found_by(network, prepared, split: Split | None = None, batch_size=4, thresh
         batch_size=batch_size,
         context_threshold=threshold,
         device=torch.device("cpu"),
-        report=report,
+        progress=progress,
     )
 
 
@@ -62,7 +62,7 @@ def test_a_query_is_the_person_at_its_box(network, prepared):
 def test_the_batch_size_does_not_matter(batch_size, network, prepared):
     seen = []
     one = found_by(network, prepared, batch_size=4)
-    other = found_by(network, prepared, batch_size=batch_size, report=lambda *done: seen.append(done))
+    other = found_by(network, prepared, batch_size=batch_size, progress=lambda *done: seen.append(done))
     assert seen[-1] == (TEST_SCENES, TEST_SCENES)
     np.testing.assert_array_equal(one.gallery_counts, other.gallery_counts)
     np.testing.assert_allclose(one.gallery_dets, other.gallery_dets, atol=1e-2)

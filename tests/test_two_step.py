@@ -27,7 +27,7 @@ def teachers():
 @pytest.fixture(scope="module")
 def found(teachers, prepared):
     split, images = prepared.split("test"), prepared.images("test")
-    return two_step_detections(*teachers, split, images, context_threshold=0.5, device=CPU, report=silent)
+    return two_step_detections(*teachers, split, images, context_threshold=0.5, device=CPU, progress=silent)
 
 
 def test_boxes_are_the_detectors(teachers, prepared, found):

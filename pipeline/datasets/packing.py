@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.json_files import write_json
+from pipeline.basics.progress import Progress
 from pipeline.datasets.checks import UNBOUNDED, scene_problems, search_problems, shared_between
 from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.jpeg import UnfitPictureError, check_jpeg
@@ -32,7 +33,6 @@ SCENES_PER_SHARD = 500
 """A shard is built in memory: with large pictures, half a gigabyte."""
 TRAINING = "train"
 
-Report = Callable[[int, int], None]
 """Called with the number of pictures done and the number of all pictures."""
 
 
@@ -64,7 +64,9 @@ class _Problems:
         )
 
 
-def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool = False) -> PreparedDataSet:
+def prepare(
+    dataset: DataSet, root: Path, progress: Progress, *, skip_broken: bool = False
+) -> PreparedDataSet:
     """Pack a data set into shards: into a temporary folder first, which then takes the place of `root`.
 
     Pictures or people that two splits share are logged as warnings.
@@ -72,7 +74,7 @@ def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool =
     Args:
         dataset: where annotations and pictures come from.
         root: folder to make; an existing one is replaced only after everything has succeeded.
-        report: progress over all pictures.
+        progress: progress over all pictures.
         skip_broken: leave out training scenes whose picture is broken, and name them in the manifest. Scenes
             of other splits are never left out, since scores would then be for another test set.
 
@@ -94,7 +96,7 @@ def prepare(dataset: DataSet, root: Path, report: Report, *, skip_broken: bool =
                 name,
                 split,
                 beside,
-                report=lambda: report(next(finished), total),
+                report=lambda: progress(next(finished), total),
                 problems=problems,
                 skip_broken=skip_broken and name == TRAINING,
             )

@@ -19,7 +19,7 @@ from pipeline.evaluation.scene_boxes import (
     ground_truth_boxes,
     missing_scenes,
 )
-from pipeline.evaluation.search import Duplicates, search_metrics
+from pipeline.evaluation.search import Duplicates, search_metrics, search_queries
 from pipeline.evaluation.whole_pixels import WHOLE_PIXEL_DATA_SETS, in_whole_pixels
 from pipeline.scenes.scene import Galleries, Split
 
@@ -101,15 +101,10 @@ def evaluate(
     def search(what: str, names: list[str], boxes: SceneBoxes) -> dict[str, dict[str, float]]:
         told = (lambda done, total: progress(what, done, total)) if progress else None
         chosen = _galleries(split, names)
-        return search_metrics(
-            split,
-            chosen,
-            boxes,
-            detections,
-            duplicates=options.duplicates,
-            cbgm=cbgm,
-            progress=told,
+        results = search_queries(
+            split, chosen, boxes, detections, duplicates=options.duplicates, cbgm=cbgm, progress=told
         )
+        return search_metrics(results)
 
     extra = [name for name in (default, CROSS_CAMERA) if name in split.galleries and name not in sizes]
     reached = search("detections", list(dict.fromkeys([*sizes, *extra])), searched)

@@ -1,12 +1,13 @@
 """Person search: mean average precision and top-k accuracy of queries in their galleries."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.basics.progress import Progress
 from pipeline.evaluation.average_precision import precision_at_positives
 from pipeline.evaluation.box_pairs import offsets_of, paired_iou, segment_rows
 from pipeline.evaluation.cbgm import CbgmOptions, rescore
@@ -16,7 +17,6 @@ from pipeline.scenes.scene import FloatArray, Galleries, Gallery, IntArray, Spli
 
 Array = npt.NDArray[Any]
 Duplicates = Literal["once", "original"]
-Progress = Callable[[int, int], None]
 
 TOP_K = (1, 5, 10)
 LARGEST_MATCH_IOU = 0.5
@@ -43,7 +43,20 @@ class QueryResult:
     matches: int
 
 
-def search_metrics(
+def search_metrics(results: Mapping[str, Sequence[QueryResult]]) -> dict[str, dict[str, float]]:
+    """Return mean average precision and top-k accuracy for several galleries.
+
+    Args:
+        results: by gallery, those of all queries; see `search_queries`.
+
+    Returns:
+        For each gallery `mAP`, `top1`, `top5`, `top10`, means over all queries in 0 .. 1 (a query without a
+        match counts 0), and `queries_without_match`, a number.
+    """
+    return {name: _means(reached) for name, reached in results.items()}
+
+
+def search_queries(
     split: Split,
     galleries: Mapping[str, Galleries],
     found: SceneBoxes,
@@ -52,8 +65,8 @@ def search_metrics(
     duplicates: Duplicates = "once",
     cbgm: CbgmOptions | None = None,
     progress: Progress | None = None,
-) -> dict[str, dict[str, float]]:
-    """Return mean average precision and top-k accuracy for several galleries.
+) -> dict[str, list[QueryResult]]:
+    """Search for each query in each of several galleries.
 
     In each gallery image that shows the person, the most similar box with enough overlap is the true
     positive. All other boxes of the gallery are false. For a person of width w and height h, the overlap
@@ -74,26 +87,8 @@ def search_metrics(
         progress: called with the number of queries done and the number of all.
 
     Returns:
-        For each gallery `mAP`, `top1`, `top5`, `top10`, means over all queries in 0 .. 1 (a query without a
-        match counts 0), and `queries_without_match`, a number.
+        By gallery, the result of each query, in the split's order.
     """
-    results = search_queries(
-        split, galleries, found, detections, duplicates=duplicates, cbgm=cbgm, progress=progress
-    )
-    return {name: _means(reached) for name, reached in results.items()}
-
-
-def search_queries(
-    split: Split,
-    galleries: Mapping[str, Galleries],
-    found: SceneBoxes,
-    detections: Detections,
-    *,
-    duplicates: Duplicates = "once",
-    cbgm: CbgmOptions | None = None,
-    progress: Progress | None = None,
-) -> dict[str, list[QueryResult]]:
-    """Return the result of each query in each gallery; arguments and counting as in `search_metrics`."""
     cameras = split.cameras
     scene_of = found.scene_of
     context = offsets_of(detections.query_counts) if detections.query_counts is not None else None
@@ -132,7 +127,7 @@ def search_one(
         found: the boxes of every scene.
         times: `[S]` how often the gallery lists each scene of the split.
         scene_of: `[N]` the scene of each box.
-        duplicates: see `search_metrics`.
+        duplicates: see `search_queries`.
     """
     boxes, scenes, matches = person_in(gallery, times, duplicates)
     true_scores = _true_positive_scores(similarity, boxes, scenes, found)
@@ -157,7 +152,7 @@ def person_in(gallery: Gallery, times: IntArray, duplicates: Duplicates) -> tupl
     Args:
         gallery: the query's gallery.
         times: `[S]` how often the gallery lists each scene.
-        duplicates: see `search_metrics`.
+        duplicates: see `search_queries`.
 
     Returns:
         `[P, 4]` the person's boxes, `[P]` their scenes, and the number of gallery images that show the
@@ -216,7 +211,7 @@ def similarities(queries: Array, feats: Array) -> Iterator[Array]:
         yield from similarity
 
 
-def _means(reached: list[QueryResult]) -> dict[str, float]:
+def _means(reached: Sequence[QueryResult]) -> dict[str, float]:
     """Return the means over all queries; 0 where there are none."""
     ranks = np.array([result.rank for result in reached], dtype=np.int64)
     number = max(len(reached), 1)

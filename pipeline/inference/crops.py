@@ -1,20 +1,18 @@
 """Embedding crops with the re-identification model."""
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.progress import Progress
 from pipeline.batches.loading import decode
 from pipeline.batches.transforms import plain_crop_transform
 from pipeline.models.reid import ReidModel
 from pipeline.scenes.scene import IntArray, Split
 from pipeline.scenes.shards import ImageShards
 
-Report = Callable[[int, int], None]
 """Called with the number of crops done and the number of all crops."""
 
 
@@ -25,7 +23,7 @@ def embed_crops(
     images: ImageShards,
     batch_size: int,
     device: torch.device,
-    report: Report,
+    progress: Progress,
 ) -> tuple[npt.NDArray[np.float32], IntArray]:
     """Embed every crop of a split.
 
@@ -38,7 +36,7 @@ def embed_crops(
         images: the crops' pictures.
         batch_size: crops at a time.
         device: where the model runs.
-        report: progress.
+        progress: progress.
 
     Returns:
         Embeddings `[N, D]`, not normalised, and the person id `[N]` of each.
@@ -55,7 +53,7 @@ def embed_crops(
         indices = range(start, min(start + batch_size, len(crops.scenes)))
         batch = torch.stack([transform(decode(images[index])) for index in indices]).to(device)
         embeddings.append(embed_both_ways(model, batch).cpu().numpy())
-        report(indices[-1] + 1, len(crops.scenes))
+        progress(indices[-1] + 1, len(crops.scenes))
     return np.concatenate(embeddings), np.array([int(crop.person_ids[0]) for crop in crops.scenes])
 
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.progress import Progress
 from pipeline.inference.own_pictures.printable import printable
 from pipeline.inference.own_pictures.reading import OwnPicture, read_picture
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.boxes import box_text, clip_boxes, outside
 from pipeline.scenes.scene import FloatArray
 
-Report = Callable[[int, int], None]
 """Called with the number of pictures done and the number of all pictures."""
 
 
@@ -47,7 +47,7 @@ def find_person(
     *,
     score_threshold: float,
     device: torch.device,
-    report: Report,
+    progress: Progress,
     passed_over: Callable[[str], None],
     remarked: Callable[[str], None],
 ) -> list[Hit]:
@@ -60,7 +60,7 @@ def find_person(
         gallery: pictures to search.
         score_threshold: detections below this score are left out.
         device: where the network runs.
-        report: progress over the gallery.
+        progress: progress over the gallery.
         passed_over: called with the reason for each gallery picture that cannot be searched.
         remarked: called with each `OwnPicture.remark`.
 
@@ -91,7 +91,7 @@ def find_person(
                 for where, score, similarity in zip(boxes, found["scores"].cpu(), similarities, strict=True)
                 if float(score) >= score_threshold
             ]
-        report(done, len(gallery))
+        progress(done, len(gallery))
     return sorted(hits, key=lambda hit: -hit.similarity)
 
 

@@ -1,6 +1,6 @@
 """Running a trained student over a split: once over each scene, for galleries and queries."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipeline.basics.progress import Progress
 from pipeline.batches.loading import decode
 from pipeline.evaluation.detections import Detections
 from pipeline.inference.cost import count_parameters, flops_an_image
@@ -19,7 +20,6 @@ CERTAIN = 1.0
 """The score that a query's own box gets among the detections around it."""
 
 Matrix = npt.NDArray[np.float32]
-Report = Callable[[int, int], None]
 """Called with the number of scenes done and the number of all scenes."""
 
 
@@ -46,7 +46,7 @@ def search_detections(
     batch_size: int,
     context_threshold: float,
     device: torch.device,
-    report: Report,
+    progress: Progress,
 ) -> Detections:
     """Detect and embed everybody in a split's scenes, and embed its queries and ground-truth boxes.
 
@@ -57,7 +57,7 @@ def search_detections(
         batch_size: scenes at a time.
         context_threshold: lowest score of the people around a query that are kept for CBGM.
         device: where the network runs.
-        report: progress.
+        progress: progress.
     """
     network = network.to(device)
 
@@ -70,7 +70,7 @@ def search_detections(
             for found, embedded in zip(*network.search(pictures, given), strict=True):
                 scored = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)
                 yield SceneResult(to_numpy(scored), to_numpy(found["embeddings"]), to_numpy(embedded))
-            report(indices[-1] + 1, len(boxes))
+            progress(indices[-1] + 1, len(boxes))
 
     return assemble(split, results(), context_threshold)
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from pipeline.basics.progress import Progress
 from pipeline.batches.transforms import plain_crop_transform
 from pipeline.evaluation.detections import Detections
 from pipeline.inference.cost import count_parameters, flops_an_image
 from pipeline.inference.crops import embed_both_ways
-from pipeline.inference.students import Report, SceneResult, assemble, given_boxes, picture, to_numpy
+from pipeline.inference.students import SceneResult, assemble, given_boxes, picture, to_numpy
 from pipeline.models.detector import Detector
 from pipeline.models.reid import ReidModel
 from pipeline.scenes.boxes import pixels_of
@@ -28,7 +29,7 @@ def two_step_detections(
     *,
     context_threshold: float,
     device: torch.device,
-    report: Report,
+    progress: Progress,
 ) -> Detections:
     """Detect with one network and embed with another, scene by scene.
 
@@ -39,7 +40,7 @@ def two_step_detections(
         images: their pictures.
         context_threshold: lowest score of the people around a query that are kept for CBGM.
         device: where the networks run.
-        report: progress.
+        progress: progress.
     """
     detector, model = detector.to(device), model.to(device)
 
@@ -50,7 +51,7 @@ def two_step_detections(
             scored = to_numpy(torch.cat([found["boxes"], found["scores"][:, None]], dim=1))
             embedded = to_numpy(embed_boxes(model, scene, [*scored[:, :4], *given]))
             yield SceneResult(scored, embedded[: len(scored)], embedded[len(scored) :])
-            report(index + 1, len(split.scenes))
+            progress(index + 1, len(split.scenes))
 
     return assemble(split, results(), context_threshold)
 

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from pipeline.basics.options import Options
 from pipeline.batches.ground_truth import PERSON
-from pipeline.models.detector import DetectionStep, Judgement
+from pipeline.models.detector import DetectionStep, Judgement, SampledRois
+from pipeline.models.region_proposals import SampledAnchors
 
 LEVELS = ("rpn_class", "rpn_box", "roi_class", "roi_box", "hint")
 PREFIX = "distil_"
@@ -67,30 +68,17 @@ def detector_distillation(
     """
     anchors, rois = step.anchors, step.rois
     soft = (options.background_weight, options.temperature)
-    positive_anchors, people = anchors.labels == PERSON, rois.labels == PERSON
     losses = {}
     if options.rpn_class:
         losses["rpn_class"] = soft_cross_entropy(
             two_class_logits(anchors.objectness), two_class_logits(teacher.objectness), *soft
         )
     if options.rpn_box:
-        losses["rpn_box"] = teacher_bounded_box(
-            anchors.box_deltas[positive_anchors],
-            teacher.anchor_deltas[positive_anchors],
-            anchors.target_deltas[positive_anchors],
-            options.margin,
-            len(anchors.labels),
-        )
+        losses["rpn_box"] = _bounded_box(anchors, teacher.anchor_deltas, options.margin)
     if options.roi_class:
         losses["roi_class"] = soft_cross_entropy(rois.class_logits, teacher.class_logits, *soft)
     if options.roi_box:
-        losses["roi_box"] = teacher_bounded_box(
-            rois.box_deltas[people],
-            teacher.roi_deltas[people],
-            rois.target_deltas[people],
-            options.margin,
-            len(rois.labels),
-        )
+        losses["roi_box"] = _bounded_box(rois, teacher.roi_deltas, options.margin)
     if options.hint:
         assert adapted is not None
         losses["hint"] = feature_hint(adapted, teacher.features)
@@ -126,6 +114,13 @@ def two_class_logits(objectness: Tensor) -> Tensor:
     """Return the RPN's logits `[N]` of a sigmoid as logits `[N, 2]` of a softmax: background, person."""
     logits = objectness.new_zeros(len(objectness), PERSON + 1)
     return torch.cat([logits[:, :PERSON], objectness[:, None]], dim=1)
+
+
+def _bounded_box(sampled: SampledAnchors | SampledRois, teacher_deltas: Tensor, margin: float) -> Tensor:
+    """Return `teacher_bounded_box` of those of the sampled anchors or RoIs that are people."""
+    people = sampled.labels == PERSON
+    own, target = sampled.box_deltas[people], sampled.target_deltas[people]
+    return teacher_bounded_box(own, teacher_deltas[people], target, margin, len(sampled.labels))
 
 
 def teacher_bounded_box(

@@ -45,6 +45,12 @@ class BackboneOptions(Options):
     frozen_stages: int = Field(default=0, ge=0, le=1)
 
 
+class NetworkOptions(Options):
+    """What the options of every network hold; each network has more."""
+
+    backbone: BackboneOptions
+
+
 @dataclass(frozen=True)
 class Backbone:
     """A backbone in two parts.

@@ -14,7 +14,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from pipeline.basics.options import Options
 from pipeline.batches.ground_truth import PERSON, Target
-from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, BackboneOptions, build_backbone
+from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, NetworkOptions, build_backbone
 from pipeline.models.region_proposals import RegionProposalOptions, RegionProposals, SampledAnchors
 from pipeline.models.weight_files import load_network
 from pipeline.scenes.scene import UNLABELLED
@@ -36,14 +36,13 @@ class RoiOptions(Options):
     detections_per_image: int = Field(default=100, gt=0)
 
 
-class DetectorOptions(Options):
+class DetectorOptions(NetworkOptions):
     """Everything that the architecture of a detector needs.
 
     `short_side` and `long_side` are the size in pixels that images are resized to: the short side to the
     first unless that makes the long side exceed the second.
     """
 
-    backbone: BackboneOptions
     short_side: int = Field(default=600, gt=0)
     long_side: int = Field(default=1000, gt=0)
     rpn: RegionProposalOptions = RegionProposalOptions()

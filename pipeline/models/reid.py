@@ -8,23 +8,20 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.basics.options import Options
-from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, BackboneOptions, build_backbone
+from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, NetworkOptions, build_backbone
 from pipeline.models.weight_files import load_network
 
 
-class ReidOptions(Options):
+class ReidOptions(NetworkOptions):
     """The architecture of a re-ID model.
 
     Attributes:
-        backbone: see `BackboneOptions`.
         last_stride: of the tail; 1 keeps twice the resolution to the end ("Bag of tricks").
         embedding_dim: size of the embedding, the table's and so the student's too.
         crop_height: pixels that crops are resized to.
         crop_width: the same across.
     """
 
-    backbone: BackboneOptions
     last_stride: Literal[1, 2] = 1
     embedding_dim: int = Field(default=256, gt=0)
     crop_height: int = Field(default=256, gt=0)

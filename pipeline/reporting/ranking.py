@@ -45,7 +45,7 @@ def ranked_hits(
     search_threshold: float,
     top: int | None = None,
 ) -> list[Hit]:
-    """Return the boxes of a query's gallery by falling similarity; they count as in `search_metrics`.
+    """Return the boxes of a query's gallery by falling similarity; they count as in `search_queries`.
 
     In a scene that shows the person, the most similar box with enough overlap is the true positive, the first
     one among equals. Among boxes of the same similarity the false ones come first, so the place of the first

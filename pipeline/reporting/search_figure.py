@@ -127,15 +127,7 @@ def _header(
 def _query(axes: Axes, shown: ShownQuery, y: float, lines: int, picture: Picture) -> None:
     height = lines * LINE_HEIGHT - 0.27
     _tile(axes, picture, shown.query.box, (MARGIN, y, QUERY_WIDTH, height), QUERY_CONTEXT, BLUE)
-    axes.text(
-        MARGIN + QUERY_WIDTH / 2,
-        y + height + 0.14,
-        f"query {shown.number}",
-        fontsize=8,
-        color=GREY,
-        ha="center",
-        va="center",
-    )
+    _caption(axes, f"query {shown.number}", MARGIN + QUERY_WIDTH / 2, y + height + 0.14, GREY)
 
 
 def _student_name(axes: Axes, student: str, colour: str, y: float) -> None:
@@ -153,15 +145,11 @@ def _hits(axes: Axes, answer: Answer, x: float, y: float, pictures: Pictures) ->
         _tile(axes, pictures(hit.scene), hit.box, (left, y, TILE_WIDTH, TILE_HEIGHT), TILE_CONTEXT, colour)
         axes.add_patch(Rectangle((left, y), BADGE, BADGE, facecolor=colour, edgecolor="none", zorder=4))
         _white_mark(axes, mark, left + BADGE / 2, y + BADGE / 2, 11)
-        axes.text(
-            left + TILE_WIDTH / 2,
-            y + TILE_HEIGHT + 0.12,
-            f"{hit.similarity:.2f}",
-            fontsize=8,
-            color=INK,
-            ha="center",
-            va="center",
-        )
+        _caption(axes, f"{hit.similarity:.2f}", left + TILE_WIDTH / 2, y + TILE_HEIGHT + 0.12, INK)
+
+
+def _caption(axes: Axes, text: str, x: float, y: float, colour: str) -> None:
+    axes.text(x, y, text, fontsize=8, color=colour, ha="center", va="center")
 
 
 def _white_mark(axes: Axes, mark: str, x: float, y: float, size: float) -> None:

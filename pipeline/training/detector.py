@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
+from pipeline.basics.progress import TrainingProgress
 from pipeline.batches.loading import SceneBatch, Share, TrainingScenes, scene_batches
 from pipeline.batches.transforms import AugmentationOptions, scene_transform
 from pipeline.devices import data_workers, make_fabric, seed_everything
@@ -15,8 +16,8 @@ from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import Point
-from pipeline.training.engine.loop import Batches, Report, train
-from pipeline.training.engine.optimisation import TrainingOptions
+from pipeline.training.engine.loop import Batches, train
+from pipeline.training.engine.optimisation import NetworkTrainingOptions, TrainingOptions
 
 
 class DetectionWeights(Options):
@@ -28,13 +29,11 @@ class DetectionWeights(Options):
     roi_box: float = Field(default=1.0, ge=0)
 
 
-class DetectorTrainingOptions(Options):
+class DetectorTrainingOptions(NetworkTrainingOptions):
     """Everything that a detector's training depends on but the data."""
 
-    seed: int = Field(ge=0)
     network: DetectorOptions
     augmentation: AugmentationOptions = AugmentationOptions()
-    training: TrainingOptions
     loss_weights: DetectionWeights = DetectionWeights()
 
 
@@ -59,7 +58,7 @@ class DetectorTask:
 def train_detector(
     data: PreparedDataSet,
     options: DetectorTrainingOptions,
-    report: Report,
+    progress: TrainingProgress,
     checkpoints: Checkpoints | None = None,
 ) -> tuple[Detector, list[Point]]:
     """Train a detector on the `train` split; return it and the history of its losses."""
@@ -69,7 +68,7 @@ def train_detector(
     scenes = TrainingScenes(data.split("train"), data.images("train"), scene_transform(options.augmentation))
     batches = device_batches(scenes, options.training, options.seed, fabric)
     weights = options.loss_weights.model_dump()
-    history = train(fabric, DetectorTask(network), batches, options.training, weights, report, checkpoints)
+    history = train(fabric, DetectorTask(network), batches, options.training, weights, progress, checkpoints)
     return network.eval(), history
 
 

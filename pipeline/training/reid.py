@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import Options
+from pipeline.basics.progress import TrainingProgress
 from pipeline.batches.loading import CropBatch, TrainingCrops, crop_batches
 from pipeline.batches.samplers import IdentityBatches
 from pipeline.batches.transforms import AugmentationOptions, crop_transform
@@ -16,20 +16,18 @@ from pipeline.models.reid import ReidModel, ReidOptions
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import Point
-from pipeline.training.engine.loop import Report, train
-from pipeline.training.engine.optimisation import TrainingOptions
+from pipeline.training.engine.loop import train
+from pipeline.training.engine.optimisation import NetworkTrainingOptions
 
 
-class ReidTrainingOptions(Options):
+class ReidTrainingOptions(NetworkTrainingOptions):
     """Everything that the re-ID model's training depends on but the crops.
 
     A batch is `training.batch_size` crops: `crops_per_identity` of each of as many identities as that makes.
     """
 
-    seed: int = Field(ge=0)
     network: ReidOptions
     augmentation: AugmentationOptions = AugmentationOptions()
-    training: TrainingOptions
     crops_per_identity: int = Field(default=4, ge=1)
     loss: ReidLossOptions = ReidLossOptions()
 
@@ -68,7 +66,7 @@ class _ReidWithLoss(nn.Module):
 def train_reid(
     crops: PreparedDataSet,
     options: ReidTrainingOptions,
-    report: Report,
+    progress: TrainingProgress,
     checkpoints: Checkpoints | None = None,
 ) -> tuple[ReidModel, list[Point]]:
     """Train a re-ID model on the crops of the `train` split; return it and the history of its losses.
@@ -103,5 +101,5 @@ def train_reid(
 
     model = ReidModel(network)
     loss = ReidLoss(options.loss, len(split.identities), network.embedding_dim)
-    history = train(fabric, ReidTask(model, loss), batches, options.training, {}, report, checkpoints)
+    history = train(fabric, ReidTask(model, loss), batches, options.training, {}, progress, checkpoints)
     return model.eval(), history

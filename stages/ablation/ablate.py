@@ -102,7 +102,7 @@ def _run(student: str, seed: int) -> Mapping[str, Any]:
     teachers = read_teachers(options, data, f"{parameters.path}: {own}")
     scenes, inputs = len(data.split("train").scenes), {"data": data.sha256, **teachers.sha256}
     with (
-        resuming(name, options, options.training, scenes, inputs) as checkpoints,
+        resuming(name, options, scenes, inputs) as checkpoints,
         ShownProgress(name) as progress,
     ):
         network, _history = train_student(data, options, teachers, progress, checkpoints)
@@ -115,7 +115,7 @@ def _scored(
     data: PreparedDataSet,
     inference: InferenceOptions,
     scoring: EvaluationOptions,
-    report: ShownProgress,
+    progress: ShownProgress,
 ) -> Mapping[str, Any]:
     """Return the metrics of a run, the average precision of each query, and what it was run with."""
     split = data.split("test")
@@ -126,7 +126,7 @@ def _scored(
         batch_size=inference.batch_size,
         context_threshold=inference.context_threshold,
         device=make_fabric().device,
-        report=report,
+        progress=progress,
     )
     metrics = evaluate(split, detections, scoring, data.name)
     gallery = metrics["protocol"]["gallery"]

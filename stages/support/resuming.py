@@ -27,8 +27,9 @@ from pipeline.basics.errors import UserError
 from pipeline.basics.launchers import rank
 from pipeline.basics.options import Options
 from pipeline.devices import placement
+from pipeline.models.pretrained import pretrained_sha256
 from pipeline.training.engine.checkpoints import Checkpoints
-from pipeline.training.engine.optimisation import TrainingOptions
+from pipeline.training.engine.optimisation import NetworkTrainingOptions
 
 FOLDER_VARIABLE = "PERSON_SEARCH_CHECKPOINT_DIR"
 STEPS_VARIABLE = "PERSON_SEARCH_CHECKPOINT_STEPS"
@@ -44,7 +45,7 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, er
 
 @contextmanager
 def resuming(
-    stage: str, options: Options, training: TrainingOptions, samples: int, inputs: Mapping[str, str]
+    stage: str, options: NetworkTrainingOptions, samples: int, inputs: Mapping[str, str]
 ) -> Iterator[Checkpoints]:
     """Give a training its checkpoints. They are removed when the block, which writes the outputs, is done.
 
@@ -53,19 +54,19 @@ def resuming(
     Args:
         stage: its name, with the student.
         options: all settings of the training.
-        training: those of them that say how long an epoch is.
         samples: in an epoch.
-        inputs: by name, the SHA-256 of each file or data set that is read.
+        inputs: by name, the SHA-256 of each file or data set that is read, but pretrained weights.
 
     Raises:
         UserError: another process is training this stage, or a variable has no usable value.
     """
     top = Path(os.environ.get(FOLDER_VARIABLE) or "checkpoints") / stage
     with _only_one(top, stage):
-        folder = top / fingerprint(stage, options, inputs)
+        read = {**inputs, **pretrained_sha256(options.network.backbone.weights)}
+        folder = top / fingerprint(stage, options, read)
         _drop_old(top, folder)
         steps = whole_number(STEPS_VARIABLE, DEFAULT_STEPS, least=1, most=MOST_STEPS)
-        epoch = max(1, samples // training.batch_size)
+        epoch = max(1, samples // options.training.batch_size)
         checkpoints = Checkpoints(folder if rank() == 0 else folder / f"rank-{rank()}", steps, epoch)
         newest = checkpoints.newest()
         if newest is not None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
 from pipeline.evaluation.scene_boxes import detected_boxes
-from pipeline.evaluation.search import TOP_K, UNRANKED, search_metrics
+from pipeline.evaluation.search import TOP_K, UNRANKED, search_metrics, search_queries
 from pipeline.reporting.ranking import query_results, ranked_hits
 from tests.evaluation.cases import permuted, random_case
 
@@ -29,7 +29,7 @@ def results(split, detections, gallery):
 
 def metrics(split, detections):
     found = detected_boxes(split, detections).above(THRESHOLD)
-    return search_metrics(split, split.galleries, found, detections)
+    return search_metrics(search_queries(split, split.galleries, found, detections))
 
 
 @pytest.mark.parametrize("gallery", GALLERIES)

@@ -9,7 +9,7 @@ from pipeline.evaluation import search as search_module
 from pipeline.evaluation.cbgm import CbgmOptions
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.scene_boxes import detected_boxes
-from pipeline.evaluation.search import search_metrics
+from pipeline.evaluation.search import search_metrics, search_queries
 from pipeline.scenes.scene import Galleries, Query, Scene, Split
 from tests.evaluation import slow_reference
 from tests.evaluation.cases import permuted, random_case
@@ -21,7 +21,7 @@ ASIDE = [50.0, 0.0, 70.0, 40.0]
 
 def run(split, detections, threshold=0.3, **options):
     found = detected_boxes(split, detections).above(threshold)
-    return search_metrics(split, split.galleries, found, detections, **options)
+    return search_metrics(search_queries(split, split.galleries, found, detections, **options))
 
 
 def hand_made(images, *, listed=None, positives=None, truth=BOX, default="g"):

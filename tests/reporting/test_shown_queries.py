@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluation.scene_boxes import detected_boxes
-from pipeline.evaluation.search import search_metrics
+from pipeline.evaluation.search import search_metrics, search_queries
 from pipeline.reporting.ranking import ranked_hits
 from pipeline.reporting.shown_queries import at_random, evenly_spaced, most_gained, shown_queries
 from tests.evaluation.cases import random_case
@@ -59,5 +59,7 @@ def test_answers_are_the_rankings(seed):
         assert answer.ranks == [rank for rank, hit in enumerate(everything, 1) if hit.correct]
         assert len(answer.ranks) <= query.matches
     found = detected_boxes(split, detections).above(0.3)
-    top1 = search_metrics(split, {"full": split.galleries["full"]}, found, detections)["full"]["top1"]
+    top1 = search_metrics(search_queries(split, {"full": split.galleries["full"]}, found, detections))[
+        "full"
+    ]["top1"]
     assert np.mean([query.answers["a"].ranks[:1] == [1] for query in shown]) == top1

@@ -26,7 +26,7 @@ def _here(tmp_path, monkeypatch):
 
 def enter(inputs=None, options=None, stage="train_student@kd_lut", samples=12):
     chosen = options or student_options()
-    return resuming(stage, chosen, chosen.training, samples, inputs or INPUTS)
+    return resuming(stage, chosen, samples, inputs or INPUTS)
 
 
 def leave_a_state(**changes):

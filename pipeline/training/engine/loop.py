@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.interruption import Interrupted, Interruption
+from pipeline.basics.progress import TrainingProgress
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import History, Point
 from pipeline.training.engine.memory_layout import channels_last_is_safe
@@ -21,8 +22,6 @@ ADVICE = "try a lower learning_rate or a clip_norm"
 
 Batches = Callable[[int], Iterable[Any]]
 """Called with how many steps are done; returns the batches that are left."""
-Report = Callable[[int, int, Mapping[str, float]], None]
-"""Called after each step with the step, the number of steps and the newest point of the history."""
 
 
 class Task(Protocol):
@@ -50,7 +49,7 @@ def train(
     batches: Batches,
     options: TrainingOptions,
     weights: Mapping[str, float],
-    report: Report,
+    progress: TrainingProgress,
     checkpoints: Checkpoints | None = None,
 ) -> list[Point]:
     """Train a task's network, from the newest checkpoint on if there is one.
@@ -61,7 +60,7 @@ def train(
         batches: gives `options.steps` of them, or what is left of them.
         options: optimiser and schedule.
         weights: factor on each loss by name; 1 where a name is not there.
-        report: progress.
+        progress: called after each step.
         checkpoints: where the state is kept; None for nowhere.
 
     Returns:
@@ -82,7 +81,7 @@ def train(
             _check_finite(step, values)
             history.add(step, float(scheduler.get_last_lr()[0]), values)
             scheduler.step()
-            report(step, options.steps, history.newest)
+            progress(step, options.steps, history.newest)
             stopped_by = _over_devices(fabric, interruption.signal or 0, "max")
             if checkpoints is not None and (stopped_by or checkpoints.due(step)):
                 checkpoints.write(step, {"training": state.take(), "history": history.take()})

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from pipeline.basics.options import Options
+from pipeline.models.backbones import NetworkOptions
 
 
 class TrainingOptions(Options):
@@ -50,6 +51,20 @@ class TrainingOptions(Options):
         if self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} is more than all {self.steps} steps")
         return self
+
+
+class NetworkTrainingOptions(Options):
+    """What the settings of every training hold.
+
+    Attributes:
+        seed: of weights, batches and samples.
+        network: the architecture; each training narrows it to its own.
+        training: optimiser and schedule.
+    """
+
+    seed: int = Field(ge=0)
+    network: NetworkOptions
+    training: TrainingOptions
 
 
 def build_optimizer(modules: Iterable[nn.Module], options: TrainingOptions) -> torch.optim.Optimizer:

@@ -1,42 +1,34 @@
 """The settings of a student: what its entry in params.yaml holds, put over what all students share."""
 
-from pydantic import Field
-
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import Options
 from pipeline.batches.transforms import AugmentationOptions
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.targets import IdentityOptions
 from pipeline.models.person_search import PersonSearchOptions
 from pipeline.training.detector import DetectionWeights
-from pipeline.training.engine.optimisation import TrainingOptions
+from pipeline.training.engine.optimisation import NetworkTrainingOptions
 
 NO_TABLE = "artifacts/no_table"
 NO_DETECTOR = "models/no_detector"
 """What a student names that has no such teacher. The files exist, so that DVC can depend on them."""
 
 
-class StudentOptions(Options):
+class StudentOptions(NetworkTrainingOptions):
     """Everything that a student's training depends on but the data.
 
     Attributes:
-        seed: of weights, batches and samples.
         table: file of the re-ID teacher's look-up table, from the project's root; or `NO_TABLE`.
         detector: weight file of the detector teacher, from the project's root; or `NO_DETECTOR`.
-        network: the architecture.
         augmentation: random changes of the training scenes.
-        training: optimiser and schedule.
         loss_weights: factors on the four detection losses.
         identity: what the embeddings are taught against.
         detector_distillation: which parts of the detector teach, and how much; None without one.
     """
 
-    seed: int = Field(ge=0)
     table: str = NO_TABLE
     detector: str = NO_DETECTOR
     network: PersonSearchOptions
     augmentation: AugmentationOptions = AugmentationOptions()
-    training: TrainingOptions
     loss_weights: DetectionWeights = DetectionWeights()
     identity: IdentityOptions
     detector_distillation: DetectorDistillationOptions | None = None

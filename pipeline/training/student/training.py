@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.progress import TrainingProgress
 from pipeline.batches.loading import SceneBatch, TrainingScenes
 from pipeline.batches.transforms import scene_transform
 from pipeline.devices import make_fabric, seed_everything
@@ -23,7 +24,7 @@ from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.detector import device_batches
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import Point
-from pipeline.training.engine.loop import Report, train
+from pipeline.training.engine.loop import train
 from pipeline.training.student.gathering import gather_people
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.taught_student import TaughtStudent
@@ -72,7 +73,7 @@ def train_student(
     data: PreparedDataSet,
     options: StudentOptions,
     teachers: Teachers,
-    report: Report,
+    progress: TrainingProgress,
     checkpoints: Checkpoints | None = None,
 ) -> tuple[PersonSearchNetwork, list[Point]]:
     """Train a student on a prepared data set.
@@ -81,7 +82,7 @@ def train_student(
         data: its `train` split is used.
         options: network, schedule, losses.
         teachers: those that `options` asks for; see `read_teachers`.
-        report: progress.
+        progress: called after each step.
         checkpoints: where the state is kept, so that an interrupted training can go on; None for nowhere.
 
     Returns:
@@ -103,7 +104,7 @@ def train_student(
     task = StudentTask(network, identity_loss, teachers.detector, options.detector_distillation)
     scenes = TrainingScenes(split, data.images("train"), scene_transform(options.augmentation))
     batches = device_batches(scenes, options.training, options.seed, fabric)
-    history = train(fabric, task, batches, options.training, options.weights(), report, checkpoints)
+    history = train(fabric, task, batches, options.training, options.weights(), progress, checkpoints)
     return student.eval(), history
 
 

@@ -1,0 +1,58 @@
+"""What the training stages share: a training's run, from its checkpoints to its outputs."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from torch import nn
+
+from pipeline.basics.progress import TrainingProgress
+from pipeline.models.weight_files import Kind, save_weights
+from pipeline.training.engine.checkpoints import Checkpoints
+from pipeline.training.engine.environment import write_environment
+from pipeline.training.engine.history import Point, write_history
+from pipeline.training.engine.optimisation import NetworkTrainingOptions
+from stages.support.resuming import resuming
+from stages.support.running import ShownProgress
+
+Network = TypeVar("Network", bound=nn.Module)
+Train = Callable[[TrainingProgress, Checkpoints], tuple[Network, list[Point]]]
+"""Trains a network, from the newest checkpoint on; returns it and the history of its losses."""
+
+
+class Outputs(NamedTuple):
+    """What a training makes: the `weights` of a network of a `kind`, its `history` and its `environment`."""
+
+    kind: Kind
+    weights: Path
+    history: Path
+    environment: Path
+
+
+def run_training(
+    stage: str,
+    options: NetworkTrainingOptions,
+    train: Train[Network],
+    samples: int,
+    inputs: Mapping[str, str],
+    outputs: Outputs,
+) -> float:
+    """Train a network and write its outputs, with progress shown and checkpoints to go on from.
+
+    Args:
+        stage: its name, with the student.
+        options: all settings of the training.
+        train: the training.
+        samples: in an epoch.
+        inputs: by name, the SHA-256 of each file or data set that is read, but pretrained weights.
+        outputs: the files to make.
+
+    Returns:
+        The loss at the end.
+    """
+    with resuming(stage, options, samples, inputs) as checkpoints, ShownProgress(stage) as progress:
+        network, history = train(progress, checkpoints)
+        write_history(outputs.history, history)
+        write_environment(outputs.environment, network)
+        save_weights(outputs.weights, outputs.kind, options.network, network.state_dict())
+    return history[-1]["total"]
