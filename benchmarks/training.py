@@ -91,7 +91,7 @@ class TimedStudent:
         training_step(
             self.fabric,
             self.task,
-            batch,
+            [batch],
             self.optimizer,
             self.options.weights(),
             self.options.training.clip_norm,

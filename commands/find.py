@@ -13,7 +13,7 @@ import numpy as np
 from commands.tables import table_text
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
-from pipeline.devices import make_fabric
+from pipeline.devices import one_device
 from pipeline.inference.finding import Hit, checked_box, find_person
 from pipeline.inference.own_pictures.folders import pictures_in
 from pipeline.inference.own_pictures.printable import printable
@@ -87,7 +87,7 @@ def find(
             box,
             pictures,
             score_threshold=score_threshold,
-            device=make_fabric().device,
+            device=one_device(),
             progress=progress,
             passed_over=lambda why: left_out.add(f"{why}; left out"),
             remarked=remarks.add,

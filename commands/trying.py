@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.progress import Progress, TrainingProgress
-from pipeline.devices import make_fabric
+from pipeline.devices import one_device
 from pipeline.evaluation.metric_table import measured
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
@@ -77,7 +77,7 @@ def validation_outcome(
         data.images(VALIDATION),
         batch_size=inference.batch_size,
         context_threshold=inference.context_threshold,
-        device=make_fabric().device,
+        device=one_device(),
         progress=progress,
     )
     metrics = evaluate(split, detections, evaluation, data.name)

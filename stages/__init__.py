@@ -4,8 +4,8 @@ import os
 import signal
 
 from pipeline.basics.busy_machine import choose_waiting
-from pipeline.basics.launchers import forget_other_launchers
-from stages.support.starter import DVC_VARIABLE, end_with_dvc
+from pipeline.basics.launchers import DVC_VARIABLE, forget_other_launchers
+from stages.support.starter import end_with_dvc
 
 # Before PyTorch and lightning-fabric are imported, because their import reads the environment.
 choose_waiting()

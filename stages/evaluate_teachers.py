@@ -1,7 +1,7 @@
 """Stage `evaluate_teachers`: score the teachers on the test scenes, alone and as a two-step search."""
 
 from pipeline.basics.json_files import write_json
-from pipeline.devices import make_fabric
+from pipeline.devices import one_device
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.two_step import two_step_cost, two_step_detections
@@ -22,7 +22,7 @@ def main() -> None:
     inference = parameters.options("infer", InferenceOptions)
     options = parameters.options("evaluate", EvaluationOptions)
     data = open_prepared(PREPARED)
-    split, images, device = data.split("test"), data.images("test"), make_fabric().device
+    split, images, device = data.split("test"), data.images("test"), one_device()
     detector, model = Detector.load(DETECTOR), ReidModel.load(REID)
     with ShownProgress("evaluate_teachers") as progress:
         detections = two_step_detections(

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.basics.hashing import sha256_of
 from pipeline.basics.options import Options
-from pipeline.devices import make_fabric
+from pipeline.devices import one_device
 from pipeline.inference.crops import embed_crops
 from pipeline.lookup_table import Average, LookupTable, mean_features, write_lookup_table
 from pipeline.models.reid import ReidModel
@@ -47,7 +47,7 @@ def main(average: Average | None, path: Path) -> None:
             crops.split("train"),
             crops.images("train"),
             options.batch_size,
-            make_fabric().device,
+            one_device(),
             progress,
         )
     features, ids, counts = mean_features(embeddings, person_ids, average or options.average)

@@ -3,7 +3,7 @@
 import click
 
 from pipeline.basics.json_files import write_json
-from pipeline.devices import make_fabric
+from pipeline.devices import one_device
 from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_detections, student_cost
@@ -22,7 +22,7 @@ def main(student: str) -> None:
     """Detect and embed everybody in the test scenes."""
     options = Parameters(PARAMS).options("infer", InferenceOptions)
     data = open_prepared(PREPARED)
-    split, images, device = data.split("test"), data.images("test"), make_fabric().device
+    split, images, device = data.split("test"), data.images("test"), one_device()
     network = PersonSearchNetwork.load(student_weights(student))
     with ShownProgress(f"infer@{student}") as progress:
         detections = search_detections(

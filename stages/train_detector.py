@@ -6,7 +6,7 @@ from pipeline.scenes.prepared import open_prepared
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from stages.support.parameters import Parameters
 from stages.support.paths import DETECTOR, PREPARED, TEACHER_RESULTS
-from stages.support.running import say, stage
+from stages.support.running import say, training_stage
 from stages.support.training import Outputs, run_training
 
 PARAMS = ("network", "train_detector")
@@ -18,14 +18,13 @@ OUTPUTS = Outputs(
 )
 
 
-@stage
+@training_stage
 def main() -> None:
     """Train the teacher detector."""
     options = Parameters(PARAMS).options("train_detector", DetectorTrainingOptions)
     data = open_prepared(PREPARED)
     train = partial(train_detector, data, options)
-    scenes = len(data.split("train").scenes)
-    loss = run_training("train_detector", options, train, scenes, {"data": data.sha256}, OUTPUTS)
+    loss = run_training("train_detector", options, train, {"data": data.sha256}, OUTPUTS)
     say(f"{DETECTOR}: {options.network.backbone.name} detector, loss {loss:.3f} at the end")
 
 

@@ -6,7 +6,7 @@ from pipeline.scenes.prepared import open_prepared
 from pipeline.training.reid import ReidTrainingOptions, train_reid
 from stages.support.parameters import Parameters
 from stages.support.paths import CROPS, REID, TEACHER_RESULTS
-from stages.support.running import say, stage
+from stages.support.running import say, training_stage
 from stages.support.training import Outputs, run_training
 
 PARAMS = ("train_reid",)
@@ -18,14 +18,13 @@ OUTPUTS = Outputs(
 )
 
 
-@stage
+@training_stage
 def main() -> None:
     """Train the re-identification teacher."""
     options = Parameters(PARAMS).options("train_reid", ReidTrainingOptions)
     crops = open_prepared(CROPS)
     train = partial(train_reid, crops, options)
-    samples = len(crops.split("train").scenes)
-    loss = run_training("train_reid", options, train, samples, {"crops": crops.sha256}, OUTPUTS)
+    loss = run_training("train_reid", options, train, {"crops": crops.sha256}, OUTPUTS)
     say(f"{REID}: {options.network.backbone.name} re-ID model, loss {loss:.3f} at the end")
 
 

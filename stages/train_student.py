@@ -10,13 +10,13 @@ from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_student
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, student_results, student_weights
-from stages.support.running import say, stage
+from stages.support.running import say, training_stage
 from stages.support.training import Outputs, run_training
 
 PARAMS = ("network", "train_student", "students.{student}")
 
 
-@stage
+@training_stage
 @click.option("--student", required=True, help="Which entry of `students` in params.yaml to train.")
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the student's, to repeat it.")
 @click.option("--name", help="What the outputs are called; by default as the student.")
@@ -35,8 +35,8 @@ def main(student: str, seed: int | None, name: str | None) -> None:
         environment=student_results(called) / "environment.json",
     )
     train = partial(train_student, data, options, teachers)
-    scenes, inputs = len(data.split("train").scenes), {"data": data.sha256, **teachers.sha256}
-    loss = run_training(f"train_student@{called}", options, train, scenes, inputs, outputs)
+    inputs = {"data": data.sha256, **teachers.sha256}
+    loss = run_training(f"train_student@{called}", options, train, inputs, outputs)
     say(
         f"{outputs.weights}: {options.network.backbone.name} student, identity target "
         f"'{options.identity.target}'{', taught by a detector' if teachers.detector else ''}, "

@@ -1,6 +1,7 @@
 """Variables of launchers that something left in the environment: a training neither obeys them nor waits."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,75 @@ def test_what_others_say_is_forgotten(monkeypatch):
     assert not set(LAUNCHER_VARIABLES) & set(os.environ)
     assert os.environ[STARTER_VARIABLE] == str(os.getpid())
     assert make_fabric().world_size == 1
+
+
+def below(program, folder, script, **variables):
+    """Run a shell script below a program of this name; return its exit code and all that was said."""
+    named = folder / program
+    shutil.copy("/bin/bash", named)
+    (folder / "task.py").write_text(ONE_LINE)
+    environment = {key: value for key, value in os.environ.items() if key != STARTER_VARIABLE}
+    result = subprocess.run(
+        [str(named), "-c", script],
+        env=environment | {"PERSON_SEARCH_DEVICE": "cpu", "PYTHONPATH": str(ROOT), **variables},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return result.returncode, result.stdout
+
+
+ONE_LINE = """
+import stages
+from pipeline.basics.errors import UserError
+try:
+    from pipeline.devices import make_fabric
+    fabric = make_fabric()
+    print(f"{fabric.global_rank} {fabric.world_size}\\n", end="", flush=True)
+except UserError as error:
+    print(error, flush=True)
+"""
+STEP = {
+    "SLURM_JOB_ID": "77",
+    "SLURM_NTASKS": "2",
+    "SLURM_NNODES": "1",
+    "SLURM_NODELIST": "127.0.0.1",
+    "SLURM_STEP_NUM_TASKS": "2",
+    "SLURM_STEP_TASKS_PER_NODE": "2",
+    "SLURM_NODEID": "0",
+}
+TASKS = "".join(
+    f"SLURM_PROCID={number} SLURM_LOCALID={number} {sys.executable} task.py & " for number in range(2)
+)
+
+
+def test_tasks_of_srun_train_together(tmp_path):
+    code, said = below("slurmstepd", tmp_path, f"{TASKS} wait", **STEP)
+    assert code == 0
+    assert sorted(line for line in said.splitlines() if line[:1].isdigit()) == ["0 2", "1 2"], said
+
+
+def test_a_batch_script_without_srun_trains_alone(tmp_path):
+    script = f"SLURM_PROCID=0 SLURM_LOCALID=0 {sys.executable} task.py; true"
+    step = {key: value for key, value in STEP.items() if "STEP" not in key}
+    assert "0 1" in below("slurmstepd", tmp_path, script, **step)[1].splitlines()
+
+
+@pytest.mark.parametrize(
+    ("program", "variables", "line"),
+    [
+        ("slurmstepd", {"TASK_OF_DVC": "x"}, "srun started `dvc repro` 2 times; start it once"),
+        ("slurmstepd", {"SLURM_STEP_TASKS_PER_NODE": "2,1"}, "srun started 2,1 tasks on its machines"),
+        ("slurmstepd", {"PERSON_SEARCH_DEVICES": "4"}, "PERSON_SEARCH_DEVICES=4, but slurm started 2"),
+        ("mpirun", {"OMPI_COMM_WORLD_SIZE": "2"}, "MPI started 2 processes, which would not know of one"),
+    ],
+)
+def test_what_would_not_train_together_is_refused(program, variables, line, tmp_path):
+    dvc = "DVC_STAGE=x" if "TASK_OF_DVC" in variables else ""
+    script = f"{dvc} SLURM_PROCID=0 SLURM_LOCALID=0 {sys.executable} task.py; true"
+    said = below(program, tmp_path, script, **(STEP if program == "slurmstepd" else {}) | variables)[1]
+    assert said.startswith(line), said
+    assert said.count("\n") == 1

@@ -1,13 +1,15 @@
 """Which samples are in which batch: a function of the seed and the step, so that a resume changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from pipeline.scenes.scene import IntArray
 
+Sample = TypeVar("Sample")
 Draw = tuple[int, int]
 """The index of a sample to load, and the seed of its random changes."""
 
@@ -45,7 +47,8 @@ class ShuffledBatches(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         """Yield batches of (sample, seed of its changes)."""
         for step in range(self.done, self.steps):
-            positions = range(step * self.batch_size, (step + 1) * self.batch_size)[self.rank :: self.ranks]
+            batch = range(step * self.batch_size, (step + 1) * self.batch_size)
+            positions = share_of(batch, self.rank, self.ranks)
             yield [(self._sample_at(position), _draw_seed(self.seed, position)) for position in positions]
 
     def _sample_at(self, position: int) -> int:
@@ -66,6 +69,8 @@ class IdentityBatches(Sampler[list[Draw]]):
         crops_per_identity: K.
         steps: number of batches.
         seed: of the order, the choice of crops, and their random changes.
+        rank: which share of each batch to yield, `0 .. ranks-1`.
+        ranks: number of shares in a batch.
         done: how many batches to leave out at the start.
     """
 
@@ -76,8 +81,11 @@ class IdentityBatches(Sampler[list[Draw]]):
         crops_per_identity: int,
         steps: int,
         seed: int,
+        rank: int = 0,
+        ranks: int = 1,
         done: int = 0,
     ) -> None:
+        self.rank, self.ranks = rank, ranks
         self.crops_of = [np.flatnonzero(person_ids == person) for person in np.unique(person_ids)]
         self.identities, self.crops = identities_per_batch, crops_per_identity
         self.steps, self.seed, self.done = steps, seed, done
@@ -99,13 +107,20 @@ class IdentityBatches(Sampler[list[Draw]]):
                     (int(crop), _draw_seed(self.seed, position * self.crops + i))
                     for i, crop in enumerate(chosen)
                 ]
-            yield batch
+            yield list(share_of(batch, self.rank, self.ranks))
 
     def _identity_at(self, step: int, turn: int) -> int:
         people = len(self.crops_of)
         epoch, batch = divmod(step, max(1, people // self.identities))
         place = (batch * self.identities + turn) % people
         return int(_shuffled(people, self.seed, epoch)[place])
+
+
+def share_of(batch: Sequence[Sample], rank: int, ranks: int) -> Sequence[Sample]:
+    """Return the part of a batch that a rank takes. The parts in order are the batch; no two differ by more
+    than one sample in length."""
+    start, end = (part * len(batch) // ranks for part in (rank, rank + 1))
+    return batch[start:end]
 
 
 @lru_cache(maxsize=4)

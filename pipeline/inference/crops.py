@@ -13,8 +13,6 @@ from pipeline.models.reid import ReidModel
 from pipeline.scenes.scene import IntArray, Split
 from pipeline.scenes.shards import ImageShards
 
-"""Called with the number of crops done and the number of all crops."""
-
 
 @torch.no_grad()
 def embed_crops(

@@ -20,7 +20,6 @@ CERTAIN = 1.0
 """The score that a query's own box gets among the detections around it."""
 
 Matrix = npt.NDArray[np.float32]
-"""Called with the number of scenes done and the number of all scenes."""
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,11 @@ class Detector(nn.Module):
         )
         return DetectionStep(losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois)
 
+    def compile_backbone(self) -> None:
+        """Let PyTorch compile stem and tail at their first call; images and RoIs may change in size."""
+        self.stem.compile(dynamic=True)
+        self.roi_heads.box_head.compile(dynamic=True)
+
     @torch.no_grad()
     def judge(self, step: DetectionStep) -> Judgement:
         """Predict class and box for the anchors and RoIs that another detector's training step sampled.

@@ -57,6 +57,10 @@ class ReidModel(nn.Module):
         """Load a model from its weight file; see `load_network`."""
         return load_network(path, "reid", ReidOptions, cls)
 
+    def compile_backbone(self) -> None:
+        """Let PyTorch compile the backbone at its first call."""
+        self.backbone.compile()
+
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Embed crops.
 

@@ -18,6 +18,7 @@ from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import Point
 from pipeline.training.engine.loop import Batches, train
 from pipeline.training.engine.optimisation import NetworkTrainingOptions, TrainingOptions
+from pipeline.training.joint_draws import sharing_draws
 
 
 class DetectionWeights(Options):
@@ -45,14 +46,26 @@ class DetectorTask:
 
     def __init__(self, network: Detector) -> None:
         self.network = network
+        self._counts: dict[str, int] = {}
 
     def losses(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Return the four detection losses of a batch."""
         step: DetectionStep = self.network.detection_step(batch.images, batch.targets)
+        self._counts = detection_counts(step)
         return step.losses
 
-    def after_step(self) -> None:
+    def counts(self) -> Mapping[str, int]:
+        """Return how many anchors and RoIs were sampled, for each loss."""
+        return self._counts
+
+    def after_batch(self) -> None:
         """Nothing is due."""
+
+
+def detection_counts(step: DetectionStep) -> dict[str, int]:
+    """Return how many anchors or RoIs each detection loss is a mean over."""
+    anchors, rois = len(step.anchors.labels), len(step.rois.labels)
+    return {"rpn_objectness": anchors, "rpn_box": anchors, "roi_class": rois, "roi_box": rois}
 
 
 def train_detector(
@@ -68,7 +81,10 @@ def train_detector(
     scenes = TrainingScenes(data.split("train"), data.images("train"), scene_transform(options.augmentation))
     batches = device_batches(scenes, options.training, options.seed, fabric)
     weights = options.loss_weights.model_dump()
-    history = train(fabric, DetectorTask(network), batches, options.training, weights, progress, checkpoints)
+    with sharing_draws(network):
+        history = train(
+            fabric, DetectorTask(network), batches, options.training, weights, progress, checkpoints
+        )
     return network.eval(), history
 
 
@@ -77,6 +93,13 @@ def device_batches(scenes: TrainingScenes, training: TrainingOptions, seed: int,
     if training.batch_size < fabric.world_size:
         raise UserError(f"a batch of {training.batch_size} cannot be shared by {fabric.world_size} devices")
     share = Share(fabric.global_rank, fabric.world_size)
+    batches = training.accumulate  # a step
     return lambda done: scene_batches(
-        scenes, training.batch_size, training.steps, seed, share, done, data_workers()
+        scenes,
+        training.batch_size,
+        training.steps * batches,
+        seed,
+        share,
+        done * batches,
+        data_workers(),
     )

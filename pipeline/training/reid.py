@@ -16,6 +16,7 @@ from pipeline.models.reid import ReidModel, ReidOptions
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import Point
+from pipeline.training.engine.joint import gather_rows, gather_rows_with_gradient
 from pipeline.training.engine.loop import train
 from pipeline.training.engine.optimisation import NetworkTrainingOptions
 
@@ -45,7 +46,11 @@ class ReidTask:
         """Return the classification and the triplet loss of a batch."""
         return self.network.reid_losses(batch.crops, batch.person_ids)
 
-    def after_step(self) -> None:
+    def counts(self) -> Mapping[str, int]:
+        """Return nothing: each device compares the crops of all."""
+        return {}
+
+    def after_batch(self) -> None:
         """Nothing is due."""
 
 
@@ -57,9 +62,9 @@ class _ReidWithLoss(nn.Module):
         self.model, self.loss = model, loss
 
     def reid_losses(self, crops: Tensor, person_ids: Tensor) -> dict[str, Tensor]:
-        """Return the losses of crops `[N, 3, h, w]` of people `[N]`."""
-        features, embeddings = self.model(crops)
-        losses: dict[str, Tensor] = self.loss(features, embeddings, person_ids)
+        """Return the losses of all devices' crops; this device's are `[N, 3, h, w]`, of people `[N]`."""
+        features, embeddings = (gather_rows_with_gradient(rows) for rows in self.model(crops))
+        losses: dict[str, Tensor] = self.loss(features, embeddings, gather_rows(person_ids))
         return losses
 
 
@@ -86,6 +91,11 @@ def train_reid(
         )
     if options.training.batch_size < 2:
         raise UserError("train_reid: batch_size 1; the neck's batch normalisation needs two crops")
+    if options.training.batch_size < fabric.world_size:
+        raise UserError(
+            f"train_reid: a batch of {options.training.batch_size} cannot be shared by "
+            f"{fabric.world_size} devices"
+        )
     if len(split.identities) < 2:
         raise UserError(
             f"train_reid: {len(split.identities)} labelled identities; re-identification needs two"
@@ -93,10 +103,13 @@ def train_reid(
     network = options.network
     transform = crop_transform(options.augmentation, network.crop_height, network.crop_width)
     dataset = TrainingCrops(split, crops.images("train"), transform)
-    steps, each = options.training.steps, options.crops_per_identity
+    each, accumulated = options.crops_per_identity, options.training.accumulate
+    steps, share = options.training.steps * accumulated, (fabric.global_rank, fabric.world_size)
 
     def batches(done: int) -> Iterator[CropBatch]:
-        sampler = IdentityBatches(dataset.person_ids, identities, each, steps, options.seed, done)
+        sampler = IdentityBatches(
+            dataset.person_ids, identities, each, steps, options.seed, *share, done=done * accumulated
+        )
         return crop_batches(dataset, sampler, data_workers())
 
     model = ReidModel(network)

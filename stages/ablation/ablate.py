@@ -14,7 +14,7 @@ import click
 from pipeline.basics.errors import UserError
 from pipeline.basics.interruption import Interrupted
 from pipeline.basics.json_files import write_json
-from pipeline.devices import make_fabric
+from pipeline.devices import one_device
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_detections
@@ -31,13 +31,13 @@ from stages.support.errors import SIGNAL_CODE
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, RESULTS
 from stages.support.resuming import resuming
-from stages.support.running import ShownProgress, say, stage
+from stages.support.running import ShownProgress, say, training_stage
 from stages.support.starter import end_with_parent
 
 PARAMS = ("network", "train_student", "infer", "evaluate", "students.{student}")
 
 
-@stage
+@training_stage
 @click.option("--student", required=True, help="Which entry of `students` in params.yaml.")
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, required=True, help="One a run.")
 @click.option(
@@ -100,9 +100,9 @@ def _run(student: str, seed: int) -> Mapping[str, Any]:
     options = parameters.options("train_student", StudentOptions, own, {"seed": seed})
     data, name = open_prepared(PREPARED), f"ablate@{student}-{seed}"
     teachers = read_teachers(options, data, f"{parameters.path}: {own}")
-    scenes, inputs = len(data.split("train").scenes), {"data": data.sha256, **teachers.sha256}
+    inputs = {"data": data.sha256, **teachers.sha256}
     with (
-        resuming(name, options, scenes, inputs) as checkpoints,
+        resuming(name, options, inputs) as checkpoints,
         ShownProgress(name) as progress,
     ):
         network, _history = train_student(data, options, teachers, progress, checkpoints)
@@ -125,7 +125,7 @@ def _scored(
         data.images("test"),
         batch_size=inference.batch_size,
         context_threshold=inference.context_threshold,
-        device=make_fabric().device,
+        device=one_device(),
         progress=progress,
     )
     metrics = evaluate(split, detections, scoring, data.name)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from pipeline.basics.hashing import sha256_of
-from pipeline.devices import make_fabric
+from pipeline.devices import one_device
 from pipeline.inference.students import picture, to_numpy
 from pipeline.lookup_table import LookupTable, mean_features, write_lookup_table
 from pipeline.models.person_search import PersonSearchNetwork
@@ -27,7 +27,7 @@ TABLE = Path("artifacts/id_lut_student.h5")
 @click.option("--weights", type=click.Path(path_type=Path), required=True, help="The student.")
 def main(weights: Path) -> None:
     """Write the table of a student's embeddings of the training people."""
-    data, device = open_prepared(PREPARED), make_fabric().device
+    data, device = open_prepared(PREPARED), one_device()
     split, images = data.split("train"), data.images("train")
     network = PersonSearchNetwork.load(weights).to(device)
     embeddings, ids = [], []

@@ -19,6 +19,7 @@ SIGNAL_CODE = 128
 """Plus a signal's number: the exit code of a process that it ended."""
 DATA_PROCESS = ("DataLoader worker", "DataLoader timed out", "Too many open files")
 """What PyTorch's errors about a process that loads data start with. One comes at any moment, by a signal."""
+WITHOUT_OTHERS = "another process that works along ended or cannot be reached any more"
 WITHOUT_DATA = (
     "a process that loads data failed or was killed (is memory short, or `ulimit -n` low? "
     "PERSON_SEARCH_WORKERS says how many there are); run it again to go on"
@@ -49,9 +50,11 @@ def one_line_errors(*, when_memory_is_short: str, when_stopped: str) -> Iterator
             with _translated(when_memory_is_short, when_stopped):
                 yield
         except RuntimeError as error:  # also while another error is translated
-            if not str(error).startswith(DATA_PROCESS):
-                raise
-            raise OneLineError(WITHOUT_DATA) from None
+            if str(error).startswith(DATA_PROCESS):
+                raise OneLineError(WITHOUT_DATA) from None
+            if type(error).__name__ == "DistBackendError" or "gloo" in str(error):
+                raise OneLineError(f"{WITHOUT_OTHERS}; {when_stopped}") from None
+            raise
 
 
 @contextmanager

@@ -32,9 +32,10 @@ from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.optimisation import NetworkTrainingOptions
 
 FOLDER_VARIABLE = "PERSON_SEARCH_CHECKPOINT_DIR"
+SECONDS_VARIABLE = "PERSON_SEARCH_CHECKPOINT_SECONDS"
 STEPS_VARIABLE = "PERSON_SEARCH_CHECKPOINT_STEPS"
-DEFAULT_STEPS = 100
-MOST_STEPS = 10**9
+DEFAULT_SECONDS = 300
+MOST = 10**9
 OTHERS_KEPT = 2
 """How many trainings of a stage with other inputs keep their checkpoints, in case one is run again."""
 OWN_PACKAGES = ("pipeline", "stages")
@@ -44,9 +45,7 @@ WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, er
 
 
 @contextmanager
-def resuming(
-    stage: str, options: NetworkTrainingOptions, samples: int, inputs: Mapping[str, str]
-) -> Iterator[Checkpoints]:
+def resuming(stage: str, options: NetworkTrainingOptions, inputs: Mapping[str, str]) -> Iterator[Checkpoints]:
     """Give a training its checkpoints. They are removed when the block, which writes the outputs, is done.
 
     After an error or a kill they stay, and the next training with the same inputs continues from the newest.
@@ -54,7 +53,6 @@ def resuming(
     Args:
         stage: its name, with the student.
         options: all settings of the training.
-        samples: in an epoch.
         inputs: by name, the SHA-256 of each file or data set that is read, but pretrained weights.
 
     Raises:
@@ -64,12 +62,14 @@ def resuming(
     with _only_one(top, stage):
         read = {**inputs, **pretrained_sha256(options.network.backbone.weights)}
         folder = top / fingerprint(stage, options, read)
-        _drop_old(top, folder)
-        steps = whole_number(STEPS_VARIABLE, DEFAULT_STEPS, least=1, most=MOST_STEPS)
-        epoch = max(1, samples // options.training.batch_size)
-        checkpoints = Checkpoints(folder if rank() == 0 else folder / f"rank-{rank()}", steps, epoch)
+        if rank() == 0:
+            _drop_old(top, folder)
+        seconds = whole_number(SECONDS_VARIABLE, DEFAULT_SECONDS, least=1, most=MOST)
+        steps = whole_number(STEPS_VARIABLE, MOST, least=1, most=MOST)
+        own = folder if rank() == 0 else folder / f"rank-{rank()}"
+        checkpoints = Checkpoints(own, seconds, steps)
         newest = checkpoints.newest()
-        if newest is not None:
+        if newest is not None and rank() == 0:
             click.echo(f"{stage}: going on after step {newest.step}, from {folder}", err=True)
         yield checkpoints
         checkpoints.remove()

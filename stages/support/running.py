@@ -21,17 +21,26 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pipeline.basics.launchers import rank
 from stages.support.errors import one_line_errors
 
 LINES_WITHOUT_TERMINAL = 10
 
 
 class StageCommand(click.Command):
-    """A click command that ends in one line where the user made a mistake: see `one_line_errors`."""
+    """A click command that ends in one line where the user made a mistake: see `one_line_errors`.
+
+    Attributes:
+        together: whether all processes that a launcher has started run it, or the first alone.
+    """
+
+    together = False
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the stage."""
         show_notes()
+        if not self.together and rank() > 0:
+            return None
         with one_line_errors(
             when_memory_is_short="; a smaller batch_size or fewer PERSON_SEARCH_WORKERS needs less",
             when_stopped="run it again to go on from there",
@@ -60,7 +69,7 @@ class ShownProgress:
 
     def __init__(self, what: str, only_on_terminal: bool = False) -> None:
         self.what = what
-        self._silent = only_on_terminal
+        self._silent = only_on_terminal or rank() > 0
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: Any = None
@@ -69,7 +78,7 @@ class ShownProgress:
 
     def __enter__(self) -> "ShownProgress":
         """Show the bar."""
-        if self._console.is_terminal:
+        if self._console.is_terminal and rank() == 0:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -109,9 +118,20 @@ class ShownProgress:
             click.echo(f"{self.what}: {done}/{total}, {left:.0f} s left  {shown}", err=True)
 
 
+class TrainingCommand(StageCommand):
+    """The same for a stage that several devices run together."""
+
+    together = True
+
+
 def stage(function: Callable[..., None]) -> click.Command:
     """Make a function the command of a stage."""
     return click.command(cls=StageCommand)(function)
+
+
+def training_stage(function: Callable[..., None]) -> click.Command:
+    """Make a function the command of a stage that trains a network."""
+    return click.command(cls=TrainingCommand)(function)
 
 
 class _Notes(logging.Handler):
@@ -137,5 +157,6 @@ def show_notes() -> None:
 
 
 def say(text: str) -> None:
-    """Say what a stage made, in one line."""
-    click.echo(text)
+    """Say what a stage made, in one line; of processes that work together, only the first does."""
+    if rank() == 0:
+        click.echo(text)

@@ -10,8 +10,8 @@ import time
 
 import psutil
 
-DVC_VARIABLE = "DVC_STAGE"
-"""DVC sets it for the commands that it runs."""
+from pipeline.basics.launchers import DVC_VARIABLE
+
 REAPERS = ("systemd", "init", "tini", "dumb-init", "catatonit")
 """What takes over the processes whose parent ended, where it is not the first process."""
 SECONDS = 0.5

@@ -6,7 +6,9 @@ from typing import NamedTuple, TypeVar
 
 from torch import nn
 
+from pipeline.basics.launchers import rank
 from pipeline.basics.progress import TrainingProgress
+from pipeline.devices import wait_for_all
 from pipeline.models.weight_files import Kind, save_weights
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.environment import write_environment
@@ -33,7 +35,6 @@ def run_training(
     stage: str,
     options: NetworkTrainingOptions,
     train: Train[Network],
-    samples: int,
     inputs: Mapping[str, str],
     outputs: Outputs,
 ) -> float:
@@ -43,16 +44,17 @@ def run_training(
         stage: its name, with the student.
         options: all settings of the training.
         train: the training.
-        samples: in an epoch.
         inputs: by name, the SHA-256 of each file or data set that is read, but pretrained weights.
         outputs: the files to make.
 
     Returns:
         The loss at the end.
     """
-    with resuming(stage, options, samples, inputs) as checkpoints, ShownProgress(stage) as progress:
+    with resuming(stage, options, inputs) as checkpoints, ShownProgress(stage) as progress:
         network, history = train(progress, checkpoints)
-        write_history(outputs.history, history)
-        write_environment(outputs.environment, network)
-        save_weights(outputs.weights, outputs.kind, options.network, network.state_dict())
+        if rank() == 0:
+            write_history(outputs.history, history)
+            write_environment(outputs.environment, network)
+            save_weights(outputs.weights, outputs.kind, options.network, network.state_dict())
+        wait_for_all()  # before checkpoints are removed: the files might not have been written
     return history[-1]["total"]

@@ -104,7 +104,7 @@ def test_a_damaged_data_set_is_refused_or_says_the_same(prepared, tmp_path_facto
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_passed_over_or_says_the_same(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints")
-    checkpoints = Checkpoints(folder, 1, 100)
+    checkpoints = Checkpoints(folder, steps=1)
     for step in (1, 2):
         checkpoints.write(step, {"state": {"weights": torch.full((20,), float(step)), "seed": step}})
     newest = max(folder.iterdir())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import pytest
 
@@ -116,11 +117,48 @@ def test_processes_that_train_together_end_together_and_go_on(befall, two_device
     befall(project, started.pid)
     said, _ = started.communicate(timeout=PATIENCE)
     assert started.returncode != 0
-    if befall is not kill_first:  # the other's backend then says what it misses
-        assert "Traceback" not in said
+    assert "Traceback" not in said
+    if befall is not kill_first:
         assert said.count("run it again to go on from there") == 2
     wait_for(lambda: not project.processes())
     assert not any((project.root / path).exists() for path in WRITTEN)
     assert "going on after step" in run(project, TRAINING, **TWO)
+    assert contents(project, WRITTEN) == wanted
+    assert not states(project)
+
+
+def nodes():
+    """Return the commands of two machines that train together, on a port of their own."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    together = ("--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}")
+    torchrun = ("python", "-m", "torch.distributed.run", *together)
+    return [(*torchrun, f"--node-rank={node}", *TRAINING[1:]) for node in range(2)]
+
+
+def test_nodes_of_torchrun_end_together_and_go_on(two_devices, tmp_path):
+    before, wanted = two_devices
+    project = before.copy(tmp_path / "project")
+    for path in WRITTEN:
+        (project.root / path).unlink()
+    cpu = {"PERSON_SEARCH_DEVICE": "cpu"}
+    started = [project.start(*command, **cpu, **OFTEN) for command in nodes()]
+    wait_for(lambda: len(states(project)) >= 2)
+    os.kill(max(project.trainers()), signal.SIGKILL)
+    for process in started:
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode != 0
+    wait_for(lambda: not project.processes())
+    assert not any((project.root / path).exists() for path in WRITTEN)
+    started = [project.start(*command, **cpu) for command in nodes()]
+    said = ""
+    for process in started:
+        text, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, text
+        said += text
+    assert said.count("going on after step") == 1
+    assert said.count("started by torchrun") == 1
+    assert said.count("loss") == said.count("at the end") == 1
     assert contents(project, WRITTEN) == wanted
     assert not states(project)

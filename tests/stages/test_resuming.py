@@ -24,9 +24,9 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def enter(inputs=None, options=None, stage="train_student@kd_lut", samples=12):
+def enter(inputs=None, options=None, stage="train_student@kd_lut"):
     chosen = options or student_options()
-    return resuming(stage, chosen, samples, inputs or INPUTS)
+    return resuming(stage, chosen, inputs or INPUTS)
 
 
 def leave_a_state(**changes):
@@ -155,10 +155,11 @@ def test_another_failure_of_the_lock_names_the_folder(monkeypatch):
     assert error.value.filename == "checkpoints/train_student@kd_lut"
 
 
+@pytest.mark.parametrize("variable", ["PERSON_SEARCH_CHECKPOINT_STEPS", "PERSON_SEARCH_CHECKPOINT_SECONDS"])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "often", "9" * 5000])
-def test_a_wrong_interval_is_named(monkeypatch, value):
-    monkeypatch.setenv("PERSON_SEARCH_CHECKPOINT_STEPS", value)
-    with pytest.raises(UserError, match="PERSON_SEARCH_CHECKPOINT_STEPS"), enter():
+def test_a_wrong_interval_is_named(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UserError, match=variable), enter():
         pass
 
 

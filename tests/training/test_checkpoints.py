@@ -1,6 +1,7 @@
 """States kept without pickle, checked when read."""
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -54,20 +55,33 @@ def test_what_cannot_be_kept_is_named(tree):
 @given(TREES)
 @settings(max_examples=30)
 def test_a_state_is_read_as_written(tmp_path_factory, tree):
-    checkpoints = Checkpoints(tmp_path_factory.mktemp("kept"), every=10, epoch=7)
+    checkpoints = Checkpoints(tmp_path_factory.mktemp("kept"), steps=10)
     checkpoints.write(3, {"tree": tree})
     step, state = checkpoints.newest()
     assert step == 3
     assert same(state, {"tree": tree})
 
 
-def test_due_at_intervals_and_epochs(tmp_path):
-    checkpoints = Checkpoints(tmp_path, every=10, epoch=7)
-    assert [step for step in range(1, 31) if checkpoints.due(step)] == [7, 10, 14, 20, 21, 28, 30]
+def test_due_by_steps_where_asked_for(tmp_path):
+    checkpoints = Checkpoints(tmp_path, steps=10)
+    assert [step for step in range(1, 31) if checkpoints.due(step)] == [10, 20, 30]
+
+
+def test_due_by_time(tmp_path, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path, seconds=300)
+    due = []
+    for step in range(1, 12):
+        now[0] += 100
+        if checkpoints.due(step):
+            due.append(step)
+            checkpoints.write(step, {})
+    assert due == [3, 6, 9]
 
 
 def test_the_newest_and_the_one_before_are_kept(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "kept", every=1, epoch=1)
+    checkpoints = Checkpoints(tmp_path / "kept", steps=1)
     assert checkpoints.newest() is None
     for step in (1, 2, 3):
         checkpoints.write(step, {"step": step})
@@ -82,7 +96,7 @@ def test_the_newest_and_the_one_before_are_kept(tmp_path):
 
 def test_a_training_that_went_back_drops_what_is_ahead_of_it(tmp_path):
     """Otherwise a damaged file would take the place of the checkpoint before the newest."""
-    checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
+    checkpoints = Checkpoints(tmp_path, steps=1)
     for step in (4, 8):
         checkpoints.write(step, {"step": step})
     newest = max(tmp_path.iterdir())
@@ -98,7 +112,7 @@ def test_a_training_that_went_back_drops_what_is_ahead_of_it(tmp_path):
 @given(st.integers(0, 2**32))
 @settings(max_examples=50, deadline=None)
 def test_any_flipped_bit_falls_back_to_the_checkpoint_before(tmp_path_factory, seed):
-    checkpoints = Checkpoints(tmp_path_factory.mktemp("kept"), every=1, epoch=1)
+    checkpoints = Checkpoints(tmp_path_factory.mktemp("kept"), steps=1)
     for step in (1, 2):
         checkpoints.write(step, {"weights": torch.full((5,), float(step)), "text": "a state"})
     newest = max(checkpoints.folder.iterdir())
@@ -113,7 +127,7 @@ def test_any_flipped_bit_falls_back_to_the_checkpoint_before(tmp_path_factory, s
 
 
 def test_one_that_cannot_be_read_falls_back_to_the_one_before(tmp_path):
-    checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
+    checkpoints = Checkpoints(tmp_path, steps=1)
     for step in (1, 2):
         checkpoints.write(step, {"step": step})
     newest = max(tmp_path.iterdir())
@@ -125,7 +139,7 @@ def test_one_that_cannot_be_read_falls_back_to_the_one_before(tmp_path):
 
 def test_one_that_may_not_be_read_is_no_damaged_one(tmp_path, monkeypatch):
     """Going back would throw away what the next try may read."""
-    checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
+    checkpoints = Checkpoints(tmp_path, steps=1)
     checkpoints.write(1, {"step": 1})
 
     def refused(path):
@@ -137,7 +151,7 @@ def test_one_that_may_not_be_read_is_no_damaged_one(tmp_path, monkeypatch):
 
 
 def test_a_cut_file_and_what_is_no_checkpoint_are_passed_over(tmp_path):
-    checkpoints = Checkpoints(tmp_path, every=1, epoch=1)
+    checkpoints = Checkpoints(tmp_path, steps=1)
     checkpoints.write(1, {"a": 1})
     (only,) = tmp_path.iterdir()
     only.write_bytes(only.read_bytes()[:10])

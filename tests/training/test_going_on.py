@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pipeline.training.engine.checkpoints import Checkpoints
-from pipeline.training.engine.loop import go_on
+from pipeline.training.engine.loop import OWN, SHARED, go_on
+from pipeline.training.engine.state import random_state
 
 
 @pytest.mark.parametrize(
@@ -22,12 +23,14 @@ from pipeline.training.engine.loop import go_on
 )
 def test_all_go_on_from_the_same_step_or_none_does(tmp_path, other, wanted):
     """`other`: the step that the other device would go on from, before and after both know each other's."""
-    checkpoints, taken = Checkpoints(tmp_path, every=4, epoch=4), []
+    checkpoints, taken = Checkpoints(tmp_path, steps=4), []
     for step in (4, 8):
-        checkpoints.write(step, {"training": f"state {step}", "history": f"history {step}"})
+        shared = {"training": f"state {step}", "history": f"history {step}"}
+        checkpoints.write(step, {SHARED: shared, OWN: random_state()})
     its_answers = iter(other)
     fabric = SimpleNamespace(
         world_size=2,
+        broadcast=lambda shared: shared,
         device=torch.device("cpu"),
         all_reduce=lambda own, reduce_op: {"min": min}[reduce_op](int(own), next(its_answers)),
     )

@@ -39,7 +39,10 @@ class LineTask:
     def losses(self, batch):
         return self.network.loss(batch)
 
-    def after_step(self):
+    def counts(self):
+        return {}
+
+    def after_batch(self):
         self.steps_seen += 1
 
 

@@ -89,7 +89,7 @@ def same(first, second):
 @pytest.mark.parametrize("kind", KINDS)
 def test_stopped_twice_and_gone_on_is_never_stopped(kind, run, tmp_path):
     whole = run(kind)
-    checkpoints = Checkpoints(tmp_path, every=100, epoch=100)
+    checkpoints = Checkpoints(tmp_path, steps=100)
     for step in (3, 5):
         with pytest.raises(Interrupted) as stopped:
             run(kind, stop_at(step), checkpoints)
@@ -102,9 +102,9 @@ def test_stopped_twice_and_gone_on_is_never_stopped(kind, run, tmp_path):
 def test_it_may_go_on_with_other_workers(run, tmp_path, monkeypatch, workers):
     whole = run("oim")
     with pytest.raises(Interrupted):
-        run("oim", stop_at(4, signal.SIGINT), Checkpoints(tmp_path, every=100, epoch=100))
+        run("oim", stop_at(4, signal.SIGINT), Checkpoints(tmp_path, steps=100))
     monkeypatch.setenv("PERSON_SEARCH_WORKERS", workers)
-    same(whole, run("oim", checkpoints=Checkpoints(tmp_path, every=100, epoch=100)))
+    same(whole, run("oim", checkpoints=Checkpoints(tmp_path, steps=100)))
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(run, tmp_path):
@@ -117,15 +117,15 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(run, tmp_path):
 
     whole = run("oim")
     with pytest.raises(Killed):
-        run("oim", die, Checkpoints(tmp_path, every=3, epoch=100))
+        run("oim", die, Checkpoints(tmp_path, steps=3))
     seen = []
-    gone_on = run("oim", lambda done, *_: seen.append(done), Checkpoints(tmp_path, every=3, epoch=100))
+    gone_on = run("oim", lambda done, *_: seen.append(done), Checkpoints(tmp_path, steps=3))
     assert seen == [7, 8]
     same(whole, gone_on)
 
 
 def test_a_damaged_checkpoint_costs_steps_and_nothing_else(run, tmp_path):
-    checkpoints = Checkpoints(tmp_path, every=2, epoch=100)
+    checkpoints = Checkpoints(tmp_path, steps=2)
     with pytest.raises(Interrupted):
         run("oim", stop_at(5), checkpoints)
     newest = max(tmp_path.iterdir())
@@ -136,7 +136,7 @@ def test_a_damaged_checkpoint_costs_steps_and_nothing_else(run, tmp_path):
 
 
 def test_a_training_whose_last_step_was_kept_has_nothing_left_to_do(run, tmp_path):
-    checkpoints = Checkpoints(tmp_path, every=STEPS, epoch=100)
+    checkpoints = Checkpoints(tmp_path, steps=STEPS)
     whole = run("detector", checkpoints=checkpoints)
     seen = []
     same(whole, run("detector", lambda *values: seen.append(values), checkpoints))
@@ -144,7 +144,7 @@ def test_a_training_whose_last_step_was_kept_has_nothing_left_to_do(run, tmp_pat
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(run, tmp_path, monkeypatch):
-    checkpoints = Checkpoints(tmp_path, every=2, epoch=100)
+    checkpoints = Checkpoints(tmp_path, steps=2)
     write = Checkpoints.write
 
     def full(self, step, state):

@@ -130,8 +130,9 @@ def update_rows(table: Tensor, embeddings: Tensor, person_ids: Tensor, momentum:
     """
     same_before = torch.tril(person_ids[:, None] == person_ids[None, :], diagonal=-1)
     occurrence = same_before.sum(dim=1)
-    for turn in range(int(occurrence.max()) + 1 if len(occurrence) else 0):
-        now = occurrence == turn
+    # How many people each round has is the one thing that the processor must wait for.
+    rounds: list[int] = torch.bincount(occurrence).tolist()
+    for now in torch.split(torch.argsort(occurrence, stable=True), rounds):
         ids = person_ids[now]
         moved = momentum * table[ids] + (1 - momentum) * embeddings[now].to(table.dtype)
         table[ids] = functional.normalize(moved, dim=1)

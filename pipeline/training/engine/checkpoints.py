@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import re
+import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -29,25 +30,27 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """A folder of checkpoints of one training, and when a new one is due.
+    """A folder of checkpoints of one training, and when a new one is due: by time, and if asked for by steps.
 
     The folder belongs to one training with these very inputs: see `stages/support/resuming.py`. A file's
     name has the SHA-256 of its content, so that no damage is taken for a state.
 
     Args:
         folder: where they are; made when the first is written.
-        every: steps from one to the next, > 0.
-        epoch: steps of an epoch, > 0; its end is due as well.
+        seconds: from one to the next.
+        steps: from one to the next; None for no limit.
     """
 
-    def __init__(self, folder: Path, every: int, epoch: int) -> None:
+    def __init__(self, folder: Path, seconds: float = 300.0, steps: int | None = None) -> None:
         self.folder = folder
-        self.every = every
-        self.epoch = epoch
+        self.seconds = seconds
+        self.steps = steps
+        self._last = time.monotonic()
 
     def due(self, step: int) -> bool:
         """Return whether the state after a step is to be kept."""
-        return step % self.every == 0 or step % self.epoch == 0
+        by_steps = self.steps is not None and step % self.steps == 0
+        return by_steps or time.monotonic() - self._last >= self.seconds
 
     def write(self, step: int, state: Any) -> None:
         """Keep the state after a step and the one before it, and remove all others.
@@ -61,6 +64,7 @@ class Checkpoints:
         Raises:
             OSError: it cannot be written; those before stay as they are.
         """
+        self._last = time.monotonic()
         tensors, skeleton = flatten(state)
         content = save(
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},

@@ -1,7 +1,8 @@
 """The one training loop. A task says what is learned: for the distillation see `StudentTask`."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from lightning_fabric import Fabric
@@ -14,14 +15,28 @@ from pipeline.basics.interruption import Interrupted, Interruption
 from pipeline.basics.progress import TrainingProgress
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import History, Point
+from pipeline.training.engine.joint import joint_losses, synchronise_batch_norm
 from pipeline.training.engine.memory_layout import channels_last_is_safe
 from pipeline.training.engine.optimisation import TrainingOptions, build_optimizer, build_scheduler
-from pipeline.training.engine.state import TrainingState
+from pipeline.training.engine.state import TrainingState, random_state, set_random_state
 
+LOOK_EVERY = 10
+"""Steps on a GPU from one look at losses, signals and clock to the next. On the CPU it is each step."""
+SHARED, OWN = "shared", "own"
+"""Parts of a checkpoint: what is the same on all devices, and what is a device's own."""
 ADVICE = "try a lower learning_rate or a clip_norm"
 
 Batches = Callable[[int], Iterable[Any]]
 """Called with how many steps are done; returns the batches that are left."""
+
+
+@runtime_checkable
+class HasBackbone(Protocol):
+    """A network whose backbone PyTorch can compile."""
+
+    def compile_backbone(self) -> None:
+        """Let the backbone be compiled at its first call, in place: the names of its weights stay."""
+        ...
 
 
 class Task(Protocol):
@@ -38,8 +53,15 @@ class Task(Protocol):
         """Run the network on a batch and return its losses, scalars by name, as they are to be weighted."""
         ...
 
-    def after_step(self) -> None:
-        """Do what is due after the optimiser's step."""
+    def counts(self) -> Mapping[str, int]:
+        """Return how much each of the newest losses is a mean over, on this device.
+
+        A loss that is not there is the same on all devices, and the joint batch's.
+        """
+        ...
+
+    def after_batch(self) -> None:
+        """Do what is due after a batch's gradients are known."""
         ...
 
 
@@ -74,32 +96,38 @@ def train(
     state = TrainingState(fabric, {"network": task.network, **task.stateful}, optimizer, scheduler)
     history = History(options.steps)
     done = go_on(fabric, checkpoints, state, history)
+    newest = _Newest(fabric, history)
+    every = LOOK_EVERY if fabric.device.type == "cuda" else 1
     with Interruption() as interruption:
-        for step, batch in enumerate(batches(done), start=done + 1):
+        for step, batch in enumerate(_accumulated(batches(done), options.accumulate), start=done + 1):
             losses = training_step(fabric, task, batch, optimizer, weights, options.clip_norm)
-            values = _means_over_devices(fabric, losses)
-            _check_finite(step, values)
-            history.add(step, float(scheduler.get_last_lr()[0]), values)
+            newest.add(step, float(scheduler.get_last_lr()[0]), losses)
             scheduler.step()
+            looking = step % every == 0 or step == options.steps
+            if looking:
+                newest.look()
             progress(step, options.steps, history.newest)
-            stopped_by = _over_devices(fabric, interruption.signal or 0, "max")
-            if checkpoints is not None and (stopped_by or checkpoints.due(step)):
-                checkpoints.write(step, {"training": state.take(), "history": history.take()})
-            if stopped_by:
-                raise Interrupted(stopped_by, step)
+            if looking:
+                stopped_by = over_devices(fabric, interruption.signal or 0, "max")
+                if checkpoints is not None and (stopped_by or _is_due(fabric, checkpoints, step, options)):
+                    checkpoints.write(step, _everything(fabric, state, history))
+                if stopped_by:
+                    raise Interrupted(stopped_by, step)
     _check_weights(task.network)
-    with torch.no_grad():
-        for buffer in task.network.buffers():  # statistics that each device kept from its share
-            buffer.copy_(fabric.broadcast(buffer))
     return history.points
 
 
 def set_up(fabric: Fabric, task: Task, options: TrainingOptions) -> tuple[Optimizer, LRScheduler]:
     """Put a task's network on its device, in training mode; return its optimiser and schedule."""
+    synchronise_batch_norm(task.network)
     if options.channels_last and channels_last_is_safe(task.network, fabric.device):
         task.network.to(memory_format=torch.channels_last)
     optimizer = build_optimizer([task.network], options)
     scheduler = build_scheduler(optimizer, options)
+    if options.compile:
+        for module in task.network.modules():
+            if isinstance(module, HasBackbone):
+                module.compile_backbone()
     task.network, optimizer = fabric.setup(task.network, optimizer)
     task.network.mark_forward_method(task.forward_method)
     task.network.train()
@@ -109,7 +137,7 @@ def set_up(fabric: Fabric, task: Task, options: TrainingOptions) -> tuple[Optimi
 def training_step(
     fabric: Fabric,
     task: Task,
-    batch: Any,
+    batches: Sequence[Any],
     optimizer: Optimizer,
     weights: Mapping[str, float],
     clip_norm: float,
@@ -118,56 +146,103 @@ def training_step(
 
     Args:
         fabric: the devices; it has set up the task's network and the optimiser.
-        task: gives the losses of the batch.
-        batch: on any device.
+        task: gives the losses of a batch.
+        batches: whose gradients are averaged, on any device; this device's share of each.
         optimizer: of the task's network.
         weights: factor on each loss by name; 1 where a name is not there.
         clip_norm: longest gradient, over all parameters; 0 for any length.
 
     Returns:
-        The losses of this device's share, without gradients, and as `total` what was minimised. They may be
-        infinite or NaN.
+        The losses, without gradients, and as `total` what was minimised: means over the batches. With several
+        devices, their mean over devices is that of the joint batches. They may be infinite or NaN.
     """
-    # On one device, fabric gives the precision to `forward` only, not to the marked method.
-    with fabric.autocast():
-        losses = task.losses(fabric.to_device(batch))
-    total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-    fabric.backward(total)
+    seen: list[dict[str, Tensor]] = []
+    for number, batch in enumerate(batches, start=1):
+        # Gradients of several devices are brought together once a step, with the last batch.
+        with fabric.no_backward_sync(task.network, enabled=number < len(batches)):
+            # On one device, fabric gives the precision to `forward` only, not to the marked method.
+            with fabric.autocast():
+                losses = joint_losses(task.losses(fabric.to_device(batch)), task.counts)
+            total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+            fabric.backward(total / len(batches))
+        task.after_batch()
+        seen.append({name: loss.detach() for name, loss in {"total": total, **losses}.items()})
     if clip_norm:
         # A step that is not finite shows in the next loss; 16-mixed has some, and leaves them out.
         fabric.clip_gradients(task.network, optimizer, max_norm=clip_norm, error_if_nonfinite=False)
     optimizer.step()
     optimizer.zero_grad()
-    task.after_step()
-    return {name: loss.detach() for name, loss in {"total": total, **losses}.items()}
+    return {name: sum(losses[name] for losses in seen) / len(seen) for name in seen[0]}  # type: ignore[misc]
 
 
 def go_on(fabric: Fabric, checkpoints: Checkpoints | None, state: TrainingState, history: History) -> int:
-    """Put back the newest checkpoint that all devices have, and return how many steps are done: 0 without."""
+    """Put back the newest checkpoint that all devices have, and return how many steps are done: 0 without.
+
+    Each device has a checkpoint of its own. What is the same on all of them is in the first one's only.
+    """
     checkpoint = checkpoints.newest() if checkpoints is not None else None
     if fabric.world_size > 1 and checkpoints is not None:
-        # Each device has its own; a kill may have hit between two of them, and one may be damaged.
-        common = _over_devices(fabric, checkpoint.step if checkpoint else 0, "min")
+        # A kill may have hit between two of them, and one may be damaged.
+        common = over_devices(fabric, checkpoint.step if checkpoint else 0, "min")
         checkpoint = checkpoints.newest(common) if common else None
-        if _over_devices(fabric, checkpoint.step if checkpoint else 0, "min") != common:
+        if over_devices(fabric, checkpoint.step if checkpoint else 0, "min") != common:
             return 0
     if checkpoint is None:
         return 0
-    state.put_back(checkpoint.state["training"])
-    history.put_back(checkpoint.state["history"])
+    shared = fabric.broadcast(checkpoint.state.get(SHARED))
+    state.put_back(shared["training"])
+    history.put_back(shared["history"])
+    set_random_state(checkpoint.state[OWN])
     return checkpoint.step
 
 
-def _over_devices(fabric: Fabric, number: int, which: Literal["min", "max"]) -> int:
+def _is_due(fabric: Fabric, checkpoints: Checkpoints, step: int, options: TrainingOptions) -> bool:
+    """Tell all devices alike whether a checkpoint is due. After the last step it is: no output exists yet."""
+    due = step == options.steps or checkpoints.due(step)
+    return bool(over_devices(fabric, int(due), "max"))
+
+
+def _everything(fabric: Fabric, state: TrainingState, history: History) -> dict[str, Any]:
+    """Return what this device has to keep: its random state, and if it is the first, all else."""
+    shared = {"training": state.take(), "history": history.take()} if fabric.is_global_zero else None
+    return {OWN: random_state()} | ({SHARED: shared} if shared else {})
+
+
+def _accumulated(batches: Iterable[Any], count: int) -> Iterator[list[Any]]:
+    """Yield lists of `count` batches."""
+    remaining = iter(batches)
+    while batch := list(islice(remaining, count)):
+        yield batch
+
+
+class _Newest:
+    """The losses of the steps that were not looked at yet: to look, the processor waits for the device."""
+
+    def __init__(self, fabric: Fabric, history: History) -> None:
+        self._fabric, self._history = fabric, history
+        self._steps: list[tuple[int, float]] = []
+        self._names: list[str] = []
+        self._losses: list[Tensor] = []
+
+    def add(self, step: int, learning_rate: float, losses: Mapping[str, Tensor]) -> None:
+        """Take the losses of a step, without a look at them."""
+        self._steps.append((step, learning_rate))
+        self._names = list(losses)
+        self._losses.append(torch.stack(list(losses.values())))
+
+    def look(self) -> None:
+        """Put all into the history, as means over devices. Raises `UserError` where one is not finite."""
+        means: Any = self._fabric.all_reduce(torch.stack(self._losses), reduce_op="mean")
+        for (step, learning_rate), values in zip(self._steps, means.tolist(), strict=True):
+            named = dict(zip(self._names, values, strict=True))
+            _check_finite(step, named)
+            self._history.add(step, learning_rate, named)
+        self._steps, self._losses = [], []
+
+
+def over_devices(fabric: Fabric, number: int, which: Literal["min", "max"]) -> int:
     """Return the least or the greatest of the numbers that the devices have, so that all do the same."""
     return int(fabric.all_reduce(torch.tensor(number, device=fabric.device), reduce_op=which))  # type: ignore[arg-type]
-
-
-def _means_over_devices(fabric: Fabric, losses: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return the losses as numbers, the same on all devices, so that all write and stop alike."""
-    together = torch.stack(list(losses.values()))
-    means = fabric.all_reduce(together, reduce_op="mean")
-    return dict(zip(losses, means.tolist(), strict=True))  # type: ignore[union-attr]
 
 
 def _check_finite(step: int, values: Mapping[str, float]) -> None:

@@ -17,7 +17,8 @@ class TrainingOptions(Options):
 
     Attributes:
         steps: optimiser steps.
-        batch_size: samples a step, over all devices together.
+        batch_size: samples a batch, over all devices together.
+        accumulate: batches a step: the step is along the mean of their gradients (OIM's code takes two).
         optimizer: `adamw` or `sgd`.
         learning_rate: the highest.
         momentum: of `sgd`.
@@ -30,10 +31,12 @@ class TrainingOptions(Options):
         clip_norm: longest gradient, over all parameters; 0 for any length.
         precision: lightning-fabric's name: `32-true`, `bf16-mixed`, `16-mixed`.
         channels_last: memory layout of the network, where that is safe (see `memory_layout.py`).
+        compile: let PyTorch compile the backbone, which takes minutes at the start and needs a C++ compiler.
     """
 
     steps: int = Field(gt=0)
     batch_size: int = Field(gt=0)
+    accumulate: int = Field(default=1, gt=0)
     optimizer: Literal["adamw", "sgd"]
     learning_rate: float = Field(gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -45,6 +48,7 @@ class TrainingOptions(Options):
     clip_norm: float = Field(default=0.0, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
+    compile: bool = False
 
     @model_validator(mode="after")
     def _warm_up_is_shorter(self) -> "TrainingOptions":

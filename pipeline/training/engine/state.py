@@ -32,13 +32,12 @@ class TrainingState:
         self.fabric, self.modules, self.optimizer, self.scheduler = fabric, modules, optimizer, scheduler
 
     def take(self) -> dict[str, Any]:
-        """Return the state: nested dicts of tensors, numbers and texts."""
+        """Return what is the same on all devices: nested dicts of tensors, numbers and texts."""
         return {
             "modules": {name: dict(module.state_dict()) for name, module in self.modules.items()},
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
-            "random": _random_state(),
         }
 
     def put_back(self, state: Mapping[str, Any]) -> None:
@@ -49,7 +48,6 @@ class TrainingState:
         _lay_out_as_parameters(self.optimizer)
         self.scheduler.load_state_dict(state["scheduler"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
-        _set_random_state(state["random"])
 
 
 def _lay_out_as_parameters(optimizer: Optimizer) -> None:
@@ -63,7 +61,8 @@ def _lay_out_as_parameters(optimizer: Optimizer) -> None:
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def _random_state() -> dict[str, Any]:
+def random_state() -> dict[str, Any]:
+    """Return the state of all generators of this process."""
     name, keys, *position = np.random.get_state()  # for libraries that use the old generator
     return {
         "python": random.getstate(),
@@ -73,7 +72,8 @@ def _random_state() -> dict[str, Any]:
     }
 
 
-def _set_random_state(state: Mapping[str, Any]) -> None:
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Make all generators as they were when `random_state` returned this state."""
     random.setstate(state["python"])
     name, keys, *position = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *position))

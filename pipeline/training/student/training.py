@@ -15,17 +15,23 @@ from pipeline.basics.progress import TrainingProgress
 from pipeline.batches.loading import SceneBatch, TrainingScenes
 from pipeline.batches.transforms import scene_transform
 from pipeline.devices import make_fabric, seed_everything
-from pipeline.losses.detector_distillation import DetectorDistillationOptions, detector_distillation
+from pipeline.losses.detector_distillation import (
+    PREFIX,
+    DetectorDistillationOptions,
+    detector_distillation,
+)
 from pipeline.losses.identity.identity_loss import IdentityLoss
 from pipeline.losses.identity.targets import build_identity_loss
-from pipeline.models.detector import Detector, DetectorOptions
+from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
 from pipeline.models.person_search import PersonSearchNetwork, SearchStep
 from pipeline.scenes.prepared import PreparedDataSet
-from pipeline.training.detector import device_batches
+from pipeline.scenes.scene import UNLABELLED
+from pipeline.training.detector import detection_counts, device_batches
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import Point
+from pipeline.training.engine.joint import gather_rows
 from pipeline.training.engine.loop import train
-from pipeline.training.student.gathering import gather_people
+from pipeline.training.joint_draws import sharing_draws
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.taught_student import TaughtStudent
 from pipeline.training.student.teachers import Teachers
@@ -48,12 +54,12 @@ class StudentTask:
         self.stateful: Mapping[str, nn.Module] = {"identity_loss": identity_loss}
         self.detector_teacher = detector_teacher
         self.distillation = distillation
-        self._people: tuple[Tensor, Tensor] | None = None
+        self._step: SearchStep | None = None
 
     def losses(self, batch: SceneBatch) -> dict[str, Tensor]:
         """Return the detection losses, the identity loss, and those of the detector teacher."""
         step: SearchStep = self.network.search_step(batch.images, batch.targets)
-        self._people = step.embeddings.detach(), step.person_ids
+        self._step = step
         # Similarities times the scale lose too much in half precision.
         with torch.autocast(step.embeddings.device.type, enabled=False):
             identity: dict[str, Tensor] = self.identity_loss(step.embeddings, step.person_ids)
@@ -63,10 +69,28 @@ class StudentTask:
             losses |= detector_distillation(step.detection, step.adapted, judgement, self.distillation)
         return losses
 
-    def after_step(self) -> None:
-        """Update the target with the step's people; a frozen one stays as it is."""
-        if self._people is not None:
-            self.identity_loss.update(*gather_people(*self._people))
+    def counts(self) -> Mapping[str, int]:
+        """Return how many people, anchors, RoIs or features each loss is a mean over."""
+        assert self._step is not None, "there are no losses yet"
+        detection, adapted = self._step.detection, self._step.adapted
+        labelled = int((self._step.person_ids != UNLABELLED).sum())
+        distillation = distillation_counts(detection, adapted) if self.distillation is not None else {}
+        return detection_counts(detection) | {"identity": labelled} | distillation
+
+    def after_batch(self) -> None:
+        """Update the target with the people of all devices; a frozen one stays as it is."""
+        if self._step is not None:
+            people = self._step.embeddings.detach(), self._step.person_ids
+            self.identity_loss.update(*(gather_rows(rows) for rows in people))
+            self._step = None
+
+
+def distillation_counts(step: DetectionStep, adapted: Tensor | None) -> dict[str, int]:
+    """Return how many anchors, RoIs or features each loss of the detector distillation is a mean over."""
+    anchors, rois = len(step.anchors.labels), len(step.rois.labels)
+    counts = {"rpn_class": anchors, "rpn_box": anchors, "roi_class": rois, "roi_box": rois}
+    hint = {} if adapted is None else {"hint": adapted.numel()}
+    return {f"{PREFIX}{name}": count for name, count in (counts | hint).items()}
 
 
 def train_student(
@@ -104,7 +128,8 @@ def train_student(
     task = StudentTask(network, identity_loss, teachers.detector, options.detector_distillation)
     scenes = TrainingScenes(split, data.images("train"), scene_transform(options.augmentation))
     batches = device_batches(scenes, options.training, options.seed, fabric)
-    history = train(fabric, task, batches, options.training, options.weights(), progress, checkpoints)
+    with sharing_draws(student):
+        history = train(fabric, task, batches, options.training, options.weights(), progress, checkpoints)
     return student.eval(), history
 
 
