@@ -1,4 +1,4 @@
-.PHONY: repro test lint bench chaos tune environment clean
+.PHONY: repro test lint bench bench-full gpu-check chaos tune environment clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,6 +26,12 @@ bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.training
 	python -m benchmarks.busy_machine
 	python -m benchmarks.inference
+
+bench-full: $(READY)  ## the same at full size: data sets' files, and students at the paper's scale (long)
+	python -m benchmarks.full_scale
+
+gpu-check: $(READY)  ## what a device does with this: the CPU's numbers, equal runs, speed at the paper's scale
+	python -m benchmarks.gpu_check
 
 chaos: $(READY)  ## kill trainings at random moments, and see that nothing is lost
 	python -m tests.chaos

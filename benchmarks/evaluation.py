@@ -1,7 +1,8 @@
-"""How long the whole evaluation of a test set of real size takes on one thread, and how much memory.
+"""How long the whole evaluation of a test set of real size takes with one and two threads, and its memory.
 
 Run `python -m benchmarks.evaluation`; exit code 1 where a bound is not met. Each row runs in a process of its
-own, so that its peak memory is its own; the test set is generated before the clock starts.
+own, so that its peak memory is its own; the test set is generated before the clock starts. One and two
+threads take turns, and of each the fastest turn counts: other work on the machine only ever adds time.
 """
 
 import multiprocessing
@@ -9,24 +10,28 @@ import os
 import resource
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.generated import generate
+from benchmarks.generated import GeneratedSet, generate
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 
 SCENES = 6_900
 DETECTIONS = 33_000
-MEMORY_BOUND_GIB = 2.0
-TABLE_WIDTH = 100
+THREADS = (1, 2)
+ROUNDS = 3
+MEMORY_BOUND_GIB = 1.0
+RATIO_BOUND = 1.1
+"""Two threads over one. It is 1 where other work holds all other cores, so only a loss is an error."""
+TABLE_WIDTH = 110
 KIB_A_GIB = 1 << 20
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Case(NamedTuple):
-    """One row of the table."""
+    """One row of the table. The bound, of one thread, is several times what a quiet machine takes."""
 
     name: str
     kind: str
@@ -36,51 +41,72 @@ class Case(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What one row took."""
+    """What one row took: seconds by number of threads, peak memory, and whether all metrics were equal."""
 
-    seconds: float
+    seconds: dict[int, float]
     peak_gib: float
     mean_average_precision: float
+    same: bool
 
 
 CASES = (
-    Case("PRW, all and cross-camera", "prw", 2_057, False, 20.0),
-    Case("PRW with CBGM", "prw", 2_057, True, 60.0),
-    Case("CUHK-SYSU, 7 galleries", "cuhk_sysu", 2_900, False, 90.0),
-    Case("CUHK-SYSU with CBGM", "cuhk_sysu", 2_900, True, 180.0),
+    Case("PRW, all and cross-camera", "prw", 2_057, False, 12.0),
+    Case("PRW with CBGM", "prw", 2_057, True, 20.0),
+    Case("CUHK-SYSU, 7 galleries", "cuhk_sysu", 2_900, False, 20.0),
+    Case("CUHK-SYSU with CBGM", "cuhk_sysu", 2_900, True, 30.0),
 )
 
 
 def measure(case: Case) -> Measured:
     """Generate a test set and time its evaluation, detection metrics included."""
     drawn = generate(case.kind, SCENES, DETECTIONS, case.queries)
-    begin = time.perf_counter()
-    metrics = evaluate(drawn.split, drawn.detections, EvaluationOptions(cbgm=case.cbgm), case.kind)
-    seconds = time.perf_counter() - begin
+    seconds: dict[int, list[float]] = {threads: [] for threads in THREADS}
+    results = []
+    for _ in range(ROUNDS):
+        for threads in THREADS:
+            taken, metrics = _timed(case, drawn, threads)
+            seconds[threads].append(taken)
+            results.append(metrics)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_A_GIB
-    return Measured(seconds, peak, metrics["search"]["mAP"])
+    return Measured(
+        {threads: min(taken) for threads, taken in seconds.items()},
+        peak,
+        results[0]["search"]["mAP"],
+        all(metrics == results[0] for metrics in results),
+    )
+
+
+def _timed(case: Case, drawn: GeneratedSet, threads: int) -> tuple[float, dict[str, Any]]:
+    begin = time.perf_counter()
+    options = EvaluationOptions(cbgm=case.cbgm)
+    metrics = evaluate(drawn.split, drawn.detections, options, case.kind, threads=threads)
+    return time.perf_counter() - begin, metrics
 
 
 def main() -> int:
-    """Measure every case and print the table; return 1 where a bound is not met."""
-    table = Table(title=f"{SCENES} scenes, {DETECTIONS} detections, 256-d, one thread")
+    """Measure every case and print the table; return 1 where a bound is not met or threads change a digit."""
+    table = Table(title=f"{SCENES} scenes, {DETECTIONS} detections, 256-d, best of {ROUNDS}")
     table.add_column("test set", no_wrap=True)
-    for column in ("queries", "seconds", "bound", "ms a query", "peak GiB", "mAP"):
+    for column in ("queries", "1 thread, s", "bound", "2 threads, s", "ratio", "bound", "peak GiB", "mAP"):
         table.add_column(column, justify="right")
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # a spawned process reads them with numpy
     met = True
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for case in CASES:
             got = pool.apply(measure, (case,))
-            met = met and got.seconds <= case.bound_seconds and got.peak_gib <= MEMORY_BOUND_GIB
+            one, two = (got.seconds[threads] for threads in THREADS)
+            met = met and got.same and one <= case.bound_seconds and got.peak_gib <= MEMORY_BOUND_GIB
+            met = met and two / one <= RATIO_BOUND
             table.add_row(
                 case.name,
                 str(case.queries),
-                f"{got.seconds:.1f}",
+                f"{one:.2f}",
                 f"{case.bound_seconds:.0f}",
-                f"{1000 * got.seconds / case.queries:.1f}",
+                f"{two:.2f}",
+                f"{two / one:.2f}",
+                f"{RATIO_BOUND:.2f}",
                 f"{got.peak_gib:.2f}",
-                f"{100 * got.mean_average_precision:.2f}",
+                f"{100 * got.mean_average_precision:.2f}" if got.same else "differs",
             )
     Console(width=TABLE_WIDTH).print(table)
     return 0 if met else 1

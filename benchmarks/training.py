@@ -2,13 +2,15 @@
 
 Run as `python -m benchmarks.training`. The students are those of params.yaml, on the same generated scenes,
 and a step is the pipeline's own `training_step`. Steps are taken in turn: a slow moment of the machine hits
-all students. The table and the detector teacher, of the student's own architecture, are random: their cost
-does not depend on what they hold.
+all students. The table and the detector teacher are random: their cost does not depend on what they hold.
 """
 
 import math
 import statistics
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -19,8 +21,9 @@ from pipeline.batches.ground_truth import PERSON
 from pipeline.batches.loading import SceneBatch
 from pipeline.devices import make_fabric, seed_everything
 from pipeline.losses.identity.targets import build_identity_loss
-from pipeline.models.detector import Detector
+from pipeline.models.detector import Detector, DetectorOptions
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.training.detector import DetectorTrainingOptions
 from pipeline.training.engine.loop import set_up, training_step
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.taught_student import TaughtStudent
@@ -65,22 +68,38 @@ def main(steps: int, threads: int) -> None:
 
 
 class TimedStudent:
-    """A student of params.yaml in training, with its target and optimiser."""
+    """A student in training, with its target, its teacher and its optimiser.
 
-    def __init__(self, name: str, fabric: Fabric) -> None:
+    Args:
+        name: of the student.
+        fabric: where it trains.
+        path: the params.yaml that says what the student and its teacher are.
+        changes: what differs from it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fabric: Fabric,
+        path: Path = PARAMETERS,
+        changes: Mapping[str, Any] | None = None,
+    ) -> None:
         own = f"students.{name}"
-        parameters = Parameters(("network", "train_student", own))
-        self.options = parameters.options("train_student", StudentOptions, own)
+        parameters = Parameters(("network", "train_detector", "train_student", own), path)
+        self.options = parameters.options("train_student", StudentOptions, own, changes)
+        of_teacher = parameters.options("train_detector", DetectorTrainingOptions)
         self.fabric = fabric
         seed_everything(self.options.seed)
         student = PersonSearchNetwork(self.options.network)
         dim = self.options.network.embedding_dim
         table = functional.normalize(torch.randn(IDENTITIES, dim), dim=1)
         distillation = self.options.detector_distillation
-        teacher = Detector(self.options.network).eval() if distillation is not None else None
+        teacher = Detector(without_weights(of_teacher.network)).eval() if distillation is not None else None
+        if teacher is not None:
+            teacher.to(fabric.device).requires_grad_(False)
         hinted = teacher is not None and distillation is not None and distillation.hint > 0
-        network = TaughtStudent(student, student.stem_channels if hinted else None)
-        identity_loss = build_identity_loss(self.options.identity, IDENTITIES, dim, table)
+        network = TaughtStudent(student, teacher.stem_channels if teacher and hinted else None)
+        identity_loss = build_identity_loss(self.options.identity, IDENTITIES, dim, table).to(fabric.device)
         self.task = StudentTask(network, identity_loss, teacher, distillation)
         self.optimizer, _ = set_up(fabric, self.task, self.options.training)
 
@@ -97,6 +116,12 @@ class TimedStudent:
             self.options.training.clip_norm,
         )
         return time.perf_counter() - start
+
+
+def without_weights(options: DetectorOptions) -> DetectorOptions:
+    """Return a network's options with a backbone that starts from scratch: no file is needed."""
+    backbone = options.backbone.model_copy(update={"weights": "none"})
+    return options.model_copy(update={"backbone": backbone})
 
 
 def batch_of(options: StudentOptions, seed: int) -> SceneBatch:

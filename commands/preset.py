@@ -18,8 +18,10 @@ from stages.support.parameters import EXTENDS, PARAMETERS
 
 PRESETS = Path(__file__).parents[1] / "presets"
 PIPELINE = Path("dvc.yaml")
-NAMES = ("cuhk_sysu", "prw", "prw_small", "synthetic")
+NAMES = ("cuhk_sysu", "cuhk_sysu_modern", "prw", "prw_modern", "prw_small", "synthetic")
 ABSENT = "-"
+BEHIND = 2
+"""Where ruamel.yaml holds the comment behind a value, among those of a key."""
 
 
 @click.command()
@@ -29,10 +31,12 @@ def preset(name: str, root: Path | None) -> None:
     """Write params.yaml for the data set and scale NAME, and show what changes.
 
     \b
-    synthetic   drawn by the project, for a CPU: what the project comes with
-    cuhk_sysu   CUHK-SYSU at the paper's scale, for a GPU
-    prw         PRW at the paper's scale, for a GPU
-    prw_small   a small set in PRW's layout, for a CPU
+    synthetic          drawn by the project, for a CPU: what the project comes with
+    cuhk_sysu          CUHK-SYSU at the paper's scale, for a GPU
+    cuhk_sysu_modern   the same with settings of later work: larger scenes and batches
+    prw                PRW at the paper's scale, for a GPU
+    prw_modern         the same with settings of later work
+    prw_small          a small set in PRW's layout, for a CPU
     """
     if not PIPELINE.is_file():
         raise UserError(f"no {PIPELINE} here; run this in the project's root")
@@ -78,12 +82,24 @@ def _read(path: Path) -> Any:
 
 
 def _put_over(common: Any, differing: Any) -> None:
-    """Change in `common` what `differing` states, section by section; its comments stay."""
+    """Change in `common` what `differing` states, section by section, with the remarks behind the values.
+
+    All other comments of `common` stay: most remarks say where a value is from.
+    """
     for key, value in differing.items():
         if isinstance(value, Mapping) and isinstance(common.get(key), Mapping):
             _put_over(common[key], value)
         else:
             common[key] = value
+            _put_remark_over(common, differing, key)
+
+
+def _put_remark_over(common: Any, differing: Any, key: str) -> None:
+    """Replace the remark behind a value. What follows on lines of its own is held with it, and stays."""
+    old, new = (values.ca.items.get(key, [None] * 3)[BEHIND] for values in (common, differing))
+    if old is not None and new is not None:
+        _, line_end, rest = old.value.partition("\n")
+        old.value = new.value.partition("\n")[0] + line_end + rest
 
 
 def _yaml() -> YAML:

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.errors import UserError
 from pipeline.basics.json_files import json_text
 from pipeline.basics.options import parse_options
@@ -86,7 +87,7 @@ def score(
             shown.what = f"searching {what}"
             shown(done, total)
 
-        metrics = evaluate(split, detections, options, dataset, report)
+        metrics = evaluate(split, detections, options, dataset, report, threads=cpu_threads())
     missing = metrics["protocol"]["counts"]["scenes_without_entry"]
     if missing:
         click.echo(

@@ -18,7 +18,7 @@ from lightning_fabric.plugins.precision.amp import MixedPrecision
 from lightning_fabric.plugins.precision.precision import Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from pipeline.basics.environment_variables import whole_number
+from pipeline.basics.environment_variables import CPU_THREADS, cpu_threads, whole_number
 from pipeline.basics.errors import UserError
 from pipeline.basics.launchers import Launch, forget_other_launchers, launch
 
@@ -26,12 +26,9 @@ LOG = logging.getLogger(__name__)
 DEVICE_VARIABLE = "PERSON_SEARCH_DEVICE"
 DEVICES_VARIABLE = "PERSON_SEARCH_DEVICES"
 WORKERS_VARIABLE = "PERSON_SEARCH_WORKERS"
-THREADS_VARIABLE = "PERSON_SEARCH_THREADS"
 DETERMINISTIC_VARIABLE = "PERSON_SEARCH_DETERMINISTIC"
 CHOICES = ("auto", "cpu", "cuda")
-CPU_THREADS = 2
-"""The default; see `placement`."""
-MOST_THREADS = MOST_DEVICES = 1024
+MOST_DEVICES = 1024
 MOST_WORKERS = 64
 """Limits far above any use: a mistyped number must not overload the machine."""
 
@@ -71,7 +68,7 @@ def placement() -> Placement:
         raise UserError(f"{DEVICE_VARIABLE}=cuda, but PyTorch finds no CUDA device here; unset it or use cpu")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    threads = whole_number(THREADS_VARIABLE, CPU_THREADS, least=1, most=MOST_THREADS)
+    threads = cpu_threads()
     wanted = whole_number(DETERMINISTIC_VARIABLE, 0, least=0, most=1)
     return Placement(device, _devices(device, launch()), threads, device == "cpu" or bool(wanted))
 

@@ -2,6 +2,7 @@
 
 import click
 
+from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.json_files import write_json
 from pipeline.basics.tsv_files import write_tsv
 from pipeline.evaluation.average_precision import thinned
@@ -27,7 +28,7 @@ def main(student: str) -> None:
     data, folder = open_prepared(PREPARED), student_results(student)
     detections = read_detections(folder / "detections.h5")
     split = data.split("test")
-    metrics = evaluate(split, detections, options, data.name)
+    metrics = evaluate(split, detections, options, data.name, threads=cpu_threads())
     curve = detection_curve(split.scenes, detected_boxes(split, detections).without_feats(), EVERY_SCORE)
     few = thinned(curve)
     points = zip(few.recall, few.precision, strict=True)

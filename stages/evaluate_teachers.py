@@ -1,5 +1,6 @@
 """Stage `evaluate_teachers`: score the teachers on the test scenes, alone and as a two-step search."""
 
+from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.json_files import write_json
 from pipeline.devices import one_device
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
@@ -34,7 +35,7 @@ def main() -> None:
             device=device,
             progress=progress,
         )
-    metrics = evaluate(split, detections, options, data.name)
+    metrics = evaluate(split, detections, options, data.name, threads=cpu_threads())
     cost = two_step_cost(detector, model, images, len(split.scenes), device)
     out = TEACHER_RESULTS / "metrics.json"
     write_json(out, metrics)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
@@ -17,6 +17,19 @@ class Options(BaseModel):
     """Options that reject unknown keys, wrong types and infinities, and do not change once made."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def added_field(default: Any, **limits: Any) -> Any:
+    """Return a field that was added after files with such options had been written.
+
+    What is written states it only where it differs from the default. So a weight file keeps its bytes where a
+    new option is not used, and older files can be read.
+
+    Args:
+        default: what holds where the field is not stated: what the program did before there was the option.
+        **limits: see pydantic's `Field`.
+    """
+    return Field(default=default, exclude_if=lambda value: value == default, **limits)
 
 
 NO_YAML = (

@@ -45,6 +45,12 @@ class Findings:
         self.note_count(count, what)
         self.warnings += self.notes[-1:] if count else []
 
+    def add(self, others: "Findings") -> None:
+        """Put others behind these."""
+        self.problems += others.problems
+        self.notes += others.notes
+        self.warnings += others.warnings
+
     def raise_first(self, hint: str = "") -> None:
         """Raise `UserError` with the first problem and the number of others; do nothing without problems."""
         if self.problems:

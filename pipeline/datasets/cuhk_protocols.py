@@ -1,6 +1,6 @@
 """CUHK-SYSU's search protocols, one a file (`TestG<N>`, `Occlusion`, `Resolution`): queries and galleries."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.progress import Progress
 from pipeline.datasets.checks import Findings
+from pipeline.datasets.cuhk_gallery import BOX_NUMBERS, box_of, read_gallery
 from pipeline.datasets.galleries import GalleriesBuilder
-from pipeline.datasets.matlab import field, numbers, structs, text
-from pipeline.datasets.matlab_stream import stream_structs
+from pipeline.datasets.matlab import field, structs, text
+from pipeline.datasets.matlab_stream import damage_named, stream_structs
+from pipeline.datasets.scene_index import SceneIndex
 from pipeline.scenes.scene import FloatArray, Galleries
-
-BOX_NUMBERS = 4
 
 
 @dataclass(frozen=True)
@@ -38,38 +39,9 @@ class Protocol:
         return replace(self.galleries, rest="all")
 
 
-@dataclass
-class _Counts:
-    """Counts over a whole file, for its notes.
-
-    Attributes:
-        sizeless: boxes of galleries without width or height.
-        own: galleries that list the query's own scene.
-        repeated: galleries that list a scene more than once.
-    """
-
-    sizeless: int = 0
-    own: int = 0
-    repeated: int = 0
-
-
-def box_of(element: Any, where: str) -> FloatArray | None:
-    """Return a struct element's box, `[4]` x y w h, from its field `idlocate`; None where that is empty.
-
-    Raises:
-        UserError: the field holds another number of values, or values that are not finite.
-    """
-    box = numbers(field(element, "idlocate"))
-    if not box.size:
-        return None
-    if box.size != BOX_NUMBERS or not np.isfinite(box).all():
-        raise UserError(
-            f"{where}: idlocate should be x y w h, found {' '.join(f'{value:g}' for value in box)}"
-        )
-    return box
-
-
-def read_protocol(path: Path, variable: str, scene_index: Mapping[str, int], findings: Findings) -> Protocol:
+def read_protocol(
+    path: Path, variable: str, index: SceneIndex, findings: Findings, progress: Progress | None = None
+) -> Protocol:
     """Read one protocol file query by query, since the largest one holds 11.6 million gallery entries.
 
     As SeqNet counts: a scene that a gallery lists twice is kept twice, each entry with its own box, and a
@@ -78,43 +50,68 @@ def read_protocol(path: Path, variable: str, scene_index: Mapping[str, int], fin
     Args:
         path: the file.
         variable: the variable that holds the queries.
-        scene_index: index of every test scene by name.
+        index: the test scenes.
         findings: where problems and notes go.
+        progress: called with the bytes read, and with all bytes of the file.
+
+    Raises:
+        UserError: the file is missing or damaged, or lacks the variable.
     """
-    people: list[str] = []
-    scenes: list[int] = []
-    boxes: list[FloatArray] = []
-    builder = GalleriesBuilder("none")
-    counts, unknown = _Counts(), set[str]()
-    for number, element in enumerate(stream_structs(path, variable), start=1):
-        where = f"{path.name}: query {number}"
-        try:
-            query = _first(element, "Query", where)
-            name, box = text(field(query, "imname")), box_of(query, where)
-            if box is None or (box[2:] <= 0).any():
-                raise UserError(f"{where}: the query has no box, or one without width or height")
-            if name not in scene_index:
-                raise UserError(f"{where}: its scene '{name}' is not among the test images (pool.mat)")
-            gallery = list(_entries(element, where))
-            listed, positions, held = _resolve(gallery, scene_index, unknown, counts)
-            person = text(field(query, "idname")) or f"query {number}"
-        except UserError as error:
-            message = str(error)
-            findings.problems.append(message if message.startswith(where) else f"{where}: {message}")
-            continue
-        counts.own += scene_index[name] in listed
-        counts.repeated += len(listed) != len(set(listed))
-        people.append(person)
-        scenes.append(scene_index[name])
-        boxes.append(box)
-        builder.add(listed, positions, held)
-    findings.problems += [
-        f"{path.name} lists {name}, not among the test images (pool.mat)" for name in sorted(unknown)
-    ]
-    findings.note_count(counts.sizeless, f"boxes without width or height in {path.name}'s galleries left out")
-    findings.note_count(counts.repeated, f"of {path.name}'s galleries list a scene more than once")
-    findings.note_count(counts.own, f"of {path.name}'s galleries list the query's own scene")
-    return Protocol(people, scenes, np.array(boxes).reshape(-1, BOX_NUMBERS), builder.build())
+    reader = _Reader(path.name, index, findings)
+    with damage_named(path):
+        elements = stream_structs(path, variable, undecoded=("Gallery",), progress=progress)
+        for number, element in enumerate(elements, start=1):
+            where = f"{path.name}: query {number}"
+            try:
+                reader.add(element, where, default=f"query {number}")
+            except UserError as error:
+                message = str(error)
+                findings.problems.append(message if message.startswith(where) else f"{where}: {message}")
+    return reader.protocol()
+
+
+class _Reader:
+    """A protocol in the making, with counts over the whole file for its notes."""
+
+    def __init__(self, file: str, index: SceneIndex, findings: Findings) -> None:
+        self._file, self._index, self._findings = file, index, findings
+        self._people = list[str]()
+        self._scenes = list[int]()
+        self._boxes = list[FloatArray]()
+        self._galleries = GalleriesBuilder("none")
+        self._unknown = set[str]()
+        self._sizeless = self._own = self._repeated = 0
+
+    def add(self, element: Mapping[str, Any], where: str, default: str) -> None:
+        """Add a query; `default` is its person's id if it has none. Raises `UserError` for a broken one."""
+        query = _first(element, "Query", where)
+        name, box = text(field(query, "imname")), box_of(query, where)
+        if box is None or (box[2:] <= 0).any():
+            raise UserError(f"{where}: the query has no box, or one without width or height")
+        if name not in self._index:
+            raise UserError(f"{where}: its scene '{name}' is not among the test images (pool.mat)")
+        scene, gallery = self._index[name], read_gallery(element, where, self._index)
+        self._unknown |= gallery.unknown
+        self._sizeless += gallery.sizeless
+        person = text(field(query, "idname")) or default
+        self._own += bool((gallery.scenes == scene).any())
+        self._repeated += len(gallery.scenes) != len(np.unique(gallery.scenes))
+        self._people.append(person)
+        self._scenes.append(scene)
+        self._boxes.append(box)
+        self._galleries.add(gallery.scenes, gallery.positives, gallery.boxes)
+
+    def protocol(self) -> Protocol:
+        """Return all queries added, and put what was counted into the findings."""
+        findings, file = self._findings, self._file
+        findings.problems += [
+            f"{file} lists {name}, not among the test images (pool.mat)" for name in sorted(self._unknown)
+        ]
+        findings.note_count(self._sizeless, f"boxes without width or height in {file}'s galleries left out")
+        findings.note_count(self._repeated, f"of {file}'s galleries list a scene more than once")
+        findings.note_count(self._own, f"of {file}'s galleries list the query's own scene")
+        boxes = np.array(self._boxes).reshape(-1, BOX_NUMBERS)
+        return Protocol(self._people, self._scenes, boxes, self._galleries.build())
 
 
 def _first(element: Mapping[str, Any], name: str, where: str) -> Any:
@@ -123,37 +120,3 @@ def _first(element: Mapping[str, Any], name: str, where: str) -> Any:
     for first in structs(element[name]):
         return first
     raise UserError(f"{where}: {name} is empty")
-
-
-def _entries(element: Mapping[str, Any], where: str) -> Iterator[tuple[str, FloatArray | None]]:
-    if "Gallery" not in element:
-        raise UserError(f"{where}: no field Gallery, only {', '.join(element)}")
-    for entry in structs(element["Gallery"]):
-        yield text(field(entry, "imname")), box_of(entry, where)
-
-
-def _resolve(
-    gallery: list[tuple[str, FloatArray | None]],
-    scene_index: Mapping[str, int],
-    unknown: set[str],
-    counts: _Counts,
-) -> tuple[list[int], list[int], list[FloatArray]]:
-    """Return a gallery's scenes, the positions in it that hold the person, and the boxes there (x1 y1 x2 y2).
-
-    An entry with a box holds the person; an entry without one is a distractor.
-    """
-    listed: list[int] = []
-    positions: list[int] = []
-    held: list[FloatArray] = []
-    for name, box in gallery:
-        if name not in scene_index:
-            unknown.add(name)
-            continue
-        if box is not None and (box[2:] <= 0).any():
-            counts.sizeless += 1
-            box = None  # noqa: PLW2901
-        if box is not None:
-            positions.append(len(listed))
-            held.append(np.concatenate([box[:2], box[:2] + box[2:]]))
-        listed.append(scene_index[name])
-    return listed, positions, held

@@ -20,10 +20,13 @@ import numpy as np
 from pipeline.basics.errors import UserError
 from pipeline.datasets.checks import Findings
 from pipeline.datasets.cuhk_boxes import BoxesByImage
-from pipeline.datasets.cuhk_protocols import Protocol, box_of, read_protocol
+from pipeline.datasets.cuhk_gallery import box_of
+from pipeline.datasets.cuhk_protocols import Protocol, read_protocol
 from pipeline.datasets.matlab import field, load_structs, load_texts, structs, text
 from pipeline.datasets.on_disk import DataSetOnDisk
+from pipeline.datasets.protocol_files import ProtocolFile, read_protocols
 from pipeline.datasets.releases import release_of, require_layout
+from pipeline.datasets.scene_index import SceneIndex
 from pipeline.scenes.boxes import MIN_SIDE, xywh_to_xyxy
 from pipeline.scenes.scene import FloatArray, Galleries, Query, Scene, Split
 
@@ -48,7 +51,7 @@ class CuhkSysu(DataSetOnDisk):
 
     Args:
         root: the folder that it was unpacked to.
-        gallery_sizes: which sizes to read, since the largest takes minutes; by default all in the folder.
+        gallery_sizes: which sizes to read; the smallest in the folder is read too. By default all are.
         subsets: also read the occlusion and resolution subsets where their files exist, as splits
             "occlusion" and "resolution" over the test split's scenes and identities.
     """
@@ -71,11 +74,10 @@ class CuhkSysu(DataSetOnDisk):
             f"pool.mat names {name}, not in Images.mat" for name in pool if name not in boxes
         ]
         test_names = [name for name in pool if name in boxes]
-        index = {name: position for position, name in enumerate(test_names)}
-        protocols = {
-            size: read_protocol(self._gallery_file(size), f"TestG{size}", index, findings)
-            for size in self._sizes_to_read()
-        }
+        index = SceneIndex(test_names)
+        sizes = self._sizes_to_read()
+        files = [ProtocolFile(self._gallery_file(size), f"TestG{size}") for size in sizes]
+        protocols = dict(zip(sizes, read_protocols(files, index, findings, self.progress), strict=True))
         reference = protocols[min(protocols)]
         for size, protocol in protocols.items():
             _same_queries(reference, protocol, size, findings)
@@ -96,9 +98,18 @@ class CuhkSysu(DataSetOnDisk):
     def _gallery_file(self, size: int) -> Path:
         return self.root / TRAIN_TEST / f"TestG{size}.mat"
 
+    def sizes(self) -> list[int]:
+        """Return the sizes of the galleries in the folder, ascending."""
+        return [size for size in GALLERY_SIZES if self._gallery_file(size).exists()]
+
+    def default_size(self) -> int:
+        """Return the size of the gallery that scores are compared on: the papers' one, else the largest."""
+        sizes = self.sizes()
+        return int(DEFAULT_GALLERY) if int(DEFAULT_GALLERY) in sizes else max(sizes)
+
     def _sizes_to_read(self) -> list[int]:
         """Return the sizes asked for, and the smallest in the folder: its queries label the test people."""
-        present = [size for size in GALLERY_SIZES if self._gallery_file(size).exists()]
+        present = self.sizes()
         if not present:
             raise UserError(f"{self.root / TRAIN_TEST} has no TestG<N>.mat: no queries to search for")
         wanted = present if self._sizes is None else list(self._sizes)
@@ -173,7 +184,7 @@ class CuhkSysu(DataSetOnDisk):
         galleries["full"] = reference.full()
         return Split("test", scenes, tuple(people), _queries(reference, people), galleries, default)
 
-    def _read_subsets(self, test: Split, index: Mapping[str, int], findings: Findings) -> dict[str, Split]:
+    def _read_subsets(self, test: Split, index: SceneIndex, findings: Findings) -> dict[str, Split]:
         found = {}
         for name, (file, variable) in SUBSETS.items() if self._subsets else ():
             if not (self.root / file).exists():

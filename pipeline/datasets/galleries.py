@@ -6,7 +6,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.scenes.scene import FloatArray, Galleries
+from pipeline.scenes.scene import FloatArray, Galleries, IntArray
+
+IntArray32 = npt.NDArray[np.int32]
 
 
 class GalleriesBuilder:
@@ -22,7 +24,12 @@ class GalleriesBuilder:
         self._positives: list[npt.NDArray[np.int64]] = []
         self._boxes: list[FloatArray] = []
 
-    def add(self, scenes: Sequence[int], positives: Sequence[int], boxes: Sequence[FloatArray]) -> None:
+    def add(
+        self,
+        scenes: Sequence[int] | IntArray32,
+        positives: Sequence[int] | IntArray,
+        boxes: Sequence[FloatArray] | FloatArray,
+    ) -> None:
         """Add the next query's gallery.
 
         Args:

@@ -1,34 +1,62 @@
 """What `check-data` shows of a data set: a line of counts for each split, and one for each gallery."""
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.datasets.checks import Findings, Inspection, apart, some, split_problems
+from pipeline.basics.progress import Progress
+from pipeline.datasets.checks import Findings, Inspection, apart, some
 from pipeline.datasets.cuhk_sysu import CuhkSysu
-from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.sources import open_data_set
 from pipeline.scenes.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, Split
 
+WantedGalleries = Literal["default", "all"] | Sequence[int]
+"""The gallery that scores are compared on, all in the folder, or those of some sizes."""
 
-def inspect_data_set(name: str, root: Path | None) -> Inspection:
-    """Read all of a data set, CUHK-SYSU's subsets included.
+
+def inspect_data_set(
+    name: str,
+    root: Path | None,
+    galleries: WantedGalleries = "default",
+    progress: Progress | None = None,
+) -> Inspection:
+    """Read all of a data set, CUHK-SYSU's subsets included; of its galleries, those that are wanted.
+
+    Args:
+        name: which data set.
+        root: its folder.
+        galleries: the sizes of the galleries to read, where the data set has several.
+        progress: called while annotations are read that take long.
 
     Raises:
-        UserError: too much is missing to read anything.
+        UserError: too much is missing to read anything, or a wanted gallery is.
     """
     data_set = open_data_set(name, root)
-    if isinstance(data_set, CuhkSysu):
-        data_set = CuhkSysu(data_set.root, subsets=True)
-    if isinstance(data_set, DataSetOnDisk):
+    if not isinstance(data_set, CuhkSysu):
         return data_set.inspect()
-    splits = data_set.splits()
-    problems = [problem for split in splits.values() for problem in split_problems(split)]
-    return Inspection("made by this program", splits, None, Findings(problems))
+    wanted = _sizes(data_set, galleries)
+    data_set = CuhkSysu(data_set.root, wanted, subsets=True)
+    data_set.progress = progress
+    inspection = data_set.inspect()
+    unread = [str(size) for size in data_set.sizes() if str(size) not in inspection.splits["test"].galleries]
+    if unread:
+        inspection.findings.notes.append(f"galleries not read: {', '.join(unread)} (--all-galleries)")
+    return inspection
+
+
+def _sizes(data_set: CuhkSysu, galleries: WantedGalleries) -> list[int] | None:
+    """Return the sizes of the galleries to read; None for all."""
+    if galleries == "all":
+        return None
+    if galleries == "default":
+        return data_set.sizes() and [data_set.default_size()]
+    return sorted(galleries)
 
 
 def note_same_pictures(inspection: Inspection, findings: Findings) -> None:

@@ -3,34 +3,36 @@
 CUHK-SYSU's largest gallery file holds 11.6 million small structs. Loaded at once, each becomes four numpy
 objects, more than 10 GB in all. This module walks the outermost array by the public "MAT-File Format" (level
 5): 128 bytes of header, then data elements of type, byte count and content. Each field of each struct is a
-data element too; scipy decodes it, as a file of one variable.
+data element too; scipy decodes it, as a file of one variable, or `matlab_records.py` in bulk.
 """
 
-import io
 import math
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from scipy.io import loadmat
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.progress import Progress
 from pipeline.datasets.matlab import MatValue, load, one_line, structs
+from pipeline.datasets.matlab_elements import (
+    CLASS_MASK,
+    MI_MATRIX,
+    STRUCT_CLASS,
+    TAG_BYTES,
+    TOO_EARLY,
+    Undecoded,
+    decoded,
+)
 
 HEADER_BYTES = 128
 ENDIAN_OFFSET = 126
-TAG_BYTES = 8
-MI_INT8 = 1
-MI_MATRIX = 14
 MI_COMPRESSED = 15
-MX_STRUCT_CLASS = 2
-CLASS_MASK = 0xFF
 CHUNK_BYTES = 1 << 16
-NAME = b"x"
-"""The name that a field gets as a variable of its own file; at most 4 bytes."""
 
 
 class _Inflated:
@@ -64,7 +66,7 @@ class _Walker:
     def take(self, count: int) -> bytes:
         content = self._stream.read(count)
         if len(content) != count:
-            raise EOFError("it ends too early")
+            raise EOFError(TOO_EARLY)
         return content
 
     def tag(self) -> tuple[int, int]:
@@ -87,31 +89,49 @@ class _Walker:
         return struct.unpack(f"{self._order}{len(content) // 4}i", content)
 
 
-def stream_structs(path: Path, variable: str) -> Iterator[dict[str, MatValue]]:
+def stream_structs(
+    path: Path, variable: str, undecoded: Collection[str] = (), progress: Progress | None = None
+) -> Iterator[dict[str, MatValue | Undecoded]]:
     """Yield the elements of the struct array `variable` one at a time, as values by field name.
 
     Files of other formats, and variables of other types, are read whole by scipy.
 
+    Args:
+        path: the file.
+        variable: the name of the struct array.
+        undecoded: fields that are given as bytes, where the file is not read whole.
+        progress: called after each element with the bytes read, and with all bytes of the file.
+
     Raises:
         UserError: the file is missing, damaged, or has no such variable.
     """
+    with damage_named(path), path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+        mark = header[ENDIAN_OFFSET:HEADER_BYTES]
+        order = {b"IM": "<", b"MI": ">"}.get(mark)
+        found = _find(file, order, variable) if order else None
+        if order and found:
+            size = path.stat().st_size
+            for element in _elements(*found, header, order, undecoded):
+                yield element
+                if progress:
+                    progress(file.tell(), size)
+            return
+    for element in structs(load(path, variable)):
+        yield {name: element[name] for name in element.dtype.names}
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Raise `UserError` with a file's name where the file is missing, cannot be read, or is damaged."""
     try:
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-            mark = header[ENDIAN_OFFSET:HEADER_BYTES]
-            order = {b"IM": "<", b"MI": ">"}.get(mark)
-            found = _find(file, order, variable) if order else None
-            if order and found:
-                yield from _elements(*found, header, order)
-                return
+        yield
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or one_line(error)}") from None
     except (EOFError, ValueError, struct.error, zlib.error) as error:
         raise UserError(f"{path} is damaged: {one_line(error)}") from None
-    for element in structs(load(path, variable)):
-        yield {name: element[name] for name in element.dtype.names}
 
 
 def _find(file: BinaryIO, order: str, variable: str) -> tuple[_Walker, int] | None:
@@ -129,40 +149,28 @@ def _find(file: BinaryIO, order: str, variable: str) -> tuple[_Walker, int] | No
         flags, dimensions, name = walker.small(), walker.integers(), walker.small()
         if name == variable.encode():
             mx_class = struct.unpack(order + "I", flags[:4])[0] & CLASS_MASK
-            return (walker, math.prod(dimensions)) if mx_class == MX_STRUCT_CLASS else None
+            return (walker, math.prod(dimensions)) if mx_class == STRUCT_CLASS else None
         file.seek(after)
     return None
 
 
-def _elements(walker: _Walker, length: int, header: bytes, order: str) -> Iterator[dict[str, MatValue]]:
+def _elements(
+    walker: _Walker, length: int, header: bytes, order: str, undecoded: Collection[str]
+) -> Iterator[dict[str, MatValue | Undecoded]]:
     """Yield the elements of a struct array, whose field names come first, at a fixed width."""
     (width,) = walker.integers()
     packed = walker.small()
     names = [packed[i : i + width].split(b"\0")[0].decode() for i in range(0, len(packed), width)]
     for _ in range(length):
-        yield {name: _value(walker, header, order) for name in names}
+        yield {name: _value(walker, header, order, name in undecoded) for name in names}
 
 
-def _value(walker: _Walker, header: bytes, order: str) -> MatValue:
-    """Return one field's value, decoded by scipy as a file with one variable `NAME`.
-
-    A field's array has an empty name, which scipy does not read as a variable. `NAME` is put in its place: in
-    the compact form it takes the 8 bytes of the empty name's tag, so the array's byte count stays right.
-    """
+def _value(walker: _Walker, header: bytes, order: str, undecoded: bool) -> MatValue | Undecoded:
+    """Return one field's value, decoded by scipy, or its bytes."""
     kind, size = walker.tag()
     if kind != MI_MATRIX:
         raise ValueError(f"data type {kind} in a struct")
     if size == 0:
         return np.empty((0, 0))
     content = walker.take(size)
-    stream = io.BytesIO(content)
-    inner = _Walker(stream, order)
-    inner.small()  # array flags
-    inner.small()  # dimensions
-    start = stream.tell()
-    if inner.small():  # the name
-        raise ValueError("a named value in a struct")
-    name = struct.pack(order + "I", len(NAME) << 16 | MI_INT8) + NAME.ljust(TAG_BYTES // 2, b"\0")
-    tag = struct.pack(order + "II", MI_MATRIX, size)
-    file = io.BytesIO(header + tag + content[:start] + name + content[start + TAG_BYTES :])
-    return np.asarray(loadmat(file)[NAME.decode()])
+    return Undecoded(content, header, order) if undecoded else decoded(content, header, order)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.progress import Progress
 from pipeline.datasets.checks import (
     UNBOUNDED,
     Findings,
@@ -29,10 +30,13 @@ class DataSetOnDisk(ABC):
         name: the data set's name in params.yaml.
         root: its folder.
         images: the folder of its pictures.
+        progress: called while annotations are read that take long, with how much is done and how much there
+            is to do; None for a reading in silence.
     """
 
     name: str
     images: Path
+    progress: Progress | None = None
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)

@@ -23,7 +23,7 @@ AHEAD = 4
 PATIENCE = 5.0
 """Seconds without a result after which it is checked whether the processes still live."""
 LOOK_SECONDS = 0.5
-"""How often a process looks whether the one that started it is still there."""
+"""How often a process looks whether the one that started it is still there; and that of `meanwhile`."""
 
 Result = TypeVar("Result")
 
@@ -31,7 +31,14 @@ _function: Callable[[int], Any]
 """In a started process: what it calls. Forking hands it over as it is, with all that it has computed."""
 
 
-def in_processes(function: Callable[[int], Result], indices: range) -> Iterator[Result]:
+def in_processes(
+    function: Callable[[int], Result],
+    indices: range,
+    *,
+    items_per_process: int = ITEMS_PER_PROCESS,
+    at_once: int = AT_ONCE,
+    meanwhile: Callable[[], None] | None = None,
+) -> Iterator[Result]:
     """Yield `function(index)` for each index in order, computed in as many processes as there are cores.
 
     Where a system cannot fork, everything is computed in this process.
@@ -39,16 +46,19 @@ def in_processes(function: Callable[[int], Result], indices: range) -> Iterator[
     Args:
         function: must not depend on the order of the calls; its results and errors pass between processes.
         indices: what it is called with.
+        items_per_process: with fewer items for each process, fewer are started.
+        at_once: how many items a process takes at a time.
+        meanwhile: called twice a second while a result is waited for.
 
     Raises:
         Exception: what the function raises for the first index that fails; a few results before may be lost.
         UserError: one of the processes was killed.
     """
-    processes = min(os.cpu_count() or 1, len(indices) // ITEMS_PER_PROCESS)
+    processes = min(os.cpu_count() or 1, len(indices) // items_per_process)
     if processes < 2 or "fork" not in get_all_start_methods():
         yield from map(function, indices)
         return
-    parts = [indices[start : start + AT_ONCE] for start in range(0, len(indices), AT_ONCE)]
+    parts = [indices[start : start + at_once] for start in range(0, len(indices), at_once)]
     waiting: deque[Future[list[Result]]] = deque()
     before = set(active_children())
     with ProcessPoolExecutor(processes, get_context("fork"), _start, (function, os.getpid())) as pool:
@@ -58,26 +68,30 @@ def in_processes(function: Callable[[int], Result], indices: range) -> Iterator[
             for part in parts[1:]:
                 waiting.append(pool.submit(_call, part))
                 if len(waiting) == AHEAD * processes:
-                    yield from _result(waiting.popleft(), started)
+                    yield from _result(waiting.popleft(), started, meanwhile)
             while waiting:
-                yield from _result(waiting.popleft(), started)
+                yield from _result(waiting.popleft(), started, meanwhile)
         except BaseException as error:  # of the function, or Ctrl-C, or nobody takes the results any more
             _kill(pool, set(active_children()) - before)
             if isinstance(error, BrokenProcessPool):
                 raise UserError(
-                    "a process that reads or draws pictures was killed (was memory short?); run it again"
+                    "a process that reads or draws the data set was killed (was memory short?); run it again"
                 ) from None
             raise
 
 
-def _result(future: "Future[Result]", started: set[BaseProcess]) -> Result:
-    """Wait for a result.
+def _result(
+    future: "Future[Result]", started: set[BaseProcess], meanwhile: Callable[[], None] | None
+) -> Result:
+    """Wait for a result, and call `meanwhile` now and then.
 
     Raises:
         BrokenProcessPool: a process was killed. The pool says so itself, unless that process was sending a
             result: then the pool waits for the rest of it, and only this function finds out.
     """
-    while not wait([future], PATIENCE).done:
+    while not wait([future], LOOK_SECONDS if meanwhile else PATIENCE).done:
+        if meanwhile:
+            meanwhile()
         if not started <= set(active_children()):
             raise BrokenProcessPool
     return future.result()

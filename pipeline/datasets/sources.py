@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pipeline.basics.errors import UserError
 from pipeline.datasets.cuhk_sysu import CuhkSysu
-from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.prw import Prw, PrwMini
 
@@ -15,7 +14,7 @@ KINDS: tuple[type[DataSetOnDisk], ...] = (CuhkSysu, Prw, PrwMini)
 SOURCES: Mapping[str, type[DataSetOnDisk]] = {kind.name: kind for kind in KINDS}
 
 
-def open_data_set(name: str, root: Path | None) -> DataSet:
+def open_data_set(name: str, root: Path | None) -> DataSetOnDisk:
     """Return a data set by name; nothing is read yet. Raises `UserError` for an unknown name or no root."""
     if name not in SOURCES:
         raise UserError(f"there is no data set '{name}'; there are {', '.join(SOURCES)}")

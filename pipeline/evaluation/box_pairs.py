@@ -79,7 +79,7 @@ def overlapping_pairs(
     left_offsets: IntArray,
     right: npt.NDArray[Any],
     right_offsets: IntArray,
-    least_iou: float,
+    least_iou: float | FloatArray,
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Return all pairs of boxes in the same scene that overlap by at least `least_iou`.
 
@@ -88,15 +88,16 @@ def overlapping_pairs(
         left_offsets: `[S + 1]` where each scene's boxes start, and the end of the last.
         right: `[M, 4]` boxes, scene after scene.
         right_offsets: `[S + 1]` the same for `right`.
-        least_iou: 0 .. 1; a pair with exactly this IoU is returned.
+        least_iou: 0 .. 1, for all boxes or `[N]` for each left one; a pair with exactly this IoU is returned.
 
     Returns:
         `[K]` rows of `left`, `[K]` rows of `right`, `[K]` IoU.
     """
     rows: list[tuple[IntArray, IntArray, FloatArray]] = []
+    least = np.broadcast_to(least_iou, len(left))
     for left_rows, right_rows in scene_pairs(left_offsets, right_offsets):
         iou = paired_iou(left[left_rows], right[right_rows])
-        keep = iou >= least_iou
+        keep = iou >= least[left_rows]
         rows.append((left_rows[keep], right_rows[keep], iou[keep]))
     if not rows:
         return np.array([], np.int64), np.array([], np.int64), np.array([], np.float64)

@@ -73,14 +73,13 @@ def _greedy(ranked: IntArray, rows: IntArray, truth: IntArray, iou: FloatArray, 
     """
     rank = np.empty(max(ranked.max(initial=-1), rows.max(initial=-1)) + 1, dtype=np.int64)
     rank[ranked] = np.arange(len(ranked))
-    correct = np.zeros(len(rank), dtype=bool)
-    taken = np.zeros(boxes, dtype=bool)
+    correct, taken = [False] * len(rank), [False] * boxes
     # Pairs by falling score of the detection, then by falling IoU: the first free box is the best one.
-    for pair in np.lexsort((-truth, -iou, rank[rows])):
-        row, box = rows[pair], truth[pair]
+    order = np.lexsort((-truth, -iou, rank[rows]))
+    for row, box in zip(rows[order].tolist(), truth[order].tolist(), strict=True):
         if not correct[row] and not taken[box]:
             correct[row] = taken[box] = True
-    return correct
+    return np.array(correct, dtype=bool)
 
 
 def _interpolated(correct: Mask, boxes: int) -> float:

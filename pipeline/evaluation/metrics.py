@@ -26,7 +26,9 @@ from pipeline.scenes.scene import Galleries, Split
 CROSS_CAMERA = "cross_camera"
 COCO_IOUS = {"coco_ap50": 0.5, "coco_ap70": 0.7}
 DETECTION_IOUS = {"0.5": 0.5, "0.7": 0.7}
-"""The IoUs of the field's detection metrics under `detection_by_iou`; those of `detection` are at 0.5."""
+"""The IoUs of the field's detection metrics under `detection_by_iou`."""
+DETECTION_IOU = "0.5"
+"""The one of `detection`, as in the papers' tables."""
 SEARCH_KEYS = ("mAP", "top1", "top5", "top10")
 SearchProgress = Callable[[str, int, int], None]
 """Called with what is searched, the number of queries done, and the number of all queries."""
@@ -66,6 +68,8 @@ def evaluate(
     options: EvaluationOptions,
     dataset: str,
     progress: SearchProgress | None = None,
+    *,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Return all metrics of one set of detections, as fractions.
 
@@ -76,6 +80,7 @@ def evaluate(
         dataset: name of the data set. It decides CBGM's defaults, and whether ground truth is cut to whole
             pixels.
         progress: called after each query.
+        threads: how many search, 1 or more. The metrics are the same for any number.
 
     Returns:
         `search`, `search_by_gallery`, `search_cross_camera` (None without cameras), `detection`,
@@ -102,7 +107,14 @@ def evaluate(
         told = (lambda done, total: progress(what, done, total)) if progress else None
         chosen = _galleries(split, names)
         results = search_queries(
-            split, chosen, boxes, detections, duplicates=options.duplicates, cbgm=cbgm, progress=told
+            split,
+            chosen,
+            boxes,
+            detections,
+            duplicates=options.duplicates,
+            cbgm=cbgm,
+            threads=threads,
+            progress=told,
         )
         return search_metrics(results)
 
@@ -116,8 +128,7 @@ def evaluate(
         "search_by_gallery": {size: _public(reached[size]) for size in sizes},
         "search_cross_camera": _public(reached[CROSS_CAMERA]) if CROSS_CAMERA in reached else None,
         "search_ground_truth_boxes": upper,
-        "detection": _detection(split, found.without_feats(), options.detection_threshold),
-        "detection_by_iou": _detection_by_iou(split, found.without_feats(), options.detection_threshold),
+        **_detection(split, found.without_feats(), options.detection_threshold),
         "protocol": {
             "dataset": dataset,
             "split": split.name,
@@ -142,16 +153,18 @@ def evaluate(
     }
 
 
-def _detection(split: Split, found: SceneBoxes, threshold: float) -> dict[str, float]:
+def _detection(split: Split, found: SceneBoxes, threshold: float) -> dict[str, Any]:
+    """Return `detection` and `detection_by_iou`."""
     coco = coco_average_precision(split.scenes, found, COCO_IOUS.values())
-    return detection_metrics(split.scenes, found, threshold) | dict(zip(COCO_IOUS, coco, strict=True))
-
-
-def _detection_by_iou(split: Split, found: SceneBoxes, threshold: float) -> dict[str, dict[str, float]]:
-    metrics = {
+    by_iou = {
         name: detection_metrics(split.scenes, found, threshold, iou) for name, iou in DETECTION_IOUS.items()
     }
-    return {name: {key: reached[key] for key in ("ap", "recall")} for name, reached in metrics.items()}
+    return {
+        "detection": by_iou[DETECTION_IOU] | dict(zip(COCO_IOUS, coco, strict=True)),
+        "detection_by_iou": {
+            name: {key: reached[key] for key in ("ap", "recall")} for name, reached in by_iou.items()
+        },
+    }
 
 
 def _public(reached: Mapping[str, float]) -> dict[str, float]:

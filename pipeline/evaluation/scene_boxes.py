@@ -1,6 +1,7 @@
 """Scored boxes with features, scene after scene in the split's order: the input of all metrics."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,12 @@ class SceneBoxes:
     scores: Array
     feats: Array
 
-    @property
+    @cached_property
     def counts(self) -> IntArray:
         """`[S]` boxes a scene."""
         return np.diff(self.offsets)
 
-    @property
+    @cached_property
     def scene_of(self) -> IntArray:
         """`[N]` the scene of each box."""
         return np.repeat(np.arange(len(self.offsets) - 1), self.counts)

@@ -2,29 +2,30 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.basics.progress import Progress
-from pipeline.evaluation.average_precision import precision_at_positives
-from pipeline.evaluation.box_pairs import offsets_of, paired_iou, segment_rows
-from pipeline.evaluation.cbgm import CbgmOptions, rescore
+from pipeline.evaluation.box_pairs import offsets_of
+from pipeline.evaluation.cbgm import CbgmOptions, Rescored, rescored
 from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.person_boxes import (
+    PersonBoxes,
+    TruePositives,
+    counted_once,
+    person_boxes,
+    true_positives,
+)
 from pipeline.evaluation.scene_boxes import SceneBoxes
-from pipeline.scenes.scene import FloatArray, Galleries, Gallery, IntArray, Split
+from pipeline.evaluation.similarity import one_thread_a_product, similarities
+from pipeline.scenes.scene import Galleries, IntArray, Split
 
 Array = npt.NDArray[Any]
 Duplicates = Literal["once", "original"]
 
 TOP_K = (1, 5, 10)
-LARGEST_MATCH_IOU = 0.5
-SIZE_MARGIN = 10.0
-"""Pixels by which a box may be wider and higher than a small person and still match."""
-SIMILARITIES_AT_ONCE = 8_000_000
-"""The most similarities in memory at a time; in float32 they take 32 MB."""
-FEATURE_ROWS_AT_ONCE = 8192
 UNRANKED = np.iinfo(np.int64).max
 
 
@@ -64,6 +65,7 @@ def search_queries(
     *,
     duplicates: Duplicates = "once",
     cbgm: CbgmOptions | None = None,
+    threads: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, list[QueryResult]]:
     """Search for each query in each of several galleries.
@@ -84,131 +86,128 @@ def search_queries(
             once, with the person's box of the first entry, but its ground truth counts twice. `original`, as
             in OIM: the image counts as two.
         cbgm: options of the re-scoring by context; None for none.
+        threads: how many work, 1 or more. The results are the same for any number.
         progress: called with the number of queries done and the number of all.
 
     Returns:
         By gallery, the result of each query, in the split's order.
     """
-    cameras = split.cameras
-    scene_of = found.scene_of
-    context = offsets_of(detections.query_counts) if detections.query_counts is not None else None
+    protocols = tuple(galleries.values())
+    people = person_boxes(protocols, len(split.queries), found)
+    context = _context(detections)
+    search = _Search(split, split.cameras, protocols, found, people, duplicates == "once", context, cbgm)
     results: dict[str, list[QueryResult]] = {name: [] for name in galleries}
-    for index, similarity in enumerate(similarities(detections.query_feats, found.feats)):
-        for name, protocol in galleries.items():
-            gallery = protocol.of_query(index, split.queries[index].scene, cameras)
-            times = np.bincount(gallery.scenes, minlength=len(split.scenes))
-            scores = similarity
-            if cbgm is not None and context is not None and detections.query_ctx_feats is not None:
-                people = detections.query_ctx_feats[context[index] : context[index + 1]]
-                searched = times[scene_of] > 0
-                scores = rescore(similarity, people, found, searched, cbgm)
-            results[name].append(
-                search_one(scores, gallery, found, times=times, scene_of=scene_of, duplicates=duplicates)
-            )
-        if progress is not None:
-            progress(index + 1, len(split.queries))
+    with one_thread_a_product():
+        for index, similarity in enumerate(similarities(detections.query_feats, found.feats, threads)):
+            for name, result in zip(results, search.of_query(index, similarity), strict=True):
+                results[name].append(result)
+            if progress is not None:
+                progress(index + 1, len(split.queries))
     return results
 
 
-def search_one(
+class _Search(NamedTuple):
+    """What the searches for all queries share; see `search_queries`."""
+
+    split: Split
+    cameras: IntArray
+    galleries: tuple[Galleries, ...]
+    found: SceneBoxes
+    people: PersonBoxes
+    once: bool
+    context: list[Array] | None
+    cbgm: CbgmOptions | None
+
+    def of_query(self, index: int, similarity: Array) -> Iterator[QueryResult]:
+        """Yield the result of one query in each gallery, from its similarity `[N]` with every box."""
+        scene = self.split.queries[index].scene
+        times = np.stack([gallery.times_of_query(index, scene, self.cameras) for gallery in self.galleries])
+        changes = self._changes(index, similarity, times)
+        first = counted_once(self.galleries, self.people, index, times) if self.once else None
+        true = true_positives(similarity, self.people, index, changes, first)
+        levels = np.sort(true.scores)
+        reached = _boxes_reaching(levels, similarity, self.found, times, once=self.once, changes=changes)
+        yield from _scored(true, levels, reached, self.people.matches[:, index])
+
+    def _changes(self, index: int, similarity: Array, times: IntArray) -> Rescored | None:
+        if self.cbgm is None or self.context is None:
+            return None
+        return rescored(similarity, self.context[index], self.found, times, self.cbgm)
+
+
+def _context(detections: Detections) -> list[Array] | None:
+    """Return, for each query, the features `[C, D]` of the people in its scene; None without them."""
+    feats, counts = detections.query_ctx_feats, detections.query_counts
+    return None if feats is None or counts is None else np.split(feats, offsets_of(counts)[1:-1])
+
+
+def _boxes_reaching(
+    levels: Array,
     similarity: Array,
-    gallery: Gallery,
     found: SceneBoxes,
-    *,
     times: IntArray,
-    scene_of: IntArray,
-    duplicates: Duplicates,
-) -> QueryResult:
-    """Return the result of one query in its gallery.
+    *,
+    once: bool,
+    changes: Rescored | None = None,
+) -> IntArray:
+    """Return `[G, L]` how many boxes of each gallery are at least as similar as each level.
 
     Args:
-        similarity: `[N]` with every box of every scene.
-        gallery: the scenes to search in, and where they show the person.
+        levels: `[L]` rising similarities.
+        similarity: `[N]` of the query with every box of every scene.
         found: the boxes of every scene.
-        times: `[S]` how often the gallery lists each scene of the split.
-        scene_of: `[N]` the scene of each box.
-        duplicates: see `search_queries`.
+        times: `[G, S]` how often each gallery lists each scene: so often its boxes count.
+        once: whether the boxes of a listed scene count once instead.
+        changes: similarities that are others in some galleries; None for none.
     """
-    boxes, scenes, matches = person_in(gallery, times, duplicates)
-    true_scores = _true_positive_scores(similarity, boxes, scenes, found)
-    if not len(true_scores):
-        return QueryResult(0.0, UNRANKED, matches)
-    # Boxes below the last true positive have no effect on average precision.
-    rows = np.flatnonzero(similarity >= true_scores.min())
-    repeats = times[scene_of[rows]]
-    if duplicates == "once":
-        repeats = np.minimum(repeats, 1)
-    scores = np.repeat(similarity[rows], repeats)
-    ap = float(precision_at_positives(true_scores, scores).sum()) / matches
-    # All false boxes of the best true positive's similarity count as ahead of it.
-    best = true_scores.max()
-    rank = 1 + int((scores >= best).sum()) - int((true_scores >= best).sum())
-    return QueryResult(ap, rank, matches)
+    reaching = np.zeros((len(times), len(levels)), dtype=np.int64)
+    if not len(levels):
+        return reaching
+    # Boxes below all levels have no effect.
+    rows = np.flatnonzero(similarity >= levels[0])
+    values, scenes = similarity[rows], found.scene_of[rows]
+    for row, listed in zip(reaching, times, strict=True):
+        number = listed[scenes]
+        # Sorting them is several times faster than to look each of them up among the levels.
+        ranked = np.sort(values[number > 0] if once else np.repeat(values, number))
+        row[:] = len(ranked) - np.searchsorted(ranked, levels, side="left")
+    if changes is not None:
+        weight = times[changes.gallery, found.scene_of[changes.rows]]
+        weight = np.minimum(weight, 1) if once else weight
+        before = similarity[changes.rows][:, None] >= levels
+        after = changes.values[:, None] >= levels
+        np.add.at(reaching, changes.gallery, weight[:, None] * (after.astype(np.int64) - before))
+    return reaching
 
 
-def person_in(gallery: Gallery, times: IntArray, duplicates: Duplicates) -> tuple[FloatArray, IntArray, int]:
-    """Return where a gallery shows a query's person.
+def _scored(
+    true: TruePositives, levels: Array, reached: IntArray, matches: IntArray
+) -> Iterator[QueryResult]:
+    """Yield one query's result in each gallery.
 
     Args:
-        gallery: the query's gallery.
-        times: `[S]` how often the gallery lists each scene.
-        duplicates: see `search_queries`.
-
-    Returns:
-        `[P, 4]` the person's boxes, `[P]` their scenes, and the number of gallery images that show the
-        person: more than P where the gallery repeats an image whose boxes are scored once.
+        true: the query's true positives.
+        levels: `[L]` rising similarities, those of all true positives.
+        reached: `[G, L]` how many boxes of each gallery are at least as similar.
+        matches: `[G]` number of gallery images that show the person.
     """
-    positives, first = np.unique(gallery.positives, return_index=True)
-    boxes, scenes = gallery.boxes[first], gallery.scenes[positives]
-    matches = len(positives)
-    if duplicates == "once" and (times[scenes] > 1).any():
-        # Of an image that is listed twice, only the first entry's box is kept.
-        places = np.array([np.flatnonzero(gallery.scenes == scene)[0] for scene in scenes])
-        boxes, scenes = boxes[places == positives], scenes[places == positives]
-    return boxes, scenes, matches
-
-
-def boxes_on_person(boxes: FloatArray, scenes: IntArray, found: SceneBoxes) -> tuple[IntArray, IntArray]:
-    """Return `[K]` the rows of `found` that overlap the person enough, and `[K]` the person's box of each.
-
-    Args:
-        boxes: `[P, 4]` the person's box in each scene that shows the person.
-        scenes: `[P]` these scenes.
-        found: the boxes of every scene.
-    """
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    needed = width * height / ((width + SIZE_MARGIN) * (height + SIZE_MARGIN))
-    needed = np.minimum(LARGEST_MATCH_IOU, needed)
-    lengths = found.counts[scenes]
-    rows = segment_rows(found.offsets[scenes], lengths)
-    person = np.repeat(np.arange(len(scenes)), lengths)
-    enough = paired_iou(found.boxes[rows], boxes[person]) >= needed[person]
-    return rows[enough], person[enough]
-
-
-def _true_positive_scores(similarity: Array, boxes: FloatArray, scenes: IntArray, found: SceneBoxes) -> Array:
-    """Return the similarity of the true positive in each scene that has one, `[T]` with `T <= P`."""
-    rows, person = boxes_on_person(boxes, scenes, found)
-    best = np.full(len(scenes), -np.inf, dtype=similarity.dtype)
-    np.maximum.at(best, person, similarity[rows])
-    return best[best > -np.inf]
-
-
-def similarities(queries: Array, feats: Array) -> Iterator[Array]:
-    """Yield `[N]` dot products of each query with all boxes.
-
-    They are summed in float64 and then rounded to the features' own width. Otherwise equal features could
-    have unequal similarities, since a matrix product may sum each row in another order.
-    """
-    width = np.result_type(queries, feats)
-    block = max(1, SIMILARITIES_AT_ONCE // max(1, len(feats)))
-    for begin in range(0, len(queries), block):
-        rows = queries[begin : begin + block].astype(np.float64)
-        similarity = np.empty((len(rows), len(feats)), dtype=width)
-        for start in range(0, len(feats), FEATURE_ROWS_AT_ONCE):
-            part = slice(start, start + FEATURE_ROWS_AT_ONCE)
-            similarity[:, part] = rows @ feats[part].astype(np.float64).T
-        yield from similarity
+    level = np.searchsorted(levels, true.scores, side="left")
+    # The number of true positives of each gallery at each level, summed from the highest level on.
+    at = np.bincount(true.gallery * len(levels) + level, minlength=reached.size).reshape(reached.shape)
+    correct = at[:, ::-1].cumsum(axis=1)[:, ::-1]
+    # By rising similarity. Ties share one precision.
+    precision = correct[true.gallery, level] / reached[true.gallery, level]
+    ends = np.cumsum(np.bincount(true.gallery, minlength=len(matches))).tolist()
+    begin = 0
+    for gallery, (end, number) in enumerate(zip(ends, matches.tolist(), strict=True)):
+        if begin == end:
+            yield QueryResult(0.0, UNRANKED, number)
+            continue
+        # All false boxes of the best true positive's similarity count as ahead of it.
+        best = level[end - 1]
+        rank = 1 + int(reached[gallery, best]) - int(correct[gallery, best])
+        yield QueryResult(float(precision[begin:end].sum()) / number, rank, number)
+        begin = end
 
 
 def _means(reached: Sequence[QueryResult]) -> dict[str, float]:

@@ -4,12 +4,15 @@ The levels are proposals, RoIs and features. The teacher judges the student's ow
 that both speak of the same boxes.
 """
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.basics.options import Options
+from pipeline.basics.options import Options, added_field
 from pipeline.batches.ground_truth import PERSON
 from pipeline.models.detector import DetectionStep, Judgement, SampledRois
 from pipeline.models.region_proposals import SampledAnchors
@@ -17,6 +20,11 @@ from pipeline.models.region_proposals import SampledAnchors
 LEVELS = ("rpn_class", "rpn_box", "roi_class", "roi_box", "hint")
 PREFIX = "distil_"
 """Before the names of these losses, beside the student's own."""
+LEAST_OF_STUDENT, LEAST_OF_TEACHER = 1e-4, 1e-12
+"""Added to a channel's variance, in parts of the mean one. A student's channel that hardly moves would have
+gradients that outweigh all others (ours). A teacher has no gradients."""
+NOTHING = 1e-12
+"""Least variance of all, for features that are the same everywhere."""
 
 
 class DetectorDistillationOptions(Options):
@@ -30,6 +38,8 @@ class DetectorDistillationOptions(Options):
         roi_class: soft cross-entropy of the sampled RoIs.
         roi_box: teacher-bounded boxes of the positive RoIs.
         hint: squared difference of the stems' features, behind a 1x1 adapter; 0.5 in the paper.
+        hint_form: `plain`, or `pkd`, which first brings each channel to mean 0 and deviation 1: the large
+            features of a teacher do not outweigh all other losses then.
         background_weight: of the background in the soft cross-entropies; 1.5 in the paper.
         temperature: of the soft cross-entropies; 1 in the paper.
         margin: by how much the student's boxes should be better than the teacher's, squared; the paper's m.
@@ -43,6 +53,7 @@ class DetectorDistillationOptions(Options):
     background_weight: float = Field(default=1.5, gt=0)
     temperature: float = Field(default=1.0, gt=0)
     margin: float = Field(default=0.0, ge=0)
+    hint_form: Literal["plain", "pkd"] = added_field("plain")
 
     def weights(self) -> dict[str, float]:
         """Return the factor of each loss that is switched on, by the loss's name."""
@@ -50,8 +61,21 @@ class DetectorDistillationOptions(Options):
         return {name: factor for name, factor in factors.items() if factor}
 
 
+Sum = Callable[[Tensor], Tensor]
+"""Returns the sum of a tensor over all devices that train together, through which gradients go."""
+
+
+def of_one_device(values: Tensor) -> Tensor:
+    """Return the sum over devices where there is one."""
+    return values
+
+
 def detector_distillation(
-    step: DetectionStep, adapted: Tensor | None, teacher: Judgement, options: DetectorDistillationOptions
+    step: DetectionStep,
+    adapted: Tensor | None,
+    teacher: Judgement,
+    options: DetectorDistillationOptions,
+    joint_sum: Sum = of_one_device,
 ) -> dict[str, Tensor]:
     """Compare what a student computed in a training step with what its teacher says of the same boxes.
 
@@ -61,6 +85,7 @@ def detector_distillation(
             hint is off.
         teacher: the teacher's view; gets no gradient.
         options: which losses.
+        joint_sum: see `Sum`; for the hint's statistics.
 
     Returns:
         Scalars by name, of those losses that are switched on: `distil_rpn_class`, `distil_rpn_box`,
@@ -81,7 +106,10 @@ def detector_distillation(
         losses["roi_box"] = _bounded_box(rois, teacher.roi_deltas, options.margin)
     if options.hint:
         assert adapted is not None
-        losses["hint"] = feature_hint(adapted, teacher.features)
+        if options.hint_form == "pkd":
+            losses["hint"] = normalised_hint(adapted, teacher.features, joint_sum)
+        else:
+            losses["hint"] = feature_hint(adapted, teacher.features)
     return {f"{PREFIX}{name}": loss for name, loss in losses.items()}
 
 
@@ -160,3 +188,39 @@ def feature_hint(adapted: Tensor, teacher_features: Tensor) -> Tensor:
         A scalar >= 0.
     """
     return functional.mse_loss(adapted, teacher_features.detach())
+
+
+def normalised_hint(adapted: Tensor, teacher_features: Tensor, joint_sum: Sum = of_one_device) -> Tensor:
+    """Return half the mean squared difference of two feature maps with mean 0 and deviation 1 a channel.
+
+    The hint of PKD (Cao et al., NeurIPS 2022): 1 minus the correlation of student and teacher, channel by
+    channel, whatever their scales and means are.
+
+    Args:
+        adapted: `[B, C, H, W]` the student's features, brought to the teacher's channels by an adapter.
+        teacher_features: `[B, C, H, W]`; gets no gradient.
+        joint_sum: see `Sum`; a channel's mean and deviation are of the images of all devices.
+
+    Returns:
+        A scalar, 0..2.
+    """
+    student = standardised(adapted, LEAST_OF_STUDENT, joint_sum)
+    teacher = standardised(teacher_features.detach(), LEAST_OF_TEACHER, joint_sum)
+    return functional.mse_loss(student, teacher) / 2
+
+
+def standardised(features: Tensor, least: float, joint_sum: Sum = of_one_device) -> Tensor:
+    """Bring each channel to mean 0 and deviation 1 over images and places, in float32.
+
+    Args:
+        features: `[B, C, H, W]`.
+        least: added to a channel's variance, in parts of the mean variance. A channel without any becomes 0.
+        joint_sum: see `Sum`.
+    """
+    values = features if features.dtype == torch.float64 else features.float()
+    places = (0, 2, 3)
+    count = joint_sum(values.new_tensor(values[:, 0].numel()))
+    centred = values - joint_sum(values.sum(places, keepdim=True)) / count
+    variance = joint_sum(centred.square().sum(places, keepdim=True)) / count
+    floor = (least * variance.detach().mean()).clamp(min=NOTHING)
+    return centred * torch.rsqrt(variance + floor)

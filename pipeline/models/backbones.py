@@ -1,6 +1,5 @@
 """Backbones by name, each cut in two: a stem up to stride 16 and a tail that runs on every RoI."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +9,23 @@ import torchvision
 from pydantic import Field
 from torch import nn
 from torchvision.models.resnet import BasicBlock
-from torchvision.ops.misc import FrozenBatchNorm2d
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import Options
+from pipeline.basics.options import Options, added_field
+from pipeline.models.normalisation import (
+    BatchNormalisation,
+    Normalisation,
+    normalisation_layer,
+    set_batch_normalisation,
+)
 from pipeline.models.pretrained import load_trunk
-
-Normalisation = Literal["batch", "frozen_batch", "group"]
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 """Of red, green and blue, 0..1, as torchvision's pretrained networks expect."""
 IMAGENET_STD = [0.229, 0.224, 0.225]
-CHANNELS_PER_GROUP = 8
 TINY_CHANNELS = (16, 32, 64, 128)
+IMAGENET = {"imagenet": "DEFAULT", "imagenet_v1": "IMAGENET1K_V1"}
+"""Values of `weights` that are downloaded, and torchvision's names; ResNet-18 and 34 have one version."""
 LONGEST_REASON = 160
 
 
@@ -33,16 +36,23 @@ class BackboneOptions(Options):
         name: `tiny` is a narrow ResNet for the CPU (ours); the others are torchvision's.
         width: multiplies the channels of `tiny` (16, 32, 64, 128); 1.0 for the others.
         normalisation: see `normalisation_layer`.
-        weights: `none` (from scratch), `imagenet` (torchvision's, downloaded at the first use), or the path
-            of a file that holds the trunk of torchvision's model of that name (see `pretrained.py`).
+        tail_normalisation: of the tail alone, `batch` or `frozen_batch`; None for that of the stem. OIM
+            freezes the stem's and trains the tail's, which sees a hundred RoIs and more at once.
+        weights: `none` (from scratch), `imagenet` (torchvision's newest, downloaded at the first use),
+            `imagenet_v1` (torchvision's first, as old as the papers), or the path of a file that holds the
+            trunk of torchvision's model of that name (see `pretrained.py`).
         frozen_stages: how many of the first stages do not learn: 0 none, 1 the first convolution (as OIM).
+        cut: where a ResNet is cut in two: `after_conv4`, or `within_conv4`, which is after the first half of
+            its blocks: OIM's conv4_3 in a ResNet-50.
     """
 
     name: Literal["tiny", "resnet18", "resnet34", "resnet50", "mobilenet_v2"]
     width: float = Field(default=1.0, gt=0)
     normalisation: Normalisation = "batch"
+    tail_normalisation: BatchNormalisation | None = added_field(None)
     weights: str = "none"
     frozen_stages: int = Field(default=0, ge=0, le=1)
+    cut: Literal["after_conv4", "within_conv4"] = added_field("after_conv4")
 
 
 class NetworkOptions(Options):
@@ -67,32 +77,24 @@ class Backbone:
 
 
 def build_backbone(options: BackboneOptions) -> Backbone:
-    """Build a backbone. Raises `UserError` where the weights cannot be had."""
+    """Build a backbone. Raises `UserError` where options do not go together or weights cannot be had."""
+    resnet = options.name.startswith("resnet")
+    if options.cut != "after_conv4" and not resnet:
+        raise UserError(f"backbone: only a ResNet is cut {options.cut}; '{options.name}' takes after_conv4")
+    if options.tail_normalisation and options.normalisation == "group":
+        raise UserError("backbone: tail_normalisation is of batch normalisation, but normalisation is group")
     if options.name == "tiny":
         backbone = _tiny(options)
     elif options.name == "mobilenet_v2":
         backbone = _mobilenet_v2(options)
     else:
         backbone = _resnet(options)
+    if options.tail_normalisation:
+        set_batch_normalisation(backbone.tail, options.tail_normalisation)
     if options.frozen_stages:
         for parameter in backbone.stem[0].parameters():
             parameter.requires_grad_(False)
     return backbone
-
-
-def normalisation_layer(name: Normalisation) -> Callable[[int], nn.Module]:
-    """Return the constructor of a layer that takes its number of channels.
-
-    `batch` learns its statistics and scales in training: take it for a network from scratch. `frozen_batch`
-    keeps those of pretrained weights, since one or two scenes are too few to estimate them from. `group`
-    needs no batch statistics.
-    """
-    if name == "batch":
-        return nn.BatchNorm2d
-    if name == "frozen_batch":
-        frozen: Callable[[int], nn.Module] = FrozenBatchNorm2d
-        return frozen
-    return lambda channels: nn.GroupNorm(math.gcd(channels, max(1, channels // CHANNELS_PER_GROUP)), channels)
 
 
 def _tiny(options: BackboneOptions) -> Backbone:
@@ -132,9 +134,13 @@ def _initialise(*parts: nn.Module) -> None:
 def _resnet(options: BackboneOptions) -> Backbone:
     network = _from_torchvision(options, "fc")
     first = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-    stem = nn.Sequential(first, network.layer1, network.layer2, network.layer3)
+    conv4, rest = network.layer3, [network.layer4]
+    if options.cut == "within_conv4":
+        half = len(conv4) // 2
+        conv4, rest = conv4[:half], [conv4[half:], network.layer4]
+    stem = nn.Sequential(first, network.layer1, network.layer2, conv4)
     channels = network.fc.in_features
-    return Backbone(stem, nn.Sequential(network.layer4), channels // 2, channels)
+    return Backbone(stem, nn.Sequential(*rest), channels // 2, channels)
 
 
 def _mobilenet_v2(options: BackboneOptions) -> Backbone:
@@ -156,13 +162,14 @@ def _from_torchvision(options: BackboneOptions, classifier: str) -> Any:
         raise UserError(f"backbone: 'width' scales only 'tiny'; '{options.name}' takes width: 1.0")
     constructor = getattr(torchvision.models, options.name)
     norm = normalisation_layer(options.normalisation)
-    if options.weights == "imagenet" and options.normalisation == "group":
+    if options.weights in IMAGENET and options.normalisation == "group":
         raise UserError(
-            "backbone: weights: imagenet are of batch normalisation; set normalisation: frozen_batch"
+            f"backbone: weights: {options.weights} are of batch normalisation; "
+            "set normalisation: frozen_batch"
         )
-    if options.weights == "imagenet":
+    if options.weights in IMAGENET:
         try:
-            return constructor(weights="DEFAULT", norm_layer=norm)
+            return constructor(weights=IMAGENET[options.weights], norm_layer=norm)
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"backbone: the imagenet weights of {options.name} cannot be had ({_one_line(error)})"

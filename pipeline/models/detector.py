@@ -6,16 +6,23 @@ from typing import NamedTuple
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
+from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 from torchvision.ops import MultiScaleRoIAlign
 
-from pipeline.basics.options import Options
+from pipeline.basics.options import Options, added_field
 from pipeline.batches.ground_truth import PERSON, Target
 from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, NetworkOptions, build_backbone
-from pipeline.models.region_proposals import RegionProposalOptions, RegionProposals, SampledAnchors
+from pipeline.models.region_proposals import (
+    SMOOTH_L1_BETA,
+    RegionProposalOptions,
+    RegionProposals,
+    SampledAnchors,
+    check_float32,
+)
 from pipeline.models.weight_files import load_network
 from pipeline.scenes.scene import UNLABELLED
 
@@ -24,7 +31,13 @@ FEATURE_LEVEL = "0"
 
 
 class RoiOptions(Options):
-    """The RoI head: pooling, sampling and what is kept at test time."""
+    """The RoI head: pooling, sampling and what is kept at test time.
+
+    Attributes:
+        sampling_ratio: points that RoIAlign takes in a bin, along each side; 0 for as many as the bin has
+            cells of the features. torchvision's Faster R-CNN has 2.
+        box_beta: where the box loss turns from square to linear; torchvision has 1/9, OIM 1.
+    """
 
     pooled_height: int = Field(default=14, gt=0)
     pooled_width: int = Field(default=14, gt=0)
@@ -34,6 +47,8 @@ class RoiOptions(Options):
     score_threshold: float = Field(default=0.01, ge=0, lt=1)
     nms_threshold: float = Field(default=0.4, gt=0, le=1)
     detections_per_image: int = Field(default=100, gt=0)
+    sampling_ratio: int = added_field(1, ge=0)
+    box_beta: float = added_field(SMOOTH_L1_BETA, gt=0)
 
 
 class DetectorOptions(NetworkOptions):
@@ -122,7 +137,9 @@ class Detector(nn.Module):
         self.rpn = RegionProposals(options.rpn, backbone.stem_channels)
         self.roi_heads = RoIHeads(
             box_roi_pool=MultiScaleRoIAlign(
-                [FEATURE_LEVEL], (options.roi.pooled_height, options.roi.pooled_width), sampling_ratio=1
+                [FEATURE_LEVEL],
+                (options.roi.pooled_height, options.roi.pooled_width),
+                sampling_ratio=options.roi.sampling_ratio,
             ),
             box_head=nn.Sequential(backbone.tail, nn.AdaptiveAvgPool2d(1), nn.Flatten()),
             box_predictor=FastRCNNPredictor(backbone.tail_channels, BACKGROUND_AND_PERSON),
@@ -148,24 +165,19 @@ class Detector(nn.Module):
 
         Args:
             images: `[3, H, W]` float in 0..1, one an image.
-            targets: ground truth, one an image; an image may have no box.
+            targets: ground truth, one an image, boxes in float32; an image may have no box.
 
         Returns:
             The four Faster R-CNN losses and what they were computed from.
         """
+        for target in targets:
+            check_float32(boxes=target["boxes"])
         batch, resized = self.transform(images, targets)
         features = {FEATURE_LEVEL: self.stem(batch.tensors)}
         proposals, rpn_losses = self.rpn(batch, features, resized)
         boxes, matched, labels, regression = self.roi_heads.select_training_samples(proposals, resized)
         roi_features = self.roi_features(features, boxes, batch.image_sizes)
         class_logits, box_regression = self._predictions(roi_features)
-        roi_class, roi_box = fastrcnn_loss(class_logits, box_regression, labels, regression)
-        losses = {
-            "rpn_objectness": rpn_losses["loss_objectness"],
-            "rpn_box": rpn_losses["loss_rpn_box_reg"],
-            "roi_class": roi_class,
-            "roi_box": roi_box,
-        }
         person_ids = [_matched_ids(t["person_ids"], m) for t, m in zip(targets, matched, strict=True)]
         rois = SampledRois(
             boxes,
@@ -176,6 +188,13 @@ class Detector(nn.Module):
             torch.cat(regression),
             torch.cat(person_ids),
         )
+        roi_class, roi_box = roi_losses(rois, self.options.roi.box_beta)
+        losses = {
+            "rpn_objectness": rpn_losses["loss_objectness"],
+            "rpn_box": rpn_losses["loss_rpn_box_reg"],
+            "roi_class": roi_class,
+            "roi_box": roi_box,
+        }
         return DetectionStep(losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois)
 
     def compile_backbone(self) -> None:
@@ -242,6 +261,26 @@ class Detector(nn.Module):
         """Return class logits `[R, 2]` and, class by class, encoded boxes `[R, 8]`, in float32."""
         class_logits, box_regression = self.roi_heads.box_predictor(roi_features)
         return class_logits.float(), box_regression.float()
+
+
+def roi_losses(rois: SampledRois, box_beta: float) -> tuple[Tensor, Tensor]:
+    """Return the losses of class and box, as torchvision's `fastrcnn_loss` does, which fixes `box_beta`.
+
+    Args:
+        rois: those that were sampled. An empty image may have none, if proposals have a smallest size.
+        box_beta: where the box loss turns from square to linear.
+
+    Returns:
+        Two scalars; 0 where there is no RoI.
+    """
+    check_float32(class_logits=rois.class_logits, deltas=rois.box_deltas, targets=rois.target_deltas)
+    people = torch.where(rois.labels == PERSON)[0]
+    box_loss = functional.smooth_l1_loss(
+        rois.box_deltas[people], rois.target_deltas[people], beta=box_beta, reduction="sum"
+    )
+    if not len(rois.labels):
+        return rois.class_logits.sum(), box_loss
+    return functional.cross_entropy(rois.class_logits, rois.labels), box_loss / len(rois.labels)
 
 
 def _as_person(box_regression: Tensor) -> Tensor:

@@ -70,7 +70,8 @@ def _content(path: Path) -> Any:
     """Return the content of a weight file. No code in it is run."""
     if not path.is_file():
         raise UserError(
-            f"backbone: no weight file at {path}; set weights: none, imagenet, or an existing file"
+            f"backbone: no weight file at {path}; "
+            "set weights: none, imagenet, imagenet_v1, or an existing file"
         )
     try:
         with path.open("rb") as file:

@@ -12,15 +12,25 @@ from torchvision.models.detection.rpn import (
     RPNHead,
     concat_box_prediction_layers,
 )
+from torchvision.ops import Conv2dNormActivation
 
-from pipeline.basics.options import Options
+from pipeline.basics.options import Options, added_field
 
 SMOOTH_L1_BETA = 1 / 9
 """Where the box loss turns from square to linear, as in Faster R-CNN and torchvision."""
+SMALLEST_PROPOSAL = 1e-3
+"""Pixels; torchvision's."""
+FIRST_WEIGHTS = 0.01
+"""Standard deviation of the first weights; torchvision's."""
 
 
 class RegionProposalOptions(Options):
-    """Settings of the RPN's anchors, sampling and proposals. The defaults are those of OIM's code."""
+    """Settings of the RPN's anchors, sampling and proposals. The defaults are those of OIM's code, but two.
+
+    Attributes:
+        width: channels between its two layers; None for as many as the stem has (torchvision). OIM has 512.
+        min_size: shortest side of a proposal, in pixels of the resized image. OIM has 16.
+    """
 
     anchor_sizes: list[PositiveInt] = Field(default=[128, 256, 512], min_length=1)
     aspect_ratios: list[PositiveFloat] = Field(default=[0.5, 1.0, 2.0], min_length=1)
@@ -33,6 +43,8 @@ class RegionProposalOptions(Options):
     post_nms_train: int = Field(default=2000, gt=0)
     pre_nms_test: int = Field(default=6000, gt=0)
     post_nms_test: int = Field(default=300, gt=0)
+    width: PositiveInt | None = added_field(None)
+    min_size: PositiveFloat = added_field(SMALLEST_PROPOSAL)
 
 
 class SampledAnchors(NamedTuple):
@@ -44,6 +56,8 @@ class SampledAnchors(NamedTuple):
         box_deltas: `[A, 4]` encoded boxes.
         labels: `[A]` 1 for a person, 0 for background.
         target_deltas: `[A, 4]` the ground truth, encoded; it says nothing where `labels` is 0.
+
+    All but `indices` are float32, whatever the network computes in.
     """
 
     indices: Tensor
@@ -53,12 +67,20 @@ class SampledAnchors(NamedTuple):
     target_deltas: Tensor
 
 
+class Anchors(AnchorGenerator):  # type: ignore[misc]
+    """torchvision's anchors, always in float32: in bfloat16 they would be off by up to 3 pixels."""
+
+    def set_cell_anchors(self, dtype: torch.dtype, device: torch.device) -> None:  # noqa: ARG002
+        """Move the anchors of a cell to a device; `dtype`, the features', is not taken."""
+        super().set_cell_anchors(torch.float32, device)
+
+
 class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
     """torchvision's RPN on one feature level. The losses are the same; the sampled anchors are kept."""
 
     def __init__(self, options: RegionProposalOptions, channels: int) -> None:
-        anchors = AnchorGenerator((tuple(options.anchor_sizes),), (tuple(options.aspect_ratios),))
-        head = RPNHead(channels, anchors.num_anchors_per_location()[0])
+        anchors = Anchors((tuple(options.anchor_sizes),), (tuple(options.aspect_ratios),))
+        head = _head(channels, options.width or channels, anchors.num_anchors_per_location()[0])
         head.register_forward_hook(_in_float32)
         super().__init__(
             anchors,
@@ -71,6 +93,7 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
             post_nms_top_n={"training": options.post_nms_train, "testing": options.post_nms_test},
             nms_thresh=options.nms_threshold,
         )
+        self.min_size = options.min_size
         self._sampled: SampledAnchors | None = None
 
     def compute_loss(
@@ -90,6 +113,7 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
             torch.cat(labels)[indices],
             torch.cat(regression_targets)[indices],
         )
+        check_float32(targets=sampled.target_deltas, objectness=sampled.objectness, deltas=sampled.box_deltas)
         box_loss = functional.smooth_l1_loss(
             sampled.box_deltas[: len(positives)],
             sampled.target_deltas[: len(positives)],
@@ -115,6 +139,25 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
         objectness, deltas = self.head([features])
         flat_objectness, flat_deltas = concat_box_prediction_layers(objectness, deltas)
         return flat_objectness.flatten()[indices], flat_deltas[indices]
+
+
+def check_float32(**tensors: Tensor) -> None:
+    """Assert that what a loss is computed from is float32, which no mixed precision may change.
+
+    In bfloat16 a box is off by up to 3 pixels at the size of the papers' images.
+    """
+    for name, tensor in tensors.items():
+        assert tensor.dtype == torch.float32, f"{name} are {tensor.dtype}; losses need float32"
+
+
+def _head(channels: int, width: int, anchors: int) -> RPNHead:
+    """Return torchvision's head for features of `channels`, with `width` channels between its layers."""
+    head = RPNHead(width, anchors)
+    if width != channels:
+        head.conv = nn.Sequential(Conv2dNormActivation(channels, width, kernel_size=3, norm_layer=None))
+        nn.init.normal_(head.conv[0][0].weight, std=FIRST_WEIGHTS)
+        nn.init.zeros_(head.conv[0][0].bias)
+    return head
 
 
 def _in_float32(_head: nn.Module, _features: object, output: tuple[list[Tensor], ...]) -> object:

@@ -6,16 +6,11 @@ import numpy as np
 
 from pipeline.basics.errors import UserError
 from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.person_boxes import boxes_on_person, first_place
 from pipeline.evaluation.scene_boxes import SceneBoxes, check_queries, detected_boxes
-from pipeline.evaluation.search import (
-    Array,
-    QueryResult,
-    boxes_on_person,
-    person_in,
-    search_queries,
-    similarities,
-)
-from pipeline.scenes.scene import FloatArray, IntArray, Split
+from pipeline.evaluation.search import QueryResult, search_queries
+from pipeline.evaluation.similarity import Array, similarities
+from pipeline.scenes.scene import FloatArray, Gallery, IntArray, Split
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ def ranked_hits(
     listed = split.galleries[gallery].of_query(query, split.queries[query].scene, split.cameras)
     times = np.bincount(listed.scenes, minlength=len(split.scenes))
     correct = np.zeros(len(similarity), dtype=bool)
-    boxes, holding, _ = person_in(listed, times, "once")
+    boxes, holding = _person_in(listed)
     rows, person = boxes_on_person(boxes, holding, found)
     # Sorted by person, then by falling similarity: the first of each person is the true positive.
     by_similarity = np.lexsort((rows, -similarity[rows], person))
@@ -88,6 +83,13 @@ def query_results(
     """Return each query's average precision, rank and number of matches; arguments as in `ranked_hits`."""
     found = _checked(split, detections, gallery).above(search_threshold)
     return search_queries(split, {gallery: split.galleries[gallery]}, found, detections)[gallery]
+
+
+def _person_in(gallery: Gallery) -> tuple[FloatArray, IntArray]:
+    """Return `[P, 4]` the person's boxes, `[P]` their scenes; of a scene listed twice, the first entry's."""
+    places, first = np.unique(gallery.positives, return_index=True)
+    counted = np.array([first_place(gallery.scenes, place) == place for place in places], dtype=bool)
+    return gallery.boxes[first][counted], gallery.scenes[places][counted]
 
 
 def _searched(

@@ -119,6 +119,21 @@ class Galleries:
             scenes = np.concatenate([scenes, np.flatnonzero(others)])
         return Gallery(scenes, self.positives[positive], self.positive_boxes[positive])
 
+    def times_of_query(self, index: int, query_scene: int, cameras: IntArray) -> IntArray:
+        """Return `[S]` how often one query's gallery lists each scene; arguments as in `of_query`.
+
+        It counts what `of_query` lists without making the list, which may hold nearly all scenes.
+        """
+        listed = self.listed_scenes[self.listed_offsets[index] : self.listed_offsets[index + 1]]
+        times = np.bincount(listed, minlength=len(cameras))
+        if self.rest != "none":
+            others = times == 0
+            if self.rest == "other_cameras":
+                others &= cameras != cameras[query_scene]
+            others[query_scene] = False
+            times += others
+        return times
+
 
 @dataclass(frozen=True)
 class Split:

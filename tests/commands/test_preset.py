@@ -8,12 +8,23 @@ from commands.main import main
 from commands.parameter_checks import OPTIONS, STUDENT, STUDENTS, check_parameters
 from commands.preset import PRESETS, changes, preset_text
 from pipeline.basics.errors import UserError
+from pipeline.basics.options import merged, parse_options
+from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 from stages.support.parameters import NETWORK, SECTIONS
+from tests.models.test_person_search import image, target
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "fixtures" / "protocol-cases" / "clean"
-NAMES = ["cuhk_sysu", "prw", "prw_small", "synthetic"]
-TREES = {"cuhk_sysu": CASES / "cuhk", "prw": CASES / "prw", "prw_small": CASES / "prw"}
+NAMES = ["cuhk_sysu", "cuhk_sysu_modern", "prw", "prw_modern", "prw_small", "synthetic"]
+TREES = {name: CASES / ("cuhk" if name.startswith("cuhk") else "prw") for name in NAMES[:-1]}
+PARTS = {
+    "cuhk_sysu": ["paper_scale", "cuhk_sysu"],
+    "cuhk_sysu_modern": ["paper_scale", "modern", "cuhk_sysu_modern"],
+    "prw": ["paper_scale", "prw"],
+    "prw_modern": ["paper_scale", "modern", "prw_modern"],
+}
+"""The files that a preset is put together from: each is put over those before it."""
+OF_PAPER = [*PARTS]
 
 NO_TEACHERS = {"table": "artifacts/no_table", "detector": "models/no_detector"}
 
@@ -41,7 +52,7 @@ def values_of(name):
 
 
 def test_these_are_all():
-    assert sorted(path.stem for path in PRESETS.glob("*.yaml")) == sorted([*NAMES, "paper_scale"])
+    assert sorted(path.stem for path in PRESETS.glob("*.yaml")) == sorted([*NAMES, "paper_scale", "modern"])
 
 
 def test_synthetic_is_what_is_committed():
@@ -57,7 +68,9 @@ def test_every_preset_passes_the_stages_checks(name):
 
 @every_preset
 def test_every_preset_has_the_students_of_the_default_run(name):
-    assert list(values_of(name)["students"]) == list(values_of("synthetic")["students"])
+    students, default = (list(values_of(of)["students"]) for of in (name, "synthetic"))
+    of_resnet50 = ["baseline_resnet50", "kd_lut_resnet50"] if name in OF_PAPER else []
+    assert students == default + of_resnet50
 
 
 @every_preset
@@ -74,13 +87,74 @@ def test_detector_teacher_sees_what_the_student_sees(name):
         assert not values[section].get("network", {}).keys() & {"short_side", "long_side"}
 
 
-@pytest.mark.parametrize(("name", "queue"), [("cuhk_sysu", 5000), ("prw", 500)])
-def test_paper_scale(name, queue):
+@pytest.mark.parametrize("name", OF_PAPER)
+def test_paper_scale(name):
     values = values_of(name)
-    assert values["students"]["baseline"]["identity"]["queue_size"] == queue
-    assert values["students"]["kd_lut"]["identity"]["queue_size"] == 0
-    training = values["train_student"]["training"]
+    students = values["students"]
+    for student, entry in students.items():
+        oim = entry["identity"]["target"] == "oim"
+        assert entry["identity"]["queue_size"] == ((5000 if "cuhk" in name else 500) if oim else 0)
+        assert entry["identity"]["scale"] == (30 if "modern" in name else 10)
+        assert entry.get("detector_distillation", {"hint_form": "pkd"})["hint_form"] == "pkd"
+        assert ("resnet50" in student) == (
+            entry.get("network", {}).get("backbone", {}).get("name") == "resnet50"
+        )
+    for section in ("train_student", "train_detector"):
+        training = values[section]["training"]
+        assert training["batch_size"] * training["accumulate"] == (5 if "modern" in name else 2)
+        assert training["bias_factor"] == 2
+        assert training["decay_steps"] == [training["steps"] * 4 // 5]
+
+
+@pytest.mark.parametrize("name", ["cuhk_sysu", "cuhk_sysu_modern"])
+@pytest.mark.parametrize("student", ["kd_both", "baseline_resnet50"])
+def test_a_students_network_of_the_papers_scale_trains_on_small_scenes(name, student):
+    """With the preset's parts, but without its ImageNet weights."""
+    values = values_of(name)
+    network = merged(
+        merged(values["network"], values["train_student"]["network"]),
+        values["students"][student].get("network", {}),
+    )
+    small = {"short_side": 64, "long_side": 96, "backbone": {"weights": "none"}}
+    options = parse_options(PersonSearchOptions, merged(network, small), name)
+    step = PersonSearchNetwork(options).train().search_step([image()], [target([0, 1])])
+    (sum(step.detection.losses.values()) + step.embeddings[:, 0].mean()).backward()
+    assert all(loss.isfinite() for loss in step.detection.losses.values())
+    assert len(step.person_ids) > 0
+
+
+@pytest.mark.parametrize("name", ["cuhk_sysu", "prw"])
+def test_the_papers_schedule_and_size(name):
+    values = values_of(name)
+    network, training = values["network"], values["train_student"]["training"]
+    assert (network["short_side"], network["long_side"]) == (600, 1000)
     assert (training["steps"], training["decay_steps"], training["learning_rate"]) == (50000, [40000], 0.001)
+    assert (network["rpn"]["width"], network["rpn"]["min_size"], network["roi"]["box_beta"]) == (512, 16, 1.0)
+    assert network["backbone"]["tail_normalisation"] == "batch"
+
+
+@pytest.mark.parametrize(("name", "scenes", "passes"), [("cuhk_sysu", 11206, 21), ("prw", 5704, 25)])
+def test_the_modern_schedule_is_whole_passes_with_the_first_for_warming_up(name, scenes, passes):
+    values = values_of(f"{name}_modern")
+    network, training = values["network"], values["train_student"]["training"]
+    assert (network["short_side"], network["long_side"]) == (900, 1500)
+    assert training["steps"] == scenes * passes // training["batch_size"]
+    assert training["warmup_steps"] == pytest.approx(scenes / training["batch_size"], abs=1)
+
+
+def remarks_of(text):
+    """What is behind values, by the value's place; and whole lines of comments."""
+    behind, lines, place = {}, [], []
+    for line in text.splitlines():
+        code, _, remark = (part.strip() for part in line.partition("#"))
+        if not code:
+            lines += [remark] if remark else []
+            continue
+        depth = (len(line) - len(line.lstrip())) // 2
+        place = [*place[:depth], code.partition(":")[0]]
+        if remark:
+            behind[".".join(place)] = remark
+    return behind, lines
 
 
 @every_preset
@@ -88,14 +162,27 @@ def test_writes_the_preset_with_its_comments(project, name):
     result = run(name)
     assert result.exit_code == 0, result.output
     written = (project / "params.yaml").read_text()
-    source = PRESETS / ("paper_scale.yaml" if name in ("cuhk_sysu", "prw") else f"{name}.yaml")
-    remarks = [line.partition("#")[2].strip() for line in source.read_text().splitlines() if "#" in line]
-    kept = [line.partition("#")[2].strip() for line in written.splitlines() if "#" in line]
-    assert len(set(remarks) - set(kept)) <= (1 if name == "prw" else 0)
+    found, lines = remarks_of(written)
+    expected, kept = {}, None
+    for part in PARTS.get(name, [name]):
+        behind, whole_lines = remarks_of((PRESETS / f"{part}.yaml").read_text())
+        expected |= behind
+        kept = kept or whole_lines
+    assert found == expected
+    assert lines == kept
     values = yaml.safe_load(written)
     check_parameters(values, Path("params.yaml"))
     assert values["dataset"].get("root") == (str(TREES[name]) if name in TREES else None)
     assert sorted(path.name for path in project.iterdir()) == ["dvc.yaml", "params.yaml"]
+
+
+@pytest.mark.parametrize("name", ["modern", "prw", "prw_modern"])
+def test_what_is_put_over_says_where_it_is_from(name):
+    """Else the remark of what it is put over, with another source, would stay behind the new value."""
+    text = (PRESETS / f"{name}.yaml").read_text()
+    values = [line for line in text.splitlines() if line.startswith("  ") and not line.rstrip().endswith(":")]
+    assert values
+    assert all("[" in line.partition("#")[2] for line in values)
 
 
 def test_shows_what_changes_and_nothing_else(project):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from pipeline.evaluation import search as search_module
+from pipeline.evaluation import similarity as similarity_module
 from pipeline.evaluation.cbgm import CbgmOptions
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.scene_boxes import detected_boxes
@@ -95,9 +96,57 @@ def test_similarities_by_blocks_are_the_similarities(seed):
     split, detections = random_case(seed)
     whole = run(split, detections)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search_module, "SIMILARITIES_AT_ONCE", 1)
-        patch.setattr(search_module, "FEATURE_ROWS_AT_ONCE", 2)
+        patch.setattr(similarity_module, "SIMILARITIES_AT_ONCE", 1)
+        patch.setattr(similarity_module, "FEATURE_ROWS_AT_ONCE", 2)
         assert run(split, detections) == whole
+
+
+@given(SEEDS, st.booleans(), st.sampled_from(["once", "original"]), st.sampled_from([np.float32, np.float64]))
+@settings(max_examples=30, deadline=None)
+def test_several_threads_give_the_same_digits(seed, tied, duplicates, width):
+    split, detections = random_case(seed, tied=tied, scenes=20, queries=6)
+    feats = {name: getattr(detections, name).astype(width) for name in ("gallery_feats", "query_feats")}
+    detections = replace(detections, **feats)
+    found = detected_boxes(split, detections)
+    options = {"duplicates": duplicates, "cbgm": CbgmOptions(k1=4, k2=2) if tied else None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(similarity_module, "SIMILARITIES_AT_ONCE", 2 * max(1, len(found.feats)))
+        patch.setattr(similarity_module, "FEATURE_ROWS_AT_ONCE", 5)
+        one, *others = (
+            search_queries(split, split.galleries, found, detections, threads=threads, **options)
+            for threads in (1, 2, 3)
+        )
+    assert others == [one, one]
+
+
+@given(SEEDS, st.sampled_from(["once", "original"]), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_galleries_are_searched_alone_as_together(seed, duplicates, with_cbgm):
+    split, detections = random_case(seed, queries=6)
+    found = detected_boxes(split, detections)
+    options = {"duplicates": duplicates, "cbgm": CbgmOptions(k1=3, k2=2) if with_cbgm else None}
+    together = search_queries(split, split.galleries, found, detections, **options)
+    for name, galleries in split.galleries.items():
+        alone = search_queries(split, {name: galleries}, found, detections, **options)[name]
+        for one, other in zip(together[name], alone, strict=True):
+            assert one.ap == pytest.approx(other.ap, abs=1e-12)
+            assert (one.rank, one.matches) == (other.rank, other.matches)
+
+
+def test_matrix_products_start_no_threads_of_their_own():
+    split, detections = random_case(3)
+
+    def pools():
+        return {
+            pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        }
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        before, inside = pools(), []
+        run(split, detections, threads=2, progress=lambda *_: inside.append(pools()))
+        assert pools() == before and set(before.values()) == {2}
+    assert len(inside) == len(split.queries)
+    assert all(set(found.values()) == {1} for found in inside)
 
 
 @given(SEEDS)

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.losses.detector_distillation import (
+    LEAST_OF_STUDENT,
+    LEAST_OF_TEACHER,
+    DetectorDistillationOptions,
     feature_hint,
+    normalised_hint,
     soft_cross_entropy,
     teacher_bounded_box,
     two_class_logits,
@@ -126,14 +130,122 @@ def test_hint_equals_a_plain_loop(seed):
     assert_value_and_gradient(lambda features: feature_hint(features, teacher), expected, student)
 
 
+def plain_normalised(features, least):
+    """Each channel of `[B, C, H, W]` as a list, with mean 0 and deviation 1."""
+    channels = [features[:, c].flatten().tolist() for c in range(features.shape[1])]
+    means = [sum(values) / len(values) for values in channels]
+    variances = [
+        sum((value - mean) ** 2 for value in values) / len(values)
+        for values, mean in zip(channels, means, strict=True)
+    ]
+    floor = least * sum(variances) / len(variances)
+    return [
+        [(value - mean) / math.sqrt(variance + floor) for value in values]
+        for values, mean, variance in zip(channels, means, variances, strict=True)
+    ]
+
+
+@given(seed=seeds)
+def test_normalised_hint_equals_a_plain_loop(seed):
+    student, teacher = numbers(2, 3, 2, 2, seed=seed), numbers(2, 3, 2, 2, seed=seed + 1)
+    student = student * torch.tensor([1.0, 9.0, 0.1], dtype=torch.float64)[:, None, None] + 2
+
+    def by_loop(features):
+        own, other = plain_normalised(features, LEAST_OF_STUDENT), plain_normalised(teacher, LEAST_OF_TEACHER)
+        squares = [
+            (a - b) ** 2
+            for mine, theirs in zip(own, other, strict=True)
+            for a, b in zip(mine, theirs, strict=True)
+        ]
+        return sum(squares) / len(squares) / 2
+
+    assert float(normalised_hint(student, teacher)) == pytest.approx(by_loop(student), rel=1e-12)
+
+
+def test_the_gradient_of_the_normalised_hint():
+    """With a channel that is far smaller than the others: the floor, which has no gradient, is not felt."""
+    teacher = numbers(1, 3, 2, 3, seed=1)
+    student = (numbers(1, 3, 2, 3) * torch.tensor([1.0, 2.0, 0.5])[:, None, None].double()).requires_grad_()
+
+    def at(features):
+        return normalised_hint(features, teacher)
+
+    (gradient,) = torch.autograd.grad(at(student), student)
+    torch.testing.assert_close(gradient, gradient_by_differences(at, student.detach()), rtol=1e-2, atol=1e-4)
+
+
+@given(seed=seeds, scales=st.lists(st.floats(0.1, 100), min_size=3, max_size=3), shift=st.floats(-50, 50))
+def test_normalised_hint_does_not_see_scale_and_shift_of_the_teachers_channels(seed, scales, shift):
+    student, teacher = numbers(2, 3, 4, 4, seed=seed), numbers(2, 3, 4, 4, seed=seed + 1)
+    factors = torch.tensor(scales, dtype=torch.float64)[:, None, None]
+    plain, moved = normalised_hint(student, teacher), normalised_hint(student, teacher * factors + shift)
+    assert float(moved) == pytest.approx(float(plain), abs=1e-4)
+
+
+def test_normalised_hint_is_one_minus_the_correlation():
+    student, teacher = numbers(3, 1, 5, 5), numbers(3, 1, 5, 5, seed=1)
+    (_, correlation), _ = torch.corrcoef(torch.stack([student.flatten(), teacher.flatten()]))
+    assert float(normalised_hint(student, teacher)) == pytest.approx(1 - float(correlation), abs=1e-3)
+    assert float(normalised_hint(3 * teacher + 5, teacher)) == pytest.approx(0, abs=1e-6)
+    assert float(normalised_hint(-teacher, teacher)) == pytest.approx(2, abs=1e-3)
+
+
+def test_a_channel_that_is_the_same_everywhere_has_small_gradients():
+    student, teacher = numbers(1, 4, 3, 3).float(), numbers(1, 4, 3, 3, seed=1).float()
+    student[:, 0] = 0
+    student.requires_grad_()
+    loss = normalised_hint(student, teacher)
+    loss.backward()
+    assert loss.isfinite()
+    assert 0 < student.grad[:, 0].norm() < 500 * student.grad[:, 1:].norm()
+    nothing = torch.zeros(1, 4, 3, 3, requires_grad=True)
+    normalised_hint(nothing, torch.zeros(1, 4, 3, 3)).backward()
+    assert nothing.grad.isfinite().all()
+
+
+def test_normalised_hint_is_computed_in_float32():
+    student, teacher = numbers(2, 3, 4, 4).bfloat16(), 1e4 * numbers(2, 3, 4, 4, seed=1).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = normalised_hint(student, teacher)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, normalised_hint(student.float(), teacher.float()))
+
+
+def test_statistics_of_the_normalised_hint_are_of_all_devices():
+    """Two halves of a batch, each told the sums of both, have together the loss of the whole."""
+    student, teacher = numbers(4, 3, 2, 2), numbers(4, 3, 2, 2, seed=1)
+    sums = []
+
+    def noted(values):
+        sums.append(values)
+        return values
+
+    expected = normalised_hint(student, teacher, noted)
+    halves = []
+    for half in (slice(0, 2), slice(2, 4)):
+        known = iter(sums)
+        halves.append(normalised_hint(student[half], teacher[half], lambda _: next(known)))  # noqa: B023
+    assert float(sum(halves)) / 2 == pytest.approx(float(expected), rel=1e-12)
+    assert float(normalised_hint(student[:2], teacher[:2])) != pytest.approx(float(halves[0]), rel=1e-6)
+
+
+@pytest.mark.parametrize("form", ["plain", "pkd"])
+def test_which_form_of_the_hint(form):
+    stated = DetectorDistillationOptions(hint_form=form).model_dump()
+    assert DetectorDistillationOptions().hint_form == "plain"
+    assert stated.get("hint_form", "plain") == form
+    assert ("hint_form" in stated) == (form != "plain")
+
+
 @pytest.mark.parametrize(
     "loss",
     [
         lambda s, t: soft_cross_entropy(s, t, 1.5, 1.0),
         lambda s, t: teacher_bounded_box(s, t, torch.zeros_like(s), 0.0, len(s)),
         feature_hint,
+        lambda s, t: normalised_hint(s[:, :, None, None], t[:, :, None, None]),
     ],
-    ids=["class", "box", "hint"],
+    ids=["class", "box", "hint", "normalised hint"],
 )
 def test_the_teacher_gets_no_gradient(loss):
     student, teacher = numbers(3, 4).requires_grad_(), numbers(3, 4, seed=1).requires_grad_()

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torchvision
 from torch import nn
-from torchvision.ops.misc import FrozenBatchNorm2d
 
 from pipeline.basics.errors import UserError
 from pipeline.models.backbones import BackboneOptions, build_backbone
+from pipeline.models.normalisation import FrozenBatchNorm
 
 CHANNELS = {
     "tiny": (64, 128),
@@ -15,7 +16,7 @@ CHANNELS = {
     "resnet50": (1024, 2048),
     "mobilenet_v2": (96, 1280),
 }
-LAYERS = {"batch": nn.BatchNorm2d, "frozen_batch": FrozenBatchNorm2d, "group": nn.GroupNorm}
+LAYERS = {"batch": nn.BatchNorm2d, "frozen_batch": FrozenBatchNorm, "group": nn.GroupNorm}
 
 
 def modules_of(backbone):
@@ -81,12 +82,66 @@ def test_frozen_stages(name):
     assert all(parameter.requires_grad for parameter in later)
 
 
+@pytest.mark.parametrize(("normalisation", "of_tail"), [("frozen_batch", "batch"), ("batch", "frozen_batch")])
+@pytest.mark.parametrize("name", ["tiny", "resnet18", "mobilenet_v2"])
+def test_the_tail_may_be_normalised_in_another_way(name, normalisation, of_tail):
+    torch.manual_seed(0)
+    plain = build_backbone(BackboneOptions(name=name, normalisation=normalisation))
+    torch.manual_seed(0)
+    mixed = build_backbone(
+        BackboneOptions(name=name, normalisation=normalisation, tail_normalisation=of_tail)
+    )
+    for part, kind in ((mixed.stem, normalisation), (mixed.tail, of_tail)):
+        found = {type(module) for module in part.modules() if isinstance(module, tuple(LAYERS.values()))}
+        assert found == {LAYERS[kind]}
+    features = torch.randn(3, plain.stem_channels, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(mixed.tail.eval()(features), plain.tail.eval()(features))
+
+
+def test_a_trained_tail_starts_from_the_pretrained_statistics(tmp_path):
+    network = torchvision.models.resnet18()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(1, 2)
+            nn.init.normal_(module.weight)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    options = BackboneOptions(name="resnet18", normalisation="frozen_batch", weights=str(tmp_path / "w.pth"))
+    tail = build_backbone(options.model_copy(update={"tail_normalisation": "batch"})).tail
+    for name, value in network.layer4.state_dict().items():
+        assert torch.equal(tail[0].state_dict()[name], value)
+    assert tail[0][0].bn1.weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("name", "conv4", "half"), [("resnet18", 2, 1), ("resnet34", 6, 3), ("resnet50", 6, 3)]
+)
+def test_a_cut_within_conv4_moves_its_second_half_into_the_tail(name, conv4, half):
+    """OIM cuts a ResNet-50 after conv4_3."""
+    torch.manual_seed(0)
+    plain = build_backbone(BackboneOptions(name=name))
+    torch.manual_seed(0)
+    within = build_backbone(BackboneOptions(name=name, cut="within_conv4"))
+    assert (len(plain.stem[3]), len(within.stem[3]), len(within.tail[0])) == (conv4, half, conv4 - half)
+    assert (within.stem_channels, within.tail_channels) == CHANNELS[name]
+    images = torch.rand(1, 3, 32, 48)
+    with torch.no_grad():
+        features = within.stem.eval()(images)
+        assert features.shape == (1, within.stem_channels, 2, 3)
+        assert torch.equal(within.tail.eval()(features), plain.tail.eval()(plain.stem.eval()(images)))
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"name": "tiny", "weights": "imagenet"}, "no pretrained weights"),
         ({"name": "resnet18", "width": 0.5}, "'width' scales only 'tiny'"),
         ({"name": "resnet18", "weights": "imagenet", "normalisation": "group"}, "frozen_batch"),
+        ({"name": "resnet18", "weights": "imagenet_v1", "normalisation": "group"}, "frozen_batch"),
+        ({"name": "tiny", "normalisation": "group", "tail_normalisation": "batch"}, "tail_normalisation"),
+        ({"name": "tiny", "cut": "within_conv4"}, "only a ResNet is cut within_conv4; 'tiny'"),
+        ({"name": "mobilenet_v2", "cut": "within_conv4"}, "only a ResNet"),
     ],
 )
 def test_options_that_do_not_go_together(options, says):
@@ -101,3 +156,16 @@ def test_imagenet_weights_that_cannot_be_had(monkeypatch):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
     with pytest.raises(UserError, match=r"imagenet weights of resnet18 cannot be had .Name or service"):
         build_backbone(BackboneOptions(name="resnet18", weights="imagenet"))
+
+
+@pytest.mark.parametrize(("weights", "version"), [("imagenet", "V2"), ("imagenet_v1", "V1")])
+def test_which_imagenet_weights_are_asked_for(weights, version, monkeypatch):
+    asked = []
+
+    def taken(url, *args, **kwargs):
+        asked.append(url)
+        return torchvision.models.resnet50().state_dict()
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", taken)
+    build_backbone(BackboneOptions(name="resnet50", weights=weights, normalisation="frozen_batch"))
+    assert asked == [getattr(torchvision.models.ResNet50_Weights, f"IMAGENET1K_{version}").url]

@@ -76,6 +76,42 @@ def test_the_same_weights_are_the_same_bytes(written):
     assert again.read_bytes() == path.read_bytes()
 
 
+def architecture_in(path):
+    with safe_open(path, "pt") as file:
+        return json.loads(json.loads(file.metadata()["person_search"])["architecture"])
+
+
+def test_an_option_that_is_not_used_is_not_in_the_file(written):
+    """So files keep the bytes that they had before there was the option."""
+    architecture = architecture_in(written[2])
+    assert architecture["backbone"].keys() == {"name", "width", "normalisation", "weights", "frozen_stages"}
+    later = {"width", "min_size", "sampling_ratio", "box_beta"}
+    assert not later & {*architecture.get("rpn", {}), *architecture.get("roi", {})}
+
+
+def test_an_option_that_is_used_is_in_the_file(tmp_path):
+    plain = search_options()
+    options = plain.model_copy(
+        update={
+            "backbone": plain.backbone.model_copy(update={"tail_normalisation": "frozen_batch"}),
+            "rpn": plain.rpn.model_copy(update={"width": 24, "min_size": 4.0}),
+            "roi": plain.roi.model_copy(update={"box_beta": 1.0, "sampling_ratio": 2}),
+        }
+    )
+    network = PersonSearchNetwork(options).eval()
+    save_weights(tmp_path / "w", "person_search", options, network.state_dict())
+    architecture = architecture_in(tmp_path / "w")
+    assert architecture["backbone"]["tail_normalisation"] == "frozen_batch"
+    assert (architecture["rpn"]["width"], architecture["rpn"]["min_size"]) == (24, 4.0)
+    assert (architecture["roi"]["box_beta"], architecture["roi"]["sampling_ratio"]) == (1.0, 2)
+    loaded = PersonSearchNetwork.load(tmp_path / "w")
+    assert loaded.options == options
+    assert all(
+        torch.equal(*pair)
+        for pair in zip(output_of(network, "search"), output_of(loaded, "search"), strict=True)
+    )
+
+
 def test_loading_leaves_the_random_numbers_alone(student):
     before = torch.get_rng_state()
     PersonSearchNetwork.load(student)

@@ -50,6 +50,31 @@ def test_decay_pulls_weights_to_zero_and_leaves_biases():
     assert torch.equal(network.bias.detach(), before[1])
 
 
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "step"])
+def test_biases_learn_faster(name, schedule):
+    """OIM's code doubles their rate. Those of normalisation keep theirs."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 2))
+    options = training_options(optimizer=name, schedule=schedule, steps=5, bias_factor=2.0)
+    optimizer = build_optimizer([network], options)
+    scheduler = build_scheduler(optimizer, options)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    for _ in range(options.steps):
+        rates = {names[id(p)]: group["lr"] for group in optimizer.param_groups for p in group["params"]}
+        common = rates.pop("0.weight")
+        assert rates == {
+            "0.bias": pytest.approx(2 * common),
+            "1.weight": common,
+            "1.bias": common,
+            "2.weight": common,
+            "2.bias": pytest.approx(2 * common),
+        }
+        optimizer.step()
+        scheduler.step()
+    decay = {names[id(p)]: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert {name for name, value in decay.items() if value} == {"0.weight", "2.weight"}
+
+
 @given(data=st.data(), steps=st.integers(1, 60))
 def test_one_cycle_goes_up_once_and_down_to_nothing(data, steps):
     warmup = data.draw(st.integers(0, steps))

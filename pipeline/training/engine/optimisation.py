@@ -1,14 +1,14 @@
 """Optimiser and learning-rate schedule from options."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from pipeline.basics.options import Options
+from pipeline.basics.options import Options, added_field
 from pipeline.models.backbones import NetworkOptions
 
 
@@ -21,6 +21,7 @@ class TrainingOptions(Options):
         accumulate: batches a step: the step is along the mean of their gradients (OIM's code takes two).
         optimizer: `adamw` or `sgd`.
         learning_rate: the highest.
+        bias_factor: times `learning_rate`, for the biases of convolutions and linear layers (2 in OIM).
         momentum: of `sgd`.
         weight_decay: on weights; biases and normalisation have none.
         schedule: `one_cycle` (up over the first `warmup_steps`, then down to nothing by a cosine), or `step`
@@ -49,6 +50,7 @@ class TrainingOptions(Options):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
     compile: bool = False
+    bias_factor: float = added_field(1.0, gt=0)
 
     @model_validator(mode="after")
     def _warm_up_is_shorter(self) -> "TrainingOptions":
@@ -73,14 +75,26 @@ class NetworkTrainingOptions(Options):
 
 def build_optimizer(modules: Iterable[nn.Module], options: TrainingOptions) -> torch.optim.Optimizer:
     """Build the optimiser over all parameters that learn."""
+    modules = list(modules)
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    faster = _biases(modules) if options.bias_factor != 1 else set()
+    rest = [p for p in parameters if p not in faster]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": options.weight_decay},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if faster:
+        rate = options.bias_factor * options.learning_rate
+        groups.append({"params": [p for p in parameters if p in faster], "weight_decay": 0.0, "lr": rate})
     if options.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=options.learning_rate)
     return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum)
+
+
+def _biases(modules: Iterable[nn.Module]) -> set[torch.Tensor]:
+    """Return the biases of all convolutions and linear layers."""
+    layers = [part for module in modules for part in module.modules()]
+    return {part.bias for part in layers if isinstance(part, nn.Conv2d | nn.Linear) and part.bias is not None}
 
 
 def build_scheduler(optimizer: torch.optim.Optimizer, options: TrainingOptions) -> LRScheduler:
@@ -90,7 +104,7 @@ def build_scheduler(optimizer: torch.optim.Optimizer, options: TrainingOptions) 
         warmup = min(options.warmup_steps, options.steps - 1)
         return OneCycleLR(
             optimizer,
-            max_lr=options.learning_rate,
+            max_lr=[float(group["lr"]) for group in optimizer.param_groups],
             total_steps=options.steps,
             pct_start=warmup / options.steps if warmup > 1 else 0.0,
             cycle_momentum=False,
