@@ -97,17 +97,19 @@ def _joint_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -
     others = [axis for axis in range(values.ndim) if axis != 1]
     shape = [1, -1] + [1] * (values.ndim - 2)
     count = sum(lengths_of(values)) * values[0, 0].numel()
-    mean = _joint_sum(values.sum(dim=others)) / count
+    mean = joint_sum(values.sum(dim=others)) / count
     centred = values - mean.reshape(shape)
-    variance = _joint_sum(centred.square().sum(dim=others)) / count
+    variance = joint_sum(centred.square().sum(dim=others)) / count
     _move_statistics(norm, mean.detach(), variance.detach() * count / max(count - 1, 1))
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     normalised: Tensor = centred * scale.reshape(shape) + norm.bias.reshape(shape)
     return normalised.to(features.dtype)
 
 
-def _joint_sum(values: Tensor) -> Tensor:
-    """Return the sum over devices, through which gradients go."""
+def joint_sum(values: Tensor) -> Tensor:
+    """Return the sum over devices, through which gradients go; with one device, what is given."""
+    if ranks() == 1:
+        return values
     total: Tensor = sum_with_gradient(values)  # type: ignore[no-untyped-call]
     return total
 

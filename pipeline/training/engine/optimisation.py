@@ -37,7 +37,7 @@ class TrainingOptions(Options):
 
     steps: int = Field(gt=0)
     batch_size: int = Field(gt=0)
-    accumulate: int = Field(default=1, gt=0)
+    accumulate: int = added_field(1, gt=0)
     optimizer: Literal["adamw", "sgd"]
     learning_rate: float = Field(gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -49,7 +49,7 @@ class TrainingOptions(Options):
     clip_norm: float = Field(default=0.0, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
-    compile: bool = False
+    compile: bool = added_field(False)
     bias_factor: float = added_field(1.0, gt=0)
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ from pipeline.scenes.scene import UNLABELLED
 from pipeline.training.detector import detection_counts, device_batches
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import Point
-from pipeline.training.engine.joint import gather_rows
+from pipeline.training.engine.joint import gather_rows, joint_sum
 from pipeline.training.engine.loop import train
 from pipeline.training.joint_draws import sharing_draws
 from pipeline.training.student.options import StudentOptions
@@ -66,7 +66,9 @@ class StudentTask:
         losses = step.detection.losses | identity
         if self.detector_teacher is not None and self.distillation is not None:
             judgement = self.detector_teacher.judge(step.detection)
-            losses |= detector_distillation(step.detection, step.adapted, judgement, self.distillation)
+            losses |= detector_distillation(
+                step.detection, step.adapted, judgement, self.distillation, joint_sum
+            )
         return losses
 
     def counts(self) -> Mapping[str, int]:
