@@ -26,7 +26,12 @@ CUHK_PEOPLE, CUHK_TRAIN_BOXES, CUHK_QUERIES = 5532, 15080, 2900
 GALLERIES = (50, 100, 500, 1000, 2000, 4000)
 POSITIVES = 3
 """Gallery images that show a query's person."""
-PRW_TRAIN, PRW_TEST, PRW_PEOPLE, PRW_QUERIES, PRW_BOXES_A_FRAME = 5704, 6112, 483, 2057, 4
+SUBSETS = {"Occlusion": ("Occlusion1", 187), "Resolution": ("Test_Size", 290)}
+"""Smaller files of queries: the variable, and how many queries."""
+SUBSET_GALLERY = 100
+PRW_TRAIN, PRW_TEST, PRW_QUERIES = 5704, 6112, 2057
+PRW_BOXES, PRW_LABELLED, PRW_UNLABELLED_ID = 43110, 34304, -2
+PRW_TRAIN_IDS = (*range(1, 479), *range(480, 484), 932)
 PRW_TEST_PEOPLE = 450
 
 
@@ -34,13 +39,13 @@ def draw_pictures(folder: Path, names: list[str], size: tuple[int, int]) -> None
     """Draw a few pictures of a size, and link them under all names."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(SEED)
-    contents = []
+    contents: list[bytes] = []
     for _ in range(DRAWN):
         coarse = rng.integers(0, 255, (size[1] // 12, size[0] // 12, 3), dtype=np.uint8)
         picture = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-        content = BytesIO()
-        picture.filter(ImageFilter.GaussianBlur(1)).save(content, "JPEG", quality=92)
-        contents.append(content.getvalue())
+        encoded = BytesIO()
+        picture.filter(ImageFilter.GaussianBlur(1)).save(encoded, "JPEG", quality=92)
+        contents.append(encoded.getvalue())
     first = [folder / name for name in names[:DRAWN]]
     for path, content in zip(first, contents, strict=True):
         path.write_bytes(content)
@@ -83,6 +88,10 @@ def make_cuhk_sysu(root: Path) -> None:
         elements = (_query(rng, names, boxes, test, person, size) for person in enumerate(shows))
         write_structs(path, f"TestG{size}", ("Query", "Gallery"), elements, CUHK_QUERIES)
         click.echo(f"{path}: {CUHK_QUERIES} galleries of {size}", err=True)
+    (annotation / "test" / "subset").mkdir()
+    for file, (variable, count) in SUBSETS.items():
+        elements = (_query(rng, names, boxes, test, own, SUBSET_GALLERY) for own in enumerate(shows[:count]))
+        write_structs(annotation / f"test/subset/{file}.mat", variable, ("Query", "Gallery"), elements, count)
 
 
 def _boxes(rng: np.random.Generator, count: int, size: tuple[int, int]) -> np.ndarray:
@@ -146,18 +155,22 @@ def make_prw(root: Path) -> None:
     names = [f"c{1 + n % 6}s1_{n:06}" for n in range(PRW_TRAIN + PRW_TEST)]
     draw_pictures(root / "frames", [f"{name}.jpg" for name in names], PRW_SIZE)
     (root / "annotations").mkdir()
+    counts = 1 + rng.multinomial(PRW_BOXES - len(names), np.full(len(names), 1 / len(names)))
+    several = np.flatnonzero(counts > 1)
+    strangers = set(rng.permutation(several)[: PRW_BOXES - PRW_LABELLED].tolist())  # frames with one of them
     train, test = names[:PRW_TRAIN], names[PRW_TRAIN:]
-    ids = {"train": np.arange(1, PRW_PEOPLE + 1), "test": np.arange(1000, 1000 + PRW_TEST_PEOPLE)}
-    lines = []
+    ids = {"train": np.array(PRW_TRAIN_IDS), "test": np.arange(1000, 1000 + PRW_TEST_PEOPLE)}
+    lines: list[str] = []
+    for number, (name, count) in enumerate(zip(names, counts, strict=True)):
+        own = ids["train" if number < PRW_TRAIN else "test"]
+        people = own[(number * 3 + np.arange(count)) % len(own)]
+        if number in strangers:
+            people[-1] = PRW_UNLABELLED_ID
+        annotation = np.concatenate([people[:, None], _boxes(rng, count, PRW_SIZE)], axis=1).astype(float)
+        savemat(root / "annotations" / f"{name}.jpg.mat", {"box_new": annotation})
+        if number >= PRW_TRAIN and len(lines) < PRW_QUERIES:
+            lines.append(" ".join(f"{value:g}" for value in annotation[0]) + f" {name}\r\n")
     for split, frames in (("train", train), ("test", test)):
-        for number, name in enumerate(frames):
-            people = ids[split][(number * PRW_BOXES_A_FRAME + np.arange(PRW_BOXES_A_FRAME)) % len(ids[split])]
-            people[-1] = -2  # unlabelled
-            own = _boxes(rng, PRW_BOXES_A_FRAME, PRW_SIZE)
-            annotation = np.concatenate([people[:, None], own], axis=1).astype(float)
-            savemat(root / "annotations" / f"{name}.jpg.mat", {"box_new": annotation})
-            if split == "test" and len(lines) < PRW_QUERIES:
-                lines.append(" ".join(f"{value:g}" for value in annotation[0]) + f" {name}\r\n")
         cells = np.empty((len(frames), 1), dtype=object)
         cells[:, 0] = frames
         savemat(root / f"frame_{split}.mat", {f"img_index_{split}": cells})

@@ -9,9 +9,19 @@ from commands.errors import FailedCheckError
 from commands.tables import table_text
 from pipeline.basics.errors import UserError
 from pipeline.datasets.checks import Findings, Inspection
+from pipeline.datasets.cuhk_sysu import CuhkSysu
 from pipeline.datasets.image_checks import check_images
-from pipeline.datasets.inspection import inspect_data_set, note_same_pictures, split_counts, split_galleries
+from pipeline.datasets.inspection import (
+    WantedGalleries,
+    inspect_data_set,
+    note_same_pictures,
+    split_counts,
+    split_galleries,
+)
 from pipeline.datasets.sources import SOURCES
+from pipeline.evaluation.metrics import EvaluationOptions
+from stages.support.parameters import PARAMETERS, Parameters
+from stages.support.running import ShownProgress
 
 SHOWN = 20
 """How many problems are listed; the rest is counted."""
@@ -31,10 +41,18 @@ SHOWN = 20
     is_flag=True,
     help="Also decode every picture (slow). Damage inside that the decoder conceals is not seen.",
 )
-def check_data(name: str, root: Path | None, images: bool) -> None:
+@click.option(
+    "--all-galleries",
+    is_flag=True,
+    help="Of CUHK-SYSU, read every TestG<N>.mat, and not only those that params.yaml's `evaluate` asks for "
+    "(where it is of another data set: TestG100 and the smallest).",
+)
+def check_data(name: str, root: Path | None, images: bool, all_galleries: bool) -> None:
     """Tell what is there, what is missing, and which release it is; exit code 1 if it cannot be used."""
+    galleries = "all" if all_galleries else _galleries_to_score(name, root)
     try:
-        inspection = inspect_data_set(name, root)
+        with ShownProgress("reading galleries, bytes", only_on_terminal=True) as progress:
+            inspection = inspect_data_set(name, root, galleries, progress)
     except UserError as error:
         raise FailedCheckError(" ".join(str(error).split())) from None
     findings = inspection.findings
@@ -51,6 +69,19 @@ def check_data(name: str, root: Path | None, images: bool) -> None:
     click.echo(
         "Everything needed is there." if images else "Everything needed is there (pictures not decoded)."
     )
+
+
+def _galleries_to_score(name: str, root: Path | None) -> WantedGalleries:
+    """Return the galleries that the project's `evaluate` scores, if its params.yaml is for this data set."""
+    if name != CuhkSysu.name or root is None or not PARAMETERS.exists():
+        return "default"
+    parameters, data_set = Parameters(("dataset", "evaluate")), CuhkSysu(root)
+    if parameters.section("dataset").get("name") != name or not data_set.sizes():
+        return "default"
+    sizes = parameters.options("evaluate", EvaluationOptions).gallery_sizes
+    if sizes is None:
+        return "all"
+    return [data_set.default_size(), *(int(size) for size in sizes if size.isdecimal())]
 
 
 def _print_tables(inspection: Inspection) -> None:

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from commands.errors import CommandGroup
 from commands.main import main
 from pipeline.basics.errors import UserError
+from pipeline.datasets import processes, protocol_files
 from pipeline.datasets.checks import scene_problems, search_problems, shared_between, split_problems
+from pipeline.datasets.cuhk_sysu import CuhkSysu
 from pipeline.datasets.inspection import split_counts
 from pipeline.datasets.releases import release_of
 from pipeline.datasets.sources import open_data_set
@@ -346,3 +348,57 @@ def test_one_picture_under_two_names_is_noted_with_images(tmp_path: Path) -> Non
     assert note in _check("prw", root, "--images").stdout
     (root / "frames/c1s1_000004.jpg").unlink()
     assert "under another name" not in _check("prw", root, "--images").stdout
+
+
+SCORED, EVERY = {"50", "100", "full"}, {"50", "100", "500", "1000", "2000", "4000", "full"}
+
+
+def _galleries_read(result: Result) -> set[str]:
+    lines = [line for line in result.stdout.splitlines() if line.startswith("test ") and " to " in line]
+    return {line.split()[1] for line in lines}
+
+
+def test_check_data_reads_the_galleries_that_are_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root, parameters = CASES / "quirks" / "cuhk", Path("params.yaml")
+    result = _check("cuhk_sysu", root)
+    assert _galleries_read(result) == SCORED
+    assert "galleries not read: 500, 1000, 2000, 4000 (--all-galleries)" in result.stdout
+    result = _check("cuhk_sysu", root, "--all-galleries")
+    assert _galleries_read(result) == EVERY and "not read" not in result.stdout
+    for name, sizes, read in (
+        ("cuhk_sysu", "[500, full]", SCORED | {"500"}),
+        ("cuhk_sysu", "null", EVERY),
+        ("prw", "null", SCORED),
+    ):
+        parameters.write_text(f"dataset: {{name: {name}}}\nevaluate: {{gallery_sizes: {sizes}}}\n")
+        assert _galleries_read(_check("cuhk_sysu", root)) == read
+
+
+def test_large_galleries_are_read_side_by_side_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = CASES / "quirks" / "cuhk"
+    here = CuhkSysu(root).inspect()
+    monkeypatch.setattr(protocol_files, "SMALL_BYTES", 0)
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 0.01)
+    data_set, told = CuhkSysu(root), list[tuple[int, int]]()
+    data_set.progress = lambda done, total: told.append((done, total))
+    beside = data_set.inspect()
+    assert beside.findings == here.findings
+    for name, galleries in here.splits["test"].galleries.items():
+        for array, values in vars(galleries).items():
+            np.testing.assert_array_equal(getattr(beside.splits["test"].galleries[name], array), values)
+    assert told == sorted(told) and len({total for _done, total in told}) <= 1
+
+
+def test_of_several_damaged_galleries_the_smallest_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol_files, "SMALL_BYTES", 0)
+    root = copy_case("clean", "cuhk", tmp_path)
+    for size in (100, 4000):
+        path = root / f"annotation/test/train_test/TestG{size}.mat"
+        path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(UserError, match=r"TestG100\.mat is damaged"):
+        CuhkSysu(root).splits()
