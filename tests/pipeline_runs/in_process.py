@@ -7,7 +7,8 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-PROGRESS = re.compile(r"[\w@.]+: \d+/\d+, \d+ s left  .*")
+PROGRESS = re.compile(r"[\w@.]+: \d+/\d+, \d+ s left  .*|on the CPU with \d+ threads, .*")
+"""What a stage says meanwhile: how far it is, and before that, where it runs."""
 
 
 def run_stage(command: str) -> Result:

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from pipeline.training.engine.checkpoints import Checkpoints
-from tests.pipeline_runs.in_process import run_stage
+from tests.pipeline_runs.in_process import PROGRESS, run_stage
 
 BASELINE = "train_student --student baseline"
 SPARE = 0
@@ -53,7 +53,7 @@ def on_a_full_disk(here, folder, command, spare):
     )
     shutil.rmtree(here / folder)
     after.rename(here / folder)
-    lines = [line for line in result.stderr.splitlines() if " s left" not in line]
+    lines = [line for line in result.stderr.splitlines() if not PROGRESS.fullmatch(line)]
     return result.returncode, lines
 
 
