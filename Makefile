@@ -29,6 +29,7 @@ bench: $(READY)  ## speed of evaluation, of training steps and of inference
 
 bench-full: $(READY)  ## the same at full size: data sets' files, and students at the paper's scale (long)
 	python -m benchmarks.full_scale
+	python -m benchmarks.loading
 
 gpu-check: $(READY)  ## what a device does with this: the CPU's numbers, equal runs, speed at the paper's scale
 	python -m benchmarks.gpu_check

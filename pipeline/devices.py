@@ -1,4 +1,4 @@
-"""Where networks run, and the settings that make runs repeatable. Only this module reads the environment."""
+"""Where networks run, and what makes runs repeatable. Only this module reads PERSON_SEARCH_DEVICE."""
 
 import logging
 import os
@@ -31,6 +31,8 @@ CHOICES = ("auto", "cpu", "cuda")
 MOST_DEVICES = 1024
 MOST_WORKERS = 64
 """Limits far above any use: a mistyped number must not overload the machine."""
+DEFAULT_WORKERS = 8
+"""At most, for a GPU; each loads 20 to 80 scenes a second, see `benchmarks/loading.py`."""
 
 
 class Placement(NamedTuple):
@@ -104,8 +106,6 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
         UserError: what `placement` raises.
     """
     place, launched = placement(), launch()
-    if place.device == "cpu":
-        torch.set_num_threads(place.threads)
     forget_other_launchers()
     own = launched.launcher == "own"
     fabric = lightning_fabric.Fabric(
@@ -117,6 +117,8 @@ def make_fabric(precision: str = "32-true") -> lightning_fabric.Fabric:
         plugins=[_environment(launched), _precision(precision, place.device)],
     )
     fabric.launch()
+    if place.device == "cpu":
+        torch.set_num_threads(place.threads)  # after fabric, which has its own idea for several processes
     if fabric.is_global_zero:
         _say_where(fabric.device, precision, place, launched)
     return fabric
@@ -194,17 +196,30 @@ def wait_for_all() -> None:
         torch.distributed.barrier()
 
 
-def data_workers() -> int:
-    """Return the number of processes that load data; it does not change what is learned.
+def data_workers(least: int = 0) -> int:
+    """Return the number of processes that load data; it does not change what is learned or found.
 
-    `PERSON_SEARCH_WORKERS` sets it. The default is 4 with a GPU. On the CPU it is 1, or 0 (the training loads
-    its data itself) where the network needs all cores.
+    `PERSON_SEARCH_WORKERS` sets it. The default with a GPU is what the cores have beside the process of each
+    GPU, from 1 to 8. On the CPU it is 1, or `least` where the network needs all cores: with 0, the process of
+    the network loads.
 
     Raises:
         UserError: the variable has an unusable value.
     """
-    default = 4 if torch.cuda.is_available() else int((os.cpu_count() or 1) > CPU_THREADS)
+    cores = len(os.sched_getaffinity(0))
+    if os.environ.get(DEVICE_VARIABLE) != "cpu" and torch.cuda.is_available():
+        default = min(max(cores // _sharing_cores() - 1, 1), DEFAULT_WORKERS)
+    else:
+        default = max(int(cores > CPU_THREADS), least)
     return whole_number(WORKERS_VARIABLE, default, least=0, most=MOST_WORKERS)
+
+
+def _sharing_cores() -> int:
+    """Return how many processes that drive a GPU share this one's cores. SLURM gives each task its own."""
+    launched = launch()
+    if launched.launcher == "own":
+        return whole_number(DEVICES_VARIABLE, 1, least=1, most=MOST_DEVICES)
+    return 1 if launched.launcher == "slurm" else launched.local_ranks
 
 
 def seed_everything(seed: int) -> None:

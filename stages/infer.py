@@ -3,37 +3,42 @@
 import click
 
 from pipeline.basics.json_files import write_json
-from pipeline.devices import one_device
+from pipeline.devices import make_fabric
 from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference.options import InferenceOptions
-from pipeline.inference.students import search_detections, student_cost
+from pipeline.inference.sharing import Gathering
+from pipeline.inference.students import assemble, search_scenes, student_cost
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, student_results, student_weights
-from stages.support.running import ShownProgress, say, stage
+from stages.support.running import ShownProgress, joint_stage, say
 
 PARAMS = ("infer",)
 
 
-@stage
+@joint_stage
 @click.option("--student", required=True, help="Which student to run.")
 def main(student: str) -> None:
-    """Detect and embed everybody in the test scenes."""
+    """Detect and embed everybody in the test scenes. Several devices share them."""
     options = Parameters(PARAMS).options("infer", InferenceOptions)
     data = open_prepared(PREPARED)
-    split, images, device = data.split("test"), data.images("test"), one_device()
-    network = PersonSearchNetwork.load(student_weights(student))
+    split, images, device = data.split("test"), data.images("test"), make_fabric().device
+    network, gathering = PersonSearchNetwork.load(student_weights(student)), Gathering()
     with ShownProgress(f"infer@{student}") as progress:
-        detections = search_detections(
+        own = search_scenes(
             network,
             split,
             images,
             batch_size=options.batch_size,
-            context_threshold=options.context_threshold,
             device=device,
             progress=progress,
+            share=gathering.share,
         )
+        found = gathering.on_first(own)
+    if found is None:
+        return
+    detections = assemble(split, found, options.context_threshold)
     cost = student_cost(network, images, len(split.scenes), device)
     out = student_results(student) / "detections.h5"
     write_detections(detections, out)

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from pipeline.basics.options import Options
 from pipeline.datasets.dataset import DataSet
+from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.packing import prepare
 from pipeline.datasets.sources import SOURCES, open_data_set
 from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
@@ -46,9 +47,14 @@ class DataSetOptions(Options):
 def main() -> None:
     """Pack the data set into shards."""
     options = Parameters(PARAMS).options("dataset", DataSetOptions)
+    data_set = _open(options)
+    if isinstance(data_set, DataSetOnDisk):
+        with ShownProgress("prepare: reading annotations") as progress:
+            data_set.progress = progress
+            data_set.splits()
     with ShownProgress("prepare") as progress:
         skip = options.on_broken_image == "skip"
-        data = prepare(_open(options), PREPARED, progress, skip_broken=skip)
+        data = prepare(data_set, PREPARED, progress, skip_broken=skip)
     say(f"{PREPARED}: data set '{data.name}', {', '.join(map(_described, data.manifest['splits'].items()))}")
 
 

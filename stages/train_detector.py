@@ -6,7 +6,7 @@ from pipeline.scenes.prepared import open_prepared
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from stages.support.parameters import Parameters
 from stages.support.paths import DETECTOR, PREPARED, TEACHER_RESULTS
-from stages.support.running import say, training_stage
+from stages.support.running import joint_stage, say
 from stages.support.training import Outputs, run_training
 
 PARAMS = ("network", "train_detector")
@@ -18,7 +18,7 @@ OUTPUTS = Outputs(
 )
 
 
-@training_stage
+@joint_stage
 def main() -> None:
     """Train the teacher detector."""
     options = Parameters(PARAMS).options("train_detector", DetectorTrainingOptions)

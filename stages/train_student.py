@@ -10,13 +10,13 @@ from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_student
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, student_results, student_weights
-from stages.support.running import say, training_stage
+from stages.support.running import joint_stage, say
 from stages.support.training import Outputs, run_training
 
 PARAMS = ("network", "train_student", "students.{student}")
 
 
-@training_stage
+@joint_stage
 @click.option("--student", required=True, help="Which entry of `students` in params.yaml to train.")
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the student's, to repeat it.")
 @click.option("--name", help="What the outputs are called; by default as the student.")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pipeline.batches.loading import decode
+from pipeline.batches.pictures import decode
 from pipeline.batches.transforms import plain_crop_transform
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.crops import embed_both_ways

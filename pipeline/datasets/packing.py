@@ -165,7 +165,10 @@ def _pack(
 
 
 def without_scenes(split: Split, left_out: Sequence[int]) -> Split:
-    """Return a split without some scenes, and without people who are in those only; it has no queries."""
+    """Return a training split without some scenes.
+
+    Only people who are in the other scenes stay, numbered anew from 0. It has no queries and no galleries.
+    """
     gone = set(left_out)
     kept = [scene for index, scene in enumerate(split.scenes) if index not in gone]
     ids = np.concatenate([np.empty(0, np.int64), *(scene.person_ids for scene in kept)])

@@ -71,14 +71,14 @@ def person_boxes(galleries: Sequence[Galleries], queries: int, found: SceneBoxes
         np.concatenate([np.empty(0, np.int64), *(part[column] for part in shown)]) for column in range(3)
     )
     boxes = np.concatenate([np.empty((0, 4)), *(part[3] for part in shown)])
-    matches = np.bincount(gallery * queries + query, minlength=len(shown) * queries).reshape(-1, queries)
+    matches = np.bincount(gallery * queries + query, minlength=len(shown) * queries)
     # By query; galleries and places keep their order.
     order = np.argsort(query, kind="stable")
     rows, person = boxes_on_person(boxes[order], scene[order], found)
     number = np.bincount(person, minlength=len(order))
     order, number = order[number > 0], number[number > 0]
     return PersonBoxes(
-        matches=matches,
+        matches=matches.reshape(len(shown), queries),
         offsets=offsets_of(np.bincount(query[order], minlength=queries)),
         gallery=gallery[order],
         place=place[order],

@@ -7,14 +7,16 @@ from torch import Tensor
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.progress import Progress
-from pipeline.batches.loading import decode
-from pipeline.batches.transforms import plain_crop_transform
+from pipeline.batches.loading import Share
+from pipeline.inference.plain_pictures import plain_crops
+from pipeline.inference.sharing import ALL, done_by_all, own_batches
 from pipeline.models.reid import ReidModel
 from pipeline.scenes.scene import IntArray, Split
 from pipeline.scenes.shards import ImageShards
 
+Embeddings = npt.NDArray[np.float32]
 
-@torch.no_grad()
+
 def embed_crops(
     model: ReidModel,
     crops: Split,
@@ -22,7 +24,7 @@ def embed_crops(
     batch_size: int,
     device: torch.device,
     progress: Progress,
-) -> tuple[npt.NDArray[np.float32], IntArray]:
+) -> tuple[Embeddings, IntArray]:
     """Embed every crop of a split.
 
     The embedding is the mean over a crop and its mirror image (our choice): the direction in which a person
@@ -42,17 +44,36 @@ def embed_crops(
     Raises:
         UserError: there is no crop.
     """
+    found = crop_embeddings(model, crops, images, batch_size, device, progress)
+    return np.concatenate(list(found.values())), people_of(crops)
+
+
+@torch.no_grad()
+def crop_embeddings(
+    model: ReidModel,
+    crops: Split,
+    images: ImageShards,
+    batch_size: int,
+    device: torch.device,
+    progress: Progress,
+    share: Share = ALL,
+) -> dict[int, Embeddings]:
+    """Embed a device's share of the crops: `[n, D]` of each batch by its first crop; see `embed_crops`."""
     if not crops.scenes:
         raise UserError(f"there are no crops to embed: nobody in the {crops.name} split is labelled")
     model = model.to(device)
-    transform = plain_crop_transform(model.crop_height, model.crop_width)
-    embeddings = []
-    for start in range(0, len(crops.scenes), batch_size):
-        indices = range(start, min(start + batch_size, len(crops.scenes)))
-        batch = torch.stack([transform(decode(images[index])) for index in indices]).to(device)
-        embeddings.append(embed_both_ways(model, batch).cpu().numpy())
-        progress(indices[-1] + 1, len(crops.scenes))
-    return np.concatenate(embeddings), np.array([int(crop.person_ids[0]) for crop in crops.scenes])
+    batches = own_batches(len(crops.scenes), batch_size, share)
+    size = model.crop_height, model.crop_width
+    embeddings = {}
+    for batch, pictures in zip(batches, plain_crops(images, batches, *size, device), strict=True):
+        embeddings[batch[0]] = embed_both_ways(model, pictures).cpu().numpy()
+        progress(done_by_all(batch, len(crops.scenes), share), len(crops.scenes))
+    return embeddings
+
+
+def people_of(crops: Split) -> IntArray:
+    """Return the person id `[N]` of each crop."""
+    return np.array([int(crop.person_ids[0]) for crop in crops.scenes])
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Running a trained student over a split: once over each scene, for galleries and queries."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from pipeline.basics.progress import Progress
-from pipeline.batches.loading import decode
+from pipeline.batches.loading import Share
+from pipeline.batches.pictures import decode, scene_floats
 from pipeline.evaluation.detections import Detections
 from pipeline.inference.cost import count_parameters, flops_an_image
+from pipeline.inference.plain_pictures import plain_scenes
+from pipeline.inference.sharing import ALL, done_by_all, own_batches
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import FloatArray, Split
 from pipeline.scenes.shards import ImageShards
@@ -58,20 +61,32 @@ def search_detections(
         device: where the network runs.
         progress: progress.
     """
+    found = search_scenes(network, split, images, batch_size=batch_size, device=device, progress=progress)
+    return assemble(split, list(found.values()), context_threshold)
+
+
+def search_scenes(
+    network: PersonSearchNetwork,
+    split: Split,
+    images: ImageShards,
+    *,
+    batch_size: int,
+    device: torch.device,
+    progress: Progress,
+    share: Share = ALL,
+) -> dict[int, SceneResult]:
+    """Return what a student finds in a device's share of the scenes, by scene; see `search_detections`."""
     network = network.to(device)
-
-    def results() -> Iterator[SceneResult]:
-        boxes = given_boxes(split)
-        for start in range(0, len(boxes), batch_size):
-            indices = range(start, min(start + batch_size, len(boxes)))
-            pictures = [picture(images, index, device) for index in indices]
-            given = [torch.from_numpy(boxes[index]).float().to(device) for index in indices]
-            for found, embedded in zip(*network.search(pictures, given), strict=True):
-                scored = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)
-                yield SceneResult(to_numpy(scored), to_numpy(found["embeddings"]), to_numpy(embedded))
-            progress(indices[-1] + 1, len(boxes))
-
-    return assemble(split, results(), context_threshold)
+    boxes = given_boxes(split)
+    batches = own_batches(len(boxes), batch_size, share)
+    results = {}
+    for batch, pictures in zip(batches, plain_scenes(images, batches, device), strict=True):
+        given = [torch.from_numpy(boxes[index]).float().to(device) for index in batch]
+        for index, found, embedded in zip(batch, *network.search(pictures, given), strict=True):
+            scored = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)
+            results[index] = SceneResult(to_numpy(scored), to_numpy(found["embeddings"]), to_numpy(embedded))
+        progress(done_by_all(batch, len(boxes), share), len(boxes))
+    return results
 
 
 def student_cost(
@@ -95,9 +110,8 @@ def given_boxes(split: Split) -> list[FloatArray]:
     return [np.concatenate([scene.boxes, *own]) for scene, own in zip(split.scenes, queries, strict=True)]
 
 
-def assemble(split: Split, results: Iterable[SceneResult], context_threshold: float) -> Detections:
+def assemble(split: Split, found: Sequence[SceneResult], context_threshold: float) -> Detections:
     """Join the results of all scenes, in the split's order, to the arrays that are scored."""
-    found = list(results)
     width = found[0].features.shape[1]
     paired = list(zip(split.scenes, found, strict=True))
     truth = [result.given_features[: len(scene.boxes)] for scene, result in paired]
@@ -126,7 +140,7 @@ def assemble(split: Split, results: Iterable[SceneResult], context_threshold: fl
 
 def picture(images: ImageShards, index: int, device: torch.device) -> Tensor:
     """Return one picture as float `[3, H, W]` in 0..1."""
-    return decode(images[index]).to(device).float() / 255
+    return scene_floats(decode(images[index]).to(device))
 
 
 def to_numpy(tensor: Tensor) -> Matrix:

@@ -3,16 +3,17 @@
 Its scores say what the teachers reach under the protocol of the students.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
 from pipeline.basics.progress import Progress
+from pipeline.batches.loading import Share
 from pipeline.batches.transforms import plain_crop_transform
 from pipeline.evaluation.detections import Detections
 from pipeline.inference.cost import count_parameters, flops_an_image
 from pipeline.inference.crops import embed_both_ways
+from pipeline.inference.plain_pictures import plain_scenes
+from pipeline.inference.sharing import ALL, done_by_all, own_batches
 from pipeline.inference.students import SceneResult, assemble, given_boxes, picture, to_numpy
 from pipeline.models.detector import Detector
 from pipeline.models.reid import ReidModel
@@ -42,18 +43,33 @@ def two_step_detections(
         device: where the networks run.
         progress: progress.
     """
+    found = two_step_scenes(detector, model, split, images, device=device, progress=progress)
+    return assemble(split, list(found.values()), context_threshold)
+
+
+def two_step_scenes(
+    detector: Detector,
+    model: ReidModel,
+    split: Split,
+    images: ImageShards,
+    *,
+    device: torch.device,
+    progress: Progress,
+    share: Share = ALL,
+) -> dict[int, SceneResult]:
+    """Return what both find in a device's share of the scenes, by scene; see `two_step_detections`."""
     detector, model = detector.to(device), model.to(device)
-
-    def results() -> Iterator[SceneResult]:
-        for index, given in enumerate(given_boxes(split)):
-            scene = picture(images, index, device)
-            found = detector.detect([scene])[0]
-            scored = to_numpy(torch.cat([found["boxes"], found["scores"][:, None]], dim=1))
-            embedded = to_numpy(embed_boxes(model, scene, [*scored[:, :4], *given]))
-            yield SceneResult(scored, embedded[: len(scored)], embedded[len(scored) :])
-            progress(index + 1, len(split.scenes))
-
-    return assemble(split, results(), context_threshold)
+    given = given_boxes(split)
+    batches = own_batches(len(given), 1, share)
+    results = {}
+    for batch, (scene,) in zip(batches, plain_scenes(images, batches, device), strict=True):
+        (index,) = batch
+        found = detector.detect([scene])[0]
+        scored = to_numpy(torch.cat([found["boxes"], found["scores"][:, None]], dim=1))
+        embedded = to_numpy(embed_boxes(model, scene, [*scored[:, :4], *given[index]]))
+        results[index] = SceneResult(scored, embedded[: len(scored)], embedded[len(scored) :])
+        progress(done_by_all(batch, len(given), share), len(given))
+    return results
 
 
 def two_step_cost(

@@ -210,11 +210,12 @@ def normalised_hint(adapted: Tensor, teacher_features: Tensor, joint_sum: Sum = 
 
 
 def standardised(features: Tensor, least: float, joint_sum: Sum = of_one_device) -> Tensor:
-    """Bring each channel to mean 0 and deviation 1 over images and places, in float32.
+    """Bring each channel to mean 0 and deviation 1 over images and places, in float32 (float64 stays).
 
     Args:
         features: `[B, C, H, W]`.
-        least: added to a channel's variance, in parts of the mean variance. A channel without any becomes 0.
+        least: what is added to each channel's variance, as a fraction of the mean variance over channels. A
+            constant channel becomes 0.
         joint_sum: see `Sum`.
     """
     values = features if features.dtype == torch.float64 else features.float()

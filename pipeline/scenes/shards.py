@@ -4,6 +4,7 @@ A split `test` is `test.h5` (scenes, queries, galleries) and `test-images-00000.
 HDF5 datasets have checksums, which reveal damage, and no times, so that equal content gives equal files.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,19 +34,21 @@ def write_images(path: Path, images: Sequence[bytes]) -> None:
 
 
 class ImageShards:
-    """Read access to the pictures of a split; data workers can receive it, since files are opened late."""
+    """Read access to the pictures of a split. Each process opens the files, once, when it first reads one."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
-        self._jpegs: list[h5py.Dataset] | None = None
+        self._jpegs: list[h5py.Dataset] = []
         self._offsets: list[npt.NDArray[np.int64]] = []
         self._starts: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._count = 0
+        self._process = 0
 
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the JPEG bytes `[n]` of picture `index`. Raises `UserError` where the shard is damaged."""
-        if self._jpegs is None:
-            self._jpegs = self._open()
+        if self._process != os.getpid():
+            self._jpegs = []  # a forked process gives its parent's files back: HDF5 would not open them again
+            self._jpegs, self._process = self._open(), os.getpid()
         if not 0 <= index < self._count:
             raise IndexError(index)
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1

@@ -102,4 +102,5 @@ def device_batches(scenes: TrainingScenes, training: TrainingOptions, seed: int,
         share,
         done * batches,
         data_workers(),
+        fabric.device,
     )

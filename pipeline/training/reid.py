@@ -110,7 +110,7 @@ def train_reid(
         sampler = IdentityBatches(
             dataset.person_ids, identities, each, steps, options.seed, *share, done=done * accumulated
         )
-        return crop_batches(dataset, sampler, data_workers())
+        return crop_batches(dataset, sampler, data_workers(), fabric.device)
 
     model = ReidModel(network)
     loss = ReidLoss(options.loss, len(split.identities), network.embedding_dim)

@@ -27,17 +27,17 @@ from pipeline.training.engine.environment import environment
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_student
+from stages.support.checkpoint_folder import resuming
 from stages.support.errors import SIGNAL_CODE
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, RESULTS
-from stages.support.resuming import resuming
-from stages.support.running import ShownProgress, say, training_stage
+from stages.support.running import ShownProgress, joint_stage, say
 from stages.support.starter import end_with_parent
 
 PARAMS = ("network", "train_student", "infer", "evaluate", "students.{student}")
 
 
-@training_stage
+@joint_stage
 @click.option("--student", required=True, help="Which entry of `students` in params.yaml.")
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, required=True, help="One a run.")
 @click.option(

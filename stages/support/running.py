@@ -118,7 +118,7 @@ class ShownProgress:
             click.echo(f"{self.what}: {done}/{total}, {left:.0f} s left  {shown}", err=True)
 
 
-class TrainingCommand(StageCommand):
+class JointCommand(StageCommand):
     """The same for a stage that several devices run together."""
 
     together = True
@@ -129,9 +129,9 @@ def stage(function: Callable[..., None]) -> click.Command:
     return click.command(cls=StageCommand)(function)
 
 
-def training_stage(function: Callable[..., None]) -> click.Command:
-    """Make a function the command of a stage that trains a network."""
-    return click.command(cls=TrainingCommand)(function)
+def joint_stage(function: Callable[..., None]) -> click.Command:
+    """Make a function the command of a stage that several devices run together."""
+    return click.command(cls=JointCommand)(function)
 
 
 class _Notes(logging.Handler):

@@ -14,7 +14,7 @@ from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.environment import write_environment
 from pipeline.training.engine.history import Point, write_history
 from pipeline.training.engine.optimisation import NetworkTrainingOptions
-from stages.support.resuming import resuming
+from stages.support.checkpoint_folder import resuming
 from stages.support.running import ShownProgress
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torchvision.transforms import v2
 
 from pipeline.basics.errors import UserError
 from pipeline.batches.ground_truth import PERSON, ground_truth
-from pipeline.batches.loading import Share, TrainingCrops, TrainingScenes, crop_batches, decode, scene_batches
+from pipeline.batches.loading import Share, TrainingCrops, TrainingScenes, crop_batches, scene_batches
+from pipeline.batches.pictures import decode, training_floats
 from pipeline.batches.samplers import IdentityBatches, ShuffledBatches
 from pipeline.batches.transforms import (
     AugmentationOptions,
@@ -19,6 +21,7 @@ from pipeline.batches.transforms import (
 )
 from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
+from pipeline.inference.plain_pictures import plain_crops, plain_scenes
 from pipeline.scenes.scene import UNLABELLED, Scene
 from pipeline.scenes.shards import ImageShards
 from tests.tiny import BOXES, COLOURS, EMPTY_SCENE, HEIGHT, TRAIN_SCENES, WIDTH, silent
@@ -48,9 +51,9 @@ def crops_of(crops, options=EVERYTHING):
 
 
 def colour_inside(image, box):
-    """Mean colour `[3]` of the middle of a box."""
+    """Mean colour `[3]` of the middle of a box, in 0..1."""
     x1, y1, x2, y2 = (int(v) for v in box)
-    return image[:, y1 + 4 : y2 - 4, x1 + 4 : x2 - 4].mean(dim=(1, 2))
+    return training_floats(image[:, y1 + 4 : y2 - 4, x1 + 4 : x2 - 4]).mean(dim=(1, 2))
 
 
 def assert_batches_equal(one, other):
@@ -85,8 +88,10 @@ def test_types_and_ranges(index, prepared):
     image, target = scenes_of(prepared, EVERYTHING)[index, 5]
     count = 0 if index == EMPTY_SCENE else 3
     assert type(image) is torch.Tensor
-    assert (image.shape, image.dtype) == ((3, HEIGHT, WIDTH), torch.float32)
-    assert 0 <= image.min() <= image.max() <= 1
+    assert (image.shape, image.dtype) == ((3, HEIGHT, WIDTH), torch.uint8)
+    floats = training_floats(image)
+    assert floats.dtype == torch.float32
+    assert 0 <= floats.min() <= floats.max() <= 1
     assert type(target["boxes"]) is torch.Tensor
     assert (target["boxes"].shape, target["boxes"].dtype) == ((count, 4), torch.float32)
     assert target["labels"].tolist() == [PERSON] * count
@@ -120,9 +125,61 @@ def test_scene_batches_do_not_depend_on_the_workers(workers, prepared):
     scenes, batches = scenes_of(prepared, EVERYTHING), ShuffledBatches(TRAIN_SCENES, 4, 4, 0)
     expected = [[scenes[draw] for draw in batch] for batch in batches]
     loaded = list(scene_batches(scenes_of(prepared, EVERYTHING), 4, 4, 0, Share(), 0, workers))
-    assert_batches_equal(
-        loaded, [type(loaded[0])(*map(list, zip(*batch, strict=True))) for batch in expected]
-    )
+    pictures = [[training_floats(picture) for picture, _ in batch] for batch in expected]
+    targets = [[target for _, target in batch] for batch in expected]
+    assert_batches_equal(loaded, [type(loaded[0])(*both) for both in zip(pictures, targets, strict=True)])
+
+
+def as_torchvision_alone(options, picture, seed, size=None):
+    """Change a picture at random by torchvision's transforms alone, which erase in floats."""
+    steps = [
+        v2.ColorJitter(options.brightness, options.contrast, options.saturation, options.hue),
+        v2.RandomHorizontalFlip(options.flip),
+        v2.ToDtype(torch.float32, scale=True),
+    ]
+    if size is not None:
+        shift = [round(options.shift * size[1]), round(options.shift * size[0])]
+        moved = [v2.Pad(shift, padding_mode="edge"), v2.RandomCrop(size)]
+        steps = [v2.Resize(size), *steps[:2], *moved, steps[2], v2.RandomErasing(options.erasing, value=0.5)]
+    torch.manual_seed(seed)
+    return v2.Compose(steps)(picture)
+
+
+def assert_same_in_memory(one, other):
+    assert torch.equal(one, other)
+    assert one.stride() == other.stride()
+
+
+def test_scenes_are_those_of_torchvision_alone(prepared):
+    images, draws = prepared.images("train"), ShuffledBatches(TRAIN_SCENES, 4, 4, 0)
+    loaded = scene_batches(scenes_of(prepared, EVERYTHING), 4, 4, 0, Share(), 0, 0)
+    for batch, drawn in zip(loaded, draws, strict=True):
+        for image, (index, seed) in zip(batch.images, drawn, strict=True):
+            assert_same_in_memory(image, as_torchvision_alone(EVERYTHING, decode(images[index]), seed))
+
+
+def test_crops_are_those_of_torchvision_alone(crops):
+    images, dataset = crops.images("train"), crops_of(crops)
+    sampler = IdentityBatches(dataset.person_ids, 3, 2, 6, 0)
+    for batch, drawn in zip(crop_batches(dataset, sampler, 0), sampler, strict=True):
+        expected = [
+            as_torchvision_alone(EVERYTHING, decode(images[index]), seed, (32, 16)) for index, seed in drawn
+        ]
+        assert_same_in_memory(batch.crops, torch.stack(expected))
+
+
+def test_test_pictures_do_not_depend_on_the_workers(crops, prepared, monkeypatch):
+    scenes, cut = prepared.images("test"), crops.images("train")
+    batches = [range(3), range(3, 5)]
+    resize = v2.Compose([v2.Resize((32, 16)), v2.ToDtype(torch.float32, scale=True)])
+    for workers in ("0", "2"):
+        monkeypatch.setenv("PERSON_SEARCH_WORKERS", workers)
+        loaded = plain_scenes(scenes, batches, torch.device("cpu"))
+        resized = plain_crops(cut, batches, 32, 16, torch.device("cpu"))
+        for batch, pictures, small in zip(batches, loaded, resized, strict=True):
+            for index, picture in zip(batch, pictures, strict=True):
+                assert_same_in_memory(picture, decode(scenes[index]).float() / 255)
+            assert_same_in_memory(small, torch.stack([resize(decode(cut[index])) for index in batch]))
 
 
 def test_crop_batches_do_not_depend_on_the_workers(crops):
@@ -176,18 +233,22 @@ def test_a_plain_crop_is_only_resized(crops):
     crop = decode(crops.images("train")[0])
     plain = plain_crop_transform(32, 16)(crop)
     same = crop_transform(NOTHING, 32, 16)(crop)
-    assert torch.equal(plain, same)
+    assert same.erased is None
+    assert plain.dtype == torch.uint8
+    assert torch.equal(plain, same.picture)
     expected = functional.interpolate(crop[None].float() / 255, (32, 16), mode="bilinear", antialias=True)[0]
-    assert (plain - expected).abs().max() < 0.01
+    assert (training_floats(plain) - expected).abs().max() < 0.01
 
 
-def test_erased_pixels_stay_in_range(crops):
-    transform = crop_transform(AugmentationOptions(flip=0.0, erasing=1.0), 32, 16)
-    crop = decode(crops.images("train")[0])
-    torch.manual_seed(0)
-    erased = transform(crop)
-    assert 0 <= erased.min() <= erased.max() <= 1
-    assert not torch.equal(erased, plain_crop_transform(32, 16)(crop))
+def test_erased_pixels_are_grey(crops):
+    options = AugmentationOptions(flip=0.0, erasing=1.0)
+    dataset = crops_of(crops, options)
+    (batch,) = crop_batches(dataset, IdentityBatches(dataset.person_ids, 3, 2, 1, 0), 0)
+    plain = crops_of(crops, NOTHING)
+    (same,) = crop_batches(plain, IdentityBatches(plain.person_ids, 3, 2, 1, 0), 0)
+    changed = (batch.crops != same.crops).any(dim=1, keepdim=True).expand_as(batch.crops)
+    assert changed.flatten(1).any(dim=1).all()
+    assert (batch.crops[changed] == 0.5).all()
 
 
 def test_a_temporary_folder_that_is_too_long_for_a_socket(prepared, monkeypatch):

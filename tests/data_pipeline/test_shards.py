@@ -1,8 +1,10 @@
 """Pictures and annotations in HDF5: what goes in comes out, and damage does not go unnoticed."""
 
+import os
 import pickle
 import random
 from dataclasses import replace
+from multiprocessing import get_context
 
 import h5py
 import numpy as np
@@ -11,8 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
+from pipeline.scenes import shards
 from pipeline.scenes.scene import Galleries, Scene, Split
-from pipeline.scenes.shards import ImageShards, read_annotations, write_annotations, write_images
+from pipeline.scenes.shards import (
+    ImageShards,
+    open_shard,
+    read_annotations,
+    write_annotations,
+    write_images,
+)
 from tests.tiny import TinyDataSet
 
 FLIPS = 60
@@ -38,11 +47,11 @@ def plain(value):
     return {key: plain(item) for key, item in vars(value).items()} if hasattr(value, "__dict__") else value
 
 
-@given(shards=st.lists(st.lists(st.integers(1, 5000), min_size=1, max_size=4), max_size=3))
-def test_pictures_round_trip(shards, tmp_path_factory):
+@given(sizes=st.lists(st.lists(st.integers(1, 5000), min_size=1, max_size=4), max_size=3))
+def test_pictures_round_trip(sizes, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
-    images = [pictures(sizes) for sizes in shards]
-    paths = [folder / f"{index}.h5" for index in range(len(shards))]
+    images = [pictures(of_shard) for of_shard in sizes]
+    paths = [folder / f"{index}.h5" for index in range(len(sizes))]
     for path, content in zip(paths, images, strict=True):
         write_images(path, content)
     read = ImageShards(paths)
@@ -66,6 +75,34 @@ def test_open_shards_pass_to_other_processes(tmp_path):
     assert len(read[1]) == 20
     copy = pickle.loads(pickle.dumps(read))
     assert copy[1].tobytes() == read[1].tobytes()
+
+
+def test_each_process_opens_the_files_once(tmp_path, monkeypatch):
+    images = pictures([10, 20])
+    write_images(tmp_path / "images.h5", images)
+    opened = get_context("fork").SimpleQueue()
+
+    def open_and_tell(path):
+        opened.put(os.getpid())
+        return open_shard(path)
+
+    monkeypatch.setattr(shards, "open_shard", open_and_tell)
+    read = ImageShards([tmp_path / "images.h5"])
+
+    def read_all():
+        for _ in range(3):
+            assert [read[index].tobytes() for index in range(2)] == images
+
+    read_all()
+    child = get_context("fork").Process(target=read_all)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    read_all()
+    processes = []
+    while not opened.empty():
+        processes.append(opened.get())
+    assert processes == [os.getpid(), child.pid]
 
 
 @pytest.mark.parametrize("name", ["train", "test"])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from commands.main import main
 from pipeline.basics.errors import UserError
-from pipeline.batches.loading import decode
+from pipeline.batches.pictures import decode
 from pipeline.datasets.jpeg import (
     UnfitPictureError,
     check_jpeg,

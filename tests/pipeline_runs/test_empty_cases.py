@@ -147,7 +147,6 @@ def test_queries_whose_person_is_in_no_gallery_image(here):
         assert metrics["protocol"]["counts"]["queries_without_match"] == {"full": queries}
 
 
-@pytest.mark.xfail(reason="person_boxes fails without queries: reshape(-1, 0)")
 @pytest.mark.parametrize("change", [without_queries, without_people])
 def test_nobody_to_look_for(here, change):
     prepare(Changed(test=change), here / "data/prepared", silent)

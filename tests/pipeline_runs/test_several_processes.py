@@ -127,6 +127,27 @@ def test_processes_that_train_together_end_together_and_go_on(befall, two_device
     assert not states(project)
 
 
+SHARED = {
+    ("infer", "--student", "kd_lut"): "results/students/kd_lut/detections.h5",
+    ("evaluate_teachers",): "results/teachers/metrics.json",
+    ("export_lut",): "artifacts/id_lut.h5",
+}
+"""Stages whose scenes or crops several devices share, and what they write."""
+
+
+def test_inference_on_two_devices_writes_what_one_does_and_once(project):
+    wanted = contents(project, SHARED.values())
+    for path in SHARED.values():
+        (project.root / path).unlink()
+    started = [project.start("python", "-m", f"stages.{name}", *more, **TWO) for name, *more in SHARED]
+    for process, path in zip(started, SHARED.values(), strict=True):
+        said, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, said
+        assert said.count(f"{path}: ") == 1
+        assert "2 devices" in said
+    assert contents(project, SHARED.values()) == wanted
+
+
 def nodes():
     """Return the commands of two machines that train together, on a port of their own."""
     with socket.socket() as found:

@@ -41,12 +41,29 @@ def test_a_bad_number_of_devices(value, monkeypatch):
         make_fabric()
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, 0), (2, 0), (3, 1), (64, 1), (None, 0)])
-def test_data_is_loaded_beside_the_network_where_a_core_is_left(cores, workers, monkeypatch):
+def with_cores(monkeypatch, cores, cuda):
     monkeypatch.delenv("PERSON_SEARCH_WORKERS")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setenv("PERSON_SEARCH_DEVICE", "auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(cores)))
+
+
+@pytest.mark.parametrize(("cores", "workers", "least_one"), [(1, 0, 1), (2, 0, 1), (3, 1, 1), (64, 1, 1)])
+def test_data_is_loaded_beside_the_network_where_a_core_is_left(cores, workers, least_one, monkeypatch):
+    with_cores(monkeypatch, cores, cuda=False)
     assert data_workers() == workers
+    assert data_workers(least=1) == least_one
+
+
+@pytest.mark.parametrize(
+    ("cores", "devices", "workers"), [(1, 1, 1), (4, 1, 3), (16, 1, 8), (16, 2, 7), (16, 8, 1), (2, 4, 1)]
+)
+def test_gpus_share_the_cores(cores, devices, workers, monkeypatch):
+    with_cores(monkeypatch, cores, cuda=True)
+    monkeypatch.setenv("PERSON_SEARCH_DEVICES", str(devices))
+    assert data_workers() == workers
+    monkeypatch.setenv("PERSON_SEARCH_DEVICE", "cpu")
+    assert data_workers() == int(cores > 2)
 
 
 def test_workers(monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.training.engine.checkpoints import Checkpoints
-from pipeline.training.engine.loop import OWN, SHARED, go_on
+from pipeline.training.engine.resume import OWN, SHARED, go_on
 from pipeline.training.engine.state import random_state
 
 

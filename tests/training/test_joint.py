@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import nn
 
 from pipeline.basics.launchers import STARTER_VARIABLE
 from pipeline.datasets.crops import LabelledCrops
@@ -33,27 +33,13 @@ from tests.training.test_trainings import (
     student_options,
     teacher_table,
 )
+from tests.two_processes import RANKS, in_each_process
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240
 DIM = 4
 PEOPLE = ([2, UNLABELLED, 0], [0])
 """Ids on each rank; there are not as many on each."""
-RANKS = len(PEOPLE)
-
-
-def in_each_process(work, folder):
-    """Run `work(rank)` in processes that know one another; return what they return, by rank."""
-    multiprocessing.start_processes(_process, (work, str(folder)), nprocs=RANKS, start_method="fork")
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(RANKS)]
-
-
-def _process(rank, work, folder):
-    torch.set_num_threads(1)
-    store = f"file://{folder}/store"
-    distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=RANKS)
-    torch.save(work(rank), f"{folder}/{rank}.pt")
-    distributed.destroy_process_group()
 
 
 def embeddings_of(rank):

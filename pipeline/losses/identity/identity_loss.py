@@ -22,7 +22,7 @@ class IdentityLoss(nn.Module):
         raise NotImplementedError
 
     def update(self, embeddings: Tensor, person_ids: Tensor) -> None:
-        """Take a step's embeddings into the state, after the optimiser's step. Frozen targets keep theirs."""
+        """Take a batch's embeddings into the state, once its gradients are known. A frozen table stays."""
 
 
 def mean_over_labelled(losses: Tensor) -> Tensor:

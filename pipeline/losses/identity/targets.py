@@ -1,6 +1,6 @@
 """The identity targets by name: what the student's embeddings are taught against."""
 
-from typing import Literal
+from typing import Literal, assert_never
 
 import torch
 from pydantic import Field
@@ -66,4 +66,6 @@ def build_identity_loss(
         return OnlineInstanceMatching(table, options.queue_size, options.momentum, options.scale)
     if options.target == "cosine":
         return CosineToRow(table)
-    return SimilarityDivergence(table, options.scale)
+    if options.target == "kl":
+        return SimilarityDivergence(table, options.scale)
+    assert_never(options.target)

@@ -6,8 +6,10 @@ Statistics, and what is compared within a batch, are of all devices. What a dete
 """
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_gather as all_gather_with_gradient
 from torch.distributed.nn.functional import all_reduce as sum_with_gradient
@@ -17,6 +19,11 @@ def ranks() -> int:
     """Return how many processes train together: 1 where nothing else was set up."""
     together = distributed.is_available() and distributed.is_initialized()
     return distributed.get_world_size() if together else 1
+
+
+def over_devices(fabric: Fabric, number: int, which: Literal["min", "max"]) -> int:
+    """Return the least or the greatest of the numbers that the devices have, so that all do the same."""
+    return int(fabric.all_reduce(torch.tensor(number, device=fabric.device), reduce_op=which))  # type: ignore[arg-type]
 
 
 def joint_losses(losses: Mapping[str, Tensor], counts: Callable[[], Mapping[str, int]]) -> dict[str, Tensor]:

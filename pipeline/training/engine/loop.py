@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning_fabric import Fabric
@@ -15,15 +15,14 @@ from pipeline.basics.interruption import Interrupted, Interruption
 from pipeline.basics.progress import TrainingProgress
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import History, Point
-from pipeline.training.engine.joint import joint_losses, synchronise_batch_norm
+from pipeline.training.engine.joint import joint_losses, over_devices, synchronise_batch_norm
 from pipeline.training.engine.memory_layout import channels_last_is_safe
 from pipeline.training.engine.optimisation import TrainingOptions, build_optimizer, build_scheduler
-from pipeline.training.engine.state import TrainingState, random_state, set_random_state
+from pipeline.training.engine.resume import go_on, to_keep
+from pipeline.training.engine.state import TrainingState
 
 LOOK_EVERY = 10
 """Steps on a GPU from one look at losses, signals and clock to the next. On the CPU it is each step."""
-SHARED, OWN = "shared", "own"
-"""Parts of a checkpoint: what is the same on all devices, and what is a device's own."""
 ADVICE = "try a lower learning_rate or a clip_norm"
 
 Batches = Callable[[int], Iterable[Any]]
@@ -56,7 +55,7 @@ class Task(Protocol):
     def counts(self) -> Mapping[str, int]:
         """Return how much each of the newest losses is a mean over, on this device.
 
-        A loss that is not there is the same on all devices, and the joint batch's.
+        A loss without an entry must be computed over the joint batch already, so that all devices have it.
         """
         ...
 
@@ -110,7 +109,7 @@ def train(
             if looking:
                 stopped_by = over_devices(fabric, interruption.signal or 0, "max")
                 if checkpoints is not None and (stopped_by or _is_due(fabric, checkpoints, step, options)):
-                    checkpoints.write(step, _everything(fabric, state, history))
+                    checkpoints.write(step, to_keep(fabric, state, history))
                 if stopped_by:
                     raise Interrupted(stopped_by, step)
     _check_weights(task.network)
@@ -118,7 +117,10 @@ def train(
 
 
 def set_up(fabric: Fabric, task: Task, options: TrainingOptions) -> tuple[Optimizer, LRScheduler]:
-    """Put a task's network on its device, in training mode; return its optimiser and schedule."""
+    """Prepare a task's network for training; return its optimiser and schedule.
+
+    It gets its device, memory layout and joint batch statistics, and is compiled where that is asked for.
+    """
     synchronise_batch_norm(task.network)
     if options.channels_last and channels_last_is_safe(task.network, fabric.device):
         task.network.to(memory_format=torch.channels_last)
@@ -147,7 +149,7 @@ def training_step(
     Args:
         fabric: the devices; it has set up the task's network and the optimiser.
         task: gives the losses of a batch.
-        batches: whose gradients are averaged, on any device; this device's share of each.
+        batches: this device's part of each; the gradients of all batches are averaged.
         optimizer: of the task's network.
         weights: factor on each loss by name; 1 where a name is not there.
         clip_norm: longest gradient, over all parameters; 0 for any length.
@@ -175,37 +177,10 @@ def training_step(
     return {name: sum(losses[name] for losses in seen) / len(seen) for name in seen[0]}  # type: ignore[misc]
 
 
-def go_on(fabric: Fabric, checkpoints: Checkpoints | None, state: TrainingState, history: History) -> int:
-    """Put back the newest checkpoint that all devices have, and return how many steps are done: 0 without.
-
-    Each device has a checkpoint of its own. What is the same on all of them is in the first one's only.
-    """
-    checkpoint = checkpoints.newest() if checkpoints is not None else None
-    if fabric.world_size > 1 and checkpoints is not None:
-        # A kill may have hit between two of them, and one may be damaged.
-        common = over_devices(fabric, checkpoint.step if checkpoint else 0, "min")
-        checkpoint = checkpoints.newest(common) if common else None
-        if over_devices(fabric, checkpoint.step if checkpoint else 0, "min") != common:
-            return 0
-    if checkpoint is None:
-        return 0
-    shared = fabric.broadcast(checkpoint.state.get(SHARED))
-    state.put_back(shared["training"])
-    history.put_back(shared["history"])
-    set_random_state(checkpoint.state[OWN])
-    return checkpoint.step
-
-
 def _is_due(fabric: Fabric, checkpoints: Checkpoints, step: int, options: TrainingOptions) -> bool:
     """Tell all devices alike whether a checkpoint is due. After the last step it is: no output exists yet."""
     due = step == options.steps or checkpoints.due(step)
     return bool(over_devices(fabric, int(due), "max"))
-
-
-def _everything(fabric: Fabric, state: TrainingState, history: History) -> dict[str, Any]:
-    """Return what this device has to keep: its random state, and if it is the first, all else."""
-    shared = {"training": state.take(), "history": history.take()} if fabric.is_global_zero else None
-    return {OWN: random_state()} | ({SHARED: shared} if shared else {})
 
 
 def _accumulated(batches: Iterable[Any], count: int) -> Iterator[list[Any]]:
@@ -238,11 +213,6 @@ class _Newest:
             _check_finite(step, named)
             self._history.add(step, learning_rate, named)
         self._steps, self._losses = [], []
-
-
-def over_devices(fabric: Fabric, number: int, which: Literal["min", "max"]) -> int:
-    """Return the least or the greatest of the numbers that the devices have, so that all do the same."""
-    return int(fabric.all_reduce(torch.tensor(number, device=fabric.device), reduce_op=which))  # type: ignore[arg-type]
 
 
 def _check_finite(step: int, values: Mapping[str, float]) -> None:

@@ -80,7 +80,7 @@ class StudentTask:
         return detection_counts(detection) | {"identity": labelled} | distillation
 
     def after_batch(self) -> None:
-        """Update the target with the people of all devices; a frozen one stays as it is."""
+        """Update the target's table and queue with the people of all devices; a frozen table stays."""
         if self._step is not None:
             people = self._step.embeddings.detach(), self._step.person_ids
             self.identity_loss.update(*(gather_rows(rows) for rows in people))

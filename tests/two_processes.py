@@ -1,0 +1,26 @@
+"""Work in two processes that know one another, as those of a training on several devices do."""
+
+import torch
+from torch import distributed, multiprocessing
+
+RANKS = 2
+
+
+def in_each_process(work, folder):
+    """Run `work(rank)` in each process; return what they return, by rank, and None of one that failed."""
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_process, args=(work, str(folder), rank)) for rank in range(RANKS)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    paths = [folder / f"{rank}.pt" for rank in range(RANKS)]
+    return [torch.load(path, weights_only=False) if path.exists() else None for path in paths]
+
+
+def _process(work, folder, rank):
+    torch.set_num_threads(1)
+    store = f"file://{folder}/store"
+    distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=RANKS)
+    torch.save(work(rank), f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
