@@ -56,7 +56,8 @@ def check_data(name: str, root: Path | None, images: bool, all_galleries: bool) 
     except UserError as error:
         raise FailedCheckError(" ".join(str(error).split())) from None
     findings = inspection.findings
-    check_images(inspection, findings, decode=images)
+    with ShownProgress("looking at pictures", only_on_terminal=True) as progress:
+        check_images(inspection, findings, decode=images, progress=progress)
     if images:
         note_same_pictures(inspection, findings)
     click.echo(f"{name}{f' at {root}' if root else ''}: {inspection.release}")

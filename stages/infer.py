@@ -6,8 +6,7 @@ from pipeline.basics.json_files import write_json
 from pipeline.devices import make_fabric
 from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference.options import InferenceOptions
-from pipeline.inference.sharing import Gathering
-from pipeline.inference.students import assemble, search_scenes, student_cost
+from pipeline.inference.students import joint_detections, student_cost
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
@@ -24,21 +23,19 @@ def main(student: str) -> None:
     options = Parameters(PARAMS).options("infer", InferenceOptions)
     data = open_prepared(PREPARED)
     split, images, device = data.split("test"), data.images("test"), make_fabric().device
-    network, gathering = PersonSearchNetwork.load(student_weights(student)), Gathering()
+    network = PersonSearchNetwork.load(student_weights(student))
     with ShownProgress(f"infer@{student}") as progress:
-        own = search_scenes(
+        detections = joint_detections(
             network,
             split,
             images,
             batch_size=options.batch_size,
+            context_threshold=options.context_threshold,
             device=device,
             progress=progress,
-            share=gathering.share,
         )
-        found = gathering.on_first(own)
-    if found is None:
-        return
-    detections = assemble(split, found, options.context_threshold)
+    if detections is None:
+        return  # the first device writes
     cost = student_cost(network, images, len(split.scenes), device)
     out = student_results(student) / "detections.h5"
     write_detections(detections, out)

@@ -14,7 +14,7 @@ from pipeline.batches.pictures import decode, scene_floats
 from pipeline.evaluation.detections import Detections
 from pipeline.inference.cost import count_parameters, flops_an_image
 from pipeline.inference.plain_pictures import plain_scenes
-from pipeline.inference.sharing import ALL, done_by_all, own_batches
+from pipeline.inference.sharing import ALL, Gathering, done_by_all, own_batches
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import FloatArray, Split
 from pipeline.scenes.shards import ImageShards
@@ -63,6 +63,35 @@ def search_detections(
     """
     found = search_scenes(network, split, images, batch_size=batch_size, device=device, progress=progress)
     return assemble(split, list(found.values()), context_threshold)
+
+
+def joint_detections(
+    network: PersonSearchNetwork,
+    split: Split,
+    images: ImageShards,
+    *,
+    batch_size: int,
+    context_threshold: float,
+    device: torch.device,
+    progress: Progress,
+) -> Detections | None:
+    """Do what `search_detections` does on several devices, if there are: the others than the first get None.
+
+    Raises:
+        RuntimeError: another device's process has ended.
+    """
+    gathering = Gathering()
+    own = search_scenes(
+        network,
+        split,
+        images,
+        batch_size=batch_size,
+        device=device,
+        progress=progress,
+        share=gathering.share,
+    )
+    found = gathering.on_first(own)
+    return None if found is None else assemble(split, found, context_threshold)
 
 
 def search_scenes(

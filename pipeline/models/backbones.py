@@ -1,5 +1,6 @@
 """Backbones by name, each cut in two: a stem up to stride 16 and a tail that runs on every RoI."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ TINY_CHANNELS = (16, 32, 64, 128)
 IMAGENET = {"imagenet": "DEFAULT", "imagenet_v1": "IMAGENET1K_V1"}
 """Values of `weights` that are downloaded, and torchvision's names; ResNet-18 and 34 have one version."""
 LONGEST_REASON = 160
+
+# Scripts from before 2026-11 import this module as `pipeline.models.backbones.backbones`.
+sys.modules[f"{__name__}.backbones"] = sys.modules[__name__]
 
 
 class BackboneOptions(Options):

@@ -14,15 +14,16 @@ import click
 from pipeline.basics.errors import UserError
 from pipeline.basics.interruption import Interrupted
 from pipeline.basics.json_files import write_json
-from pipeline.devices import one_device
+from pipeline.devices import make_fabric, placement
+from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
-from pipeline.inference.students import search_detections
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.inference.students import joint_detections
 from pipeline.reporting.comparison.origin import origin
 from pipeline.reporting.comparison.run_file import ENVIRONMENT, QUERIES
 from pipeline.reporting.ranking import query_results
-from pipeline.scenes.prepared import PreparedDataSet, open_prepared
+from pipeline.scenes.prepared import open_prepared
+from pipeline.scenes.scene import Split
 from pipeline.training.engine.environment import environment
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.teachers import read_teachers
@@ -35,6 +36,8 @@ from stages.support.running import ShownProgress, joint_stage, say
 from stages.support.starter import end_with_parent
 
 PARAMS = ("network", "train_student", "infer", "evaluate", "students.{student}")
+Result = Mapping[str, Any] | None
+"""What a run reaches; of devices that run together, the first has it and the others have None."""
 
 
 @joint_stage
@@ -51,11 +54,15 @@ PARAMS = ("network", "train_student", "infer", "evaluate", "students.{student}")
 )
 def main(student: str, seeds: tuple[int, ...], at_once: int) -> None:
     """Train one student with several seeds, and write what each run reaches on the test scenes."""
+    if at_once > 1 and (devices := placement().devices) > 1:
+        raise UserError(f"{devices} devices train one seed after another: leave --at-once at 1")
     if at_once > 1:
         results = _beside_one_another(student, seeds, at_once)
     else:
         results = [_run(student, seed) for seed in seeds]
-    runs = dict(zip(map(str, seeds), results, strict=True))
+    runs = {str(seed): result for seed, result in zip(seeds, results, strict=True) if result is not None}
+    if not runs:
+        return  # the first device has them
     out = RESULTS / f"{student}.json"
     write_json(out, runs, indent=1)
     reached = ", ".join(f"{run['search']['mAP']:.4f}" for run in runs.values())
@@ -63,7 +70,7 @@ def main(student: str, seeds: tuple[int, ...], at_once: int) -> None:
     say(f"{out}: search mAP {reached}; COCO AP50 {detected}")
 
 
-def _beside_one_another(student: str, seeds: Sequence[int], at_once: int) -> list[Mapping[str, Any]]:
+def _beside_one_another(student: str, seeds: Sequence[int], at_once: int) -> list[Result]:
     """Run the seeds in processes of their own, which end when this one does."""
     try:
         with ProcessPoolExecutor(at_once, get_context("spawn"), _start_process) as pool:
@@ -82,7 +89,7 @@ def _start_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # outside of a training, Ctrl-C is no traceback
 
 
-def _run_in_process(student: str, seed: int) -> Mapping[str, Any]:
+def _run_in_process(student: str, seed: int) -> Result:
     try:
         return _run(student, seed)
     except Interrupted as interruption:
@@ -91,8 +98,8 @@ def _run_in_process(student: str, seed: int) -> Mapping[str, Any]:
         os._exit(SIGNAL_CODE + interruption.signal)
 
 
-def _run(student: str, seed: int) -> Mapping[str, Any]:
-    """Train a student with one seed, and return what it reaches."""
+def _run(student: str, seed: int) -> Result:
+    """Train a student with one seed, and return what it reaches. Several devices share the test scenes."""
     parameters = Parameters(PARAMS, student=student)
     inference = parameters.options("infer", InferenceOptions)
     scoring = parameters.options("evaluate", EvaluationOptions)
@@ -106,36 +113,31 @@ def _run(student: str, seed: int) -> Mapping[str, Any]:
         ShownProgress(name) as progress,
     ):
         network, _history = train_student(data, options, teachers, progress, checkpoints)
+    split = data.split("test")
     with ShownProgress(f"{name}: inference") as progress:
-        return _scored(network, data, inference, scoring, progress)
+        detections = joint_detections(
+            network,
+            split,
+            data.images("test"),
+            batch_size=inference.batch_size,
+            context_threshold=inference.context_threshold,
+            device=make_fabric().device,
+            progress=progress,
+        )
+    if detections is None:
+        return None
+    device = next(network.parameters()).device
+    return _scored(split, detections, scoring, data.name) | {ENVIRONMENT: environment(device) | origin()}
 
 
 def _scored(
-    network: PersonSearchNetwork,
-    data: PreparedDataSet,
-    inference: InferenceOptions,
-    scoring: EvaluationOptions,
-    progress: ShownProgress,
-) -> Mapping[str, Any]:
-    """Return the metrics of a run, the average precision of each query, and what it was run with."""
-    split = data.split("test")
-    detections = search_detections(
-        network,
-        split,
-        data.images("test"),
-        batch_size=inference.batch_size,
-        context_threshold=inference.context_threshold,
-        device=one_device(),
-        progress=progress,
-    )
-    metrics = evaluate(split, detections, scoring, data.name)
+    split: Split, detections: Detections, scoring: EvaluationOptions, data_set: str
+) -> dict[str, Any]:
+    """Return the metrics of a run and the average precision of each query."""
+    metrics = evaluate(split, detections, scoring, data_set)
     gallery = metrics["protocol"]["gallery"]
     results = query_results(split, detections, gallery, search_threshold=scoring.search_threshold)
-    device = next(network.parameters()).device
-    return metrics | {
-        QUERIES: [round(result.ap, 6) for result in results],
-        ENVIRONMENT: environment(device) | origin(),
-    }
+    return {**metrics, QUERIES: [round(result.ap, 6) for result in results]}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Stages of several processes: whichever is killed or asked to stop, none lives on, and nothing is lost."""
 
+import json
 import os
 import signal
 import socket
 
 import pytest
 
+from stages.support.errors import USER_ERROR_CODE
 from tests.pipeline_runs.project import PATIENCE, wait_for
 
 STEPS = 40
@@ -146,6 +148,21 @@ def test_inference_on_two_devices_writes_what_one_does_and_once(project):
         assert said.count(f"{path}: ") == 1
         assert "2 devices" in said
     assert contents(project, SHARED.values()) == wanted
+
+
+def test_an_ablation_on_two_devices_writes_once_and_reaches_nearly_the_same(seeds, tmp_path):
+    before, (one_device,) = seeds
+    project = before.copy(tmp_path / "project")
+    said = run(project, SEEDS[:-2], **TWO)
+    assert said.count(f"{RUNS}: ") == 1
+    runs, wanted = json.loads((project.root / RUNS).read_text()), json.loads(one_device)
+    assert list(runs) == list(wanted) == ["0", "1"]
+    for seed, run_of_two in runs.items():
+        assert run_of_two["search"]["mAP"] == pytest.approx(wanted[seed]["search"]["mAP"], abs=0.02)
+    refused = project.start(*SEEDS, **TWO)
+    said, _ = refused.communicate(timeout=PATIENCE)
+    assert refused.returncode == USER_ERROR_CODE
+    assert "leave --at-once at 1" in said
 
 
 def nodes():
