@@ -16,9 +16,12 @@ import h5py
 from safetensors import SafetensorError, safe_open
 
 from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable
+from pipeline.scenes.shards import reference_problems
 
 FOLDER_SUFFIX = ".dir"
 """At the end of the hash of a folder: that of a list of its files."""
+MAKE_AGAIN = "; `dvc repro --single-item --force` its stage"
+"""What to do about a file that was damaged when it was recorded: no copy can be better."""
 Kind = Literal["sound", "damaged", "missing", "unread"]
 """`unread`: the system does not let the file be read, which says nothing about its content."""
 
@@ -141,13 +144,11 @@ def _check_file(path: Path, md5: str, output: Output) -> Finding:
     try:
         if md5_of(path) != md5:
             return Finding(path, "damaged", f"not the file that dvc.lock names; {output.restore}")
-        unreadable = _unreadable(path)
+        fault = _fault(path)
     except OSError as error:  # a bad disk, say; the other files are looked at all the same
         return _not_read(path, error, "", output.restore)
-    if unreadable:
-        # It was damaged when it was recorded: no copy can be better.
-        what = f"as it was recorded, but {unreadable}; `dvc repro --single-item --force` its stage"
-        return Finding(path, "damaged", what)
+    if fault:
+        return Finding(path, "damaged", f"as it was recorded, but {fault}")
     return Finding(path, "sound")
 
 
@@ -165,8 +166,10 @@ def _read(_name: str, item: h5py.Group | h5py.Dataset) -> None:
         item[()]
 
 
-def _unreadable(path: Path) -> str:
-    """Return what keeps a file from being read whole: every chunk of an HDF5, the header of weights.
+def _fault(path: Path) -> str:
+    """Return what is wrong inside a file, and what to do: "" where nothing is.
+
+    Of an HDF5 file every chunk is read, and the pictures that it refers to; of weights, the header.
 
     Raises:
         OSError: the system does not let it be read.
@@ -175,12 +178,15 @@ def _unreadable(path: Path) -> str:
         try:
             with open_hdf5(path) as file:
                 file.visititems(_read)
+                problems = reference_problems(file, path)
         except UNREADABLE as error:
-            return why_unreadable(path, error).text
+            return f"{why_unreadable(path, error).text}{MAKE_AGAIN}"
+        if problems:
+            return f"{problems[0]}{f' (and {len(problems) - 1:,} more pictures)' if problems[1:] else ''}"
     elif path.suffix == ".safetensors":
         try:
             with safe_open(path, framework="np") as weights:
                 weights.metadata()
         except (SafetensorError, RuntimeError) as error:
-            return " ".join(str(error).split())
+            return f"{' '.join(str(error).split())}{MAKE_AGAIN}"
     return ""

@@ -24,6 +24,8 @@ Thing = TypeVar("Thing")
 def verify(cache: bool) -> None:
     """Re-hash all outputs and DVC's cache, and open every file; exit code 1 if not all of it is sound.
 
+    Where the prepared data only refer to pictures (`dataset.pictures: reference`), these are re-hashed too.
+
     Each damaged file is named with the command that restores it. An output that is not here, as in a new
     clone, is not damaged. An output that dvc.lock does not name is an error.
     """

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.basics.options import Options
 from pipeline.datasets.dataset import DataSet
@@ -27,12 +27,15 @@ class DataSetOptions(Options):
         root: folder that a real data set was unpacked to, from the project's root; not for `synthetic`.
         on_broken_image: `stop` with a list of all broken pictures, or `skip`: train without them. A broken
             picture of a test split always stops.
+        pictures: `copy`: prepared data hold them; or `reference`: prepared data hold the paths and SHA-256 of
+            the files below `root`, which must stay there. Not for `synthetic`, which has no files.
         synthetic: what is drawn where the name is `synthetic`.
     """
 
     name: str
     root: str | None = None
     on_broken_image: Literal["stop", "skip"] = "stop"
+    pictures: Literal["copy", "reference"] = "copy"
     synthetic: SyntheticOptions = Field(default_factory=SyntheticOptions)
 
     @field_validator("name")
@@ -41,6 +44,13 @@ class DataSetOptions(Options):
         if name not in (Synthetic.name, *SOURCES):
             raise ValueError(f"it must be one of {', '.join((Synthetic.name, *SOURCES))}")
         return name
+
+    @field_validator("pictures")
+    @classmethod
+    def _has_files(cls, pictures: str, info: ValidationInfo) -> str:
+        if pictures == "reference" and info.data.get("name") == Synthetic.name:
+            raise ValueError("`synthetic` has no files to refer to; it must be copy")
+        return pictures
 
 
 @stage
@@ -53,8 +63,13 @@ def main() -> None:
             data_set.progress = progress
             data_set.splits()
     with ShownProgress("prepare") as progress:
-        skip = options.on_broken_image == "skip"
-        data = prepare(data_set, PREPARED, progress, skip_broken=skip)
+        data = prepare(
+            data_set,
+            PREPARED,
+            progress,
+            skip_broken=options.on_broken_image == "skip",
+            refer=options.pictures == "reference",
+        )
     say(f"{PREPARED}: data set '{data.name}', {', '.join(map(_described, data.manifest['splits'].items()))}")
 
 

@@ -83,6 +83,10 @@ class DataSetOnDisk(ABC):
             raise UserError(f"data set '{self.name}' has no split '{split}'; it has {', '.join(splits)}")
         return self.images / splits[split].scenes[index].name
 
+    def picture_file(self, split: str, index: int) -> str:
+        """Return the path of one scene's picture below `root`. Raises what `image_path` raises."""
+        return self.image_path(split, index).relative_to(self.root).as_posix()
+
     def image_bytes(self, split: str, index: int) -> bytes:
         """Return the encoded JPEG of one scene, after a check that the whole picture decodes.
 

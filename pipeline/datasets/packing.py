@@ -1,5 +1,6 @@
 """Packing a data set into the prepared format, which all later stages read with `scenes/prepared.py`."""
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,29 +18,32 @@ from pipeline.basics.progress import Progress
 from pipeline.datasets.checks import UNBOUNDED, scene_problems, search_problems, shared_between
 from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.jpeg import UnfitPictureError, check_jpeg
+from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.processes import in_processes
 from pipeline.scenes.prepared import (
     FORMAT_VERSION,
     MANIFEST,
+    REFERENCES_VERSION,
     PreparedDataSet,
     file_entry,
     fingerprint,
     open_prepared,
 )
 from pipeline.scenes.scene import UNLABELLED, Split
-from pipeline.scenes.shards import write_annotations, write_images
+from pipeline.scenes.shards import write_annotations, write_images, write_references
 
 SCENES_PER_SHARD = 500
 """A shard is built in memory: with large pictures, half a gigabyte."""
 TRAINING = "train"
 
-"""Called with the number of pictures done and the number of all pictures."""
-
 
 class _Picture(NamedTuple):
-    """A picture that was read: its bytes and size, or what is wrong with it or with its boxes."""
+    """A picture that was read: what a shard takes of it and its size, or what is wrong with it or its boxes.
 
-    encoded: bytes
+    A shard takes a picture's bytes, or their SHA-256 where it only refers to pictures.
+    """
+
+    kept: bytes
     size: tuple[float, float] = UNBOUNDED
     problems: Sequence[str] = ()
     broken: bool = False
@@ -65,7 +69,7 @@ class _Problems:
 
 
 def prepare(
-    dataset: DataSet, root: Path, progress: Progress, *, skip_broken: bool = False
+    dataset: DataSet, root: Path, progress: Progress, *, skip_broken: bool = False, refer: bool = False
 ) -> PreparedDataSet:
     """Pack a data set into shards: into a temporary folder first, which then takes the place of `root`.
 
@@ -77,10 +81,15 @@ def prepare(
         progress: progress over all pictures.
         skip_broken: leave out training scenes whose picture is broken, and name them in the manifest. Scenes
             of other splits are never left out, since scores would then be for another test set.
+        refer: write where pictures are and their SHA-256, instead of their bytes. Pictures are read and
+            checked all the same.
 
     Raises:
-        UserError: annotations or pictures are bad; its details list all of them. Nothing is left behind.
+        UserError: annotations or pictures are bad; its details list all of them. Or pictures are to be
+            referred to, but are no files. Nothing is left behind.
     """
+    if refer and not isinstance(dataset, DataSetOnDisk):
+        raise UserError(f"data set '{dataset.name}' has no picture files that could be referred to")
     beside, before = root.with_name(f".{root.name}.tmp"), root.with_name(f".{root.name}.old")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -99,12 +108,13 @@ def prepare(
                 report=lambda: progress(next(finished), total),
                 problems=problems,
                 skip_broken=skip_broken and name == TRAINING,
+                refer=refer,
             )
         problems.refuse()
         for doubt in shared_between(splits):
             logging.getLogger(__name__).warning("warning: %s", doubt)
         manifest = {
-            "format_version": FORMAT_VERSION,
+            "format_version": REFERENCES_VERSION if refer else FORMAT_VERSION,
             "dataset": dataset.name,
             "dataset_sha256": fingerprint(dataset.name, entries),
             "splits": entries,
@@ -129,6 +139,7 @@ def _pack(
     report: Callable[[], None],
     problems: _Problems,
     skip_broken: bool,
+    refer: bool,
 ) -> dict[str, Any]:
     """Write one split's files, add what is wrong to `problems`, and return its entry in the manifest."""
     shards: list[dict[str, str]] = []
@@ -136,9 +147,9 @@ def _pack(
     sizes: list[tuple[float, float]] = []
     for start in range(0, len(split.scenes), SCENES_PER_SHARD):
         indices = range(start, min(start + SCENES_PER_SHARD, len(split.scenes)))
-        images = []
+        kept: dict[int, bytes] = {}
         for index, picture in zip(
-            indices, in_processes(partial(_checked, dataset, split, name), indices), strict=True
+            indices, in_processes(partial(_checked, dataset, split, name, refer), indices), strict=True
         ):
             report()
             sizes.append(picture.size)
@@ -148,10 +159,14 @@ def _pack(
                 problems.lines += picture.problems
                 problems.skippable += picture.broken and name == TRAINING
             else:
-                images.append(picture.encoded)
-        if images:
+                kept[index] = picture.kept
+        if kept:
             path = folder / f"{name}-images-{len(shards):05d}.h5"
-            write_images(path, images)
+            if refer and isinstance(dataset, DataSetOnDisk):
+                files = [dataset.picture_file(name, index) for index in kept]
+                write_references(path, dataset.root, files, list(kept.values()))
+            else:
+                write_images(path, list(kept.values()))
             shards.append(file_entry(path))
     if split.scenes and len(left_out) == len(split.scenes):
         problems.lines.append(f"split '{name}': all {len(left_out)} pictures are broken")
@@ -194,7 +209,7 @@ def counts(split: Split) -> dict[str, int]:
     }
 
 
-def _checked(dataset: DataSet, split: Split, name: str, index: int) -> _Picture:
+def _checked(dataset: DataSet, split: Split, name: str, refer: bool, index: int) -> _Picture:
     """Read one scene's picture, and check it and the scene's boxes in it."""
     scene = split.scenes[index]
     try:
@@ -202,4 +217,5 @@ def _checked(dataset: DataSet, split: Split, name: str, index: int) -> _Picture:
         size = check_jpeg(encoded, scene.name)
     except UserError as error:
         return _Picture(b"", problems=(str(error),), broken=not isinstance(error, UnfitPictureError))
-    return _Picture(encoded, size, scene_problems(scene, len(split.identities), size))
+    kept = hashlib.sha256(encoded).digest() if refer else encoded
+    return _Picture(kept, size, scene_problems(scene, len(split.identities), size))

@@ -14,6 +14,8 @@ from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import MAKE, ImageShards, read_annotations
 
 FORMAT_VERSION = 1
+REFERENCES_VERSION = 2
+"""The format whose shards refer to pictures. Programs that only know the first refuse it by its number."""
 MANIFEST = "manifest.json"
 
 
@@ -75,9 +77,10 @@ def open_prepared(root: Path) -> PreparedDataSet:
         sound = sha256 == fingerprint(name, manifest["splits"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged(path, restoring(path, MAKE)) from None
-    if version != FORMAT_VERSION:
+    if version not in (FORMAT_VERSION, REFERENCES_VERSION):
         raise UserError(
-            f"{path}: format {version}, this program reads {FORMAT_VERSION}; run `dvc repro prepare`"
+            f"{path}: format {version}, this program reads {FORMAT_VERSION} and {REFERENCES_VERSION}; "
+            "run `dvc repro prepare`"
         )
     if not sound:
         raise UserError(

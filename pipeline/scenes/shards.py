@@ -1,9 +1,12 @@
 """Prepared splits on disk: pictures packed into HDF5 shards, annotations in one HDF5 file beside them.
 
-A split `test` is `test.h5` (scenes, queries, galleries) and `test-images-00000.h5`, ... (JPEG bytes). All
-HDF5 datasets have checksums, which reveal damage, and no times, so that equal content gives equal files.
+A split `test` is `test.h5` (scenes, queries, galleries) and `test-images-00000.h5`, ... Such a shard either
+holds pictures (`jpeg`: their bytes, back to back, and `offsets`), or it refers to them (`files`: their paths
+below a data set's folder, which `dataset_root` holds, and `sha256`). All HDF5 datasets have checksums, which
+reveal damage, and no times, so that equal content gives equal files.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +26,13 @@ CHUNK_BYTES = 1 << 16
 GALLERY_ARRAYS = ("listed_offsets", "listed_scenes", "positive_offsets", "positives", "positive_boxes")
 MAKE = "dvc repro"
 """The command that restores a damaged shard: `prepare` makes those of scenes, `crop` those of crops."""
+ROOT = "dataset_root"
+"""What only a shard has that refers to pictures: their data set's folder, from where the program runs.
+
+It is no attribute, since HDF5 has no checksum for the text of one, and may loop for ever over a damaged one.
+"""
+DIGEST_BYTES = 32
+"""Length of a SHA-256."""
 
 
 def write_images(path: Path, images: Sequence[bytes]) -> None:
@@ -33,42 +43,124 @@ def write_images(path: Path, images: Sequence[bytes]) -> None:
         _put(file, "jpeg", np.frombuffer(b"".join(images), dtype=np.uint8))
 
 
+def write_references(path: Path, root: Path, files: Sequence[str], digests: Sequence[bytes]) -> None:
+    """Write where pictures are, instead of their bytes.
+
+    Args:
+        path: the shard to write.
+        root: the data set's folder. It is written as it is given: a relative one holds for every clone of the
+            project that has such a folder.
+        files: for each picture, its path below `root`, with `/` between folders.
+        digests: for each picture, the SHA-256 of its file, 32 bytes.
+    """
+    with writing_hdf5(path) as file:
+        _put_texts(file, ROOT, [root.as_posix()])
+        _put_texts(file, "files", files)
+        _put(file, "sha256", np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, DIGEST_BYTES))
+
+
 class ImageShards:
     """Read access to the pictures of a split. Each process opens the files, once, when it first reads one."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
-        self._jpegs: list[h5py.Dataset] = []
-        self._offsets: list[npt.NDArray[np.int64]] = []
+        self._shards: list[_Copies | _References] = []
         self._starts: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._count = 0
         self._process = 0
 
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        """Return the JPEG bytes `[n]` of picture `index`. Raises `UserError` where the shard is damaged."""
+        """Return the JPEG bytes `[n]` of picture `index`.
+
+        Raises:
+            UserError: the shard is damaged, or the file that it refers to is missing or has changed.
+        """
         if self._process != os.getpid():
-            self._jpegs = []  # a forked process gives its parent's files back: HDF5 would not open them again
-            self._jpegs, self._process = self._open(), os.getpid()
+            # A forked process first gives its parent's files back: HDF5 would not open them again.
+            self._shards = []
+            self._shards, self._process = [_open_pictures(path) for path in self._paths], os.getpid()
+            ends = np.cumsum([0, *map(len, self._shards)])
+            self._starts, self._count = ends[:-1], int(ends[-1])
         if not 0 <= index < self._count:
             raise IndexError(index)
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        offsets, position = self._offsets[shard], index - self._starts[shard]
-        try:
-            picture: npt.NDArray[np.uint8] = self._jpegs[shard][offsets[position] : offsets[position + 1]]
-        except UNREADABLE as error:
-            raise _damaged(self._paths[shard], error) from None
-        return picture
+        return self._shards[shard].read(index - int(self._starts[shard]))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the open files behind: a data worker opens its own."""
         return ImageShards(self._paths).__dict__
 
-    def _open(self) -> list[h5py.Dataset]:
-        files = [open_shard(path) for path in self._paths]
-        self._offsets = [_get(file, "offsets", path) for file, path in zip(files, self._paths, strict=True)]
-        ends = np.cumsum([0, *(len(offsets) - 1 for offsets in self._offsets)])
-        self._starts, self._count = ends[:-1], int(ends[-1])
-        return [_dataset(file, "jpeg", path) for file, path in zip(files, self._paths, strict=True)]
+
+class _Copies:
+    """The pictures of an open shard that holds them."""
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self._path = path
+        self._offsets: npt.NDArray[np.int64] = _get(file, "offsets", path)
+        self._jpeg: h5py.Dataset = file["jpeg"]
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def read(self, position: int) -> npt.NDArray[np.uint8]:
+        """Return the bytes `[n]` of one picture. Raises `UserError` where the shard is damaged."""
+        try:
+            picture: npt.NDArray[np.uint8] = self._jpeg[self._offsets[position] : self._offsets[position + 1]]
+        except UNREADABLE as error:
+            raise _damaged(self._path, error) from None
+        return picture
+
+
+class _References:
+    """The pictures that a shard refers to."""
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self._root = Path(*_texts(file, ROOT, path))
+        self._files = _texts(file, "files", path)
+        self._digests: npt.NDArray[np.uint8] = _get(file, "sha256", path)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def read(self, position: int) -> npt.NDArray[np.uint8]:
+        """Return the bytes `[n]` of one picture. Raises `UserError` where they are not those of `prepare`."""
+        path = self._root / self._files[position]
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(
+                f"{path} is missing, which the prepared data refer to; put it back, or, where the data set "
+                "was moved, set `dataset.root` to its folder and run `dvc repro`"
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"{path}, which the prepared data refer to, cannot be read: {error.strerror}"
+            ) from None
+        if hashlib.sha256(content).digest() != self._digests[position].tobytes():
+            raise UserError(
+                f"{path} has changed since the data were prepared; put the old file back, or, where it was "
+                "changed on purpose, run `dvc repro --force prepare`, then `dvc repro`"
+            )
+        return np.frombuffer(content, dtype=np.uint8)
+
+
+def reference_problems(file: h5py.File, path: Path) -> list[str]:
+    """Read all pictures that an open HDF5 file refers to, and return what is wrong with them, a line each.
+
+    A file that refers to none has no problems.
+
+    Raises:
+        UserError: the file itself is damaged.
+    """
+    if ROOT not in file:
+        return []
+    shard, problems = _References(file, path), []
+    for position in range(len(shard)):
+        try:
+            shard.read(position)
+        except UserError as error:
+            problems.append(str(error))
+    return problems
 
 
 def open_shard(path: Path) -> h5py.File:
@@ -76,6 +168,15 @@ def open_shard(path: Path) -> h5py.File:
     try:
         check_is_file(path, f"{path} is missing; {restoring(path, MAKE)}")
         return open_hdf5(path)
+    except UNREADABLE as error:
+        raise _damaged(path, error) from None
+
+
+def _open_pictures(path: Path) -> _Copies | _References:
+    """Open a shard of either kind. Raises `UserError` where it is missing or damaged."""
+    file = open_shard(path)
+    try:
+        return (_References if ROOT in file else _Copies)(file, path)
     except UNREADABLE as error:
         raise _damaged(path, error) from None
 
@@ -165,13 +266,6 @@ def _put_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
 def _get(group: h5py.Group, name: str, path: Path) -> Any:
     try:
         return group[name][:]
-    except UNREADABLE as error:
-        raise _damaged(path, error) from None
-
-
-def _dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
-    try:
-        return group[name]
     except UNREADABLE as error:
         raise _damaged(path, error) from None
 

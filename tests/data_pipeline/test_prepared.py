@@ -132,9 +132,9 @@ def test_a_broken_manifest(text, tmp_path):
 
 
 def test_a_manifest_of_another_version(prepared, tmp_path):
-    manifest = dict(prepared.manifest) | {"format_version": 2}
+    manifest = dict(prepared.manifest) | {"format_version": 3}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"format 2, this program reads 1"):
+    with pytest.raises(UserError, match=r"format 3, this program reads 1 and 2; run `dvc repro prepare`"):
         open_prepared(tmp_path)
 
 

@@ -8,9 +8,10 @@ from PIL import Image
 
 from pipeline.datasets.prw import Prw
 from pipeline.scenes.prepared import open_prepared
+from tests.data_pipeline.test_shards import plain
 from tests.data_sets.trees import cell, rewrite, small_cuhk, small_prw
 from tests.data_sets.trees import test_query as query
-from tests.pipeline_runs.in_process import refused, run_stage
+from tests.pipeline_runs.in_process import contents, refused, run_stage
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
 
 FRAME = "c1s1_000004.jpg"
@@ -22,6 +23,16 @@ SCENE = "s4.jpg"
 def use(folder, name, root=None, **options):
     dataset = {"name": name} | ({"root": str(root)} if root else {}) | options
     write_parameters(folder, tiny_parameters() | {"dataset": dataset})
+
+
+def everything_in(folder):
+    """Fingerprint, and annotations and pictures of each split of a prepared data set, as plain values."""
+    data = open_prepared(folder)
+    found = [data.sha256]
+    for name in data.manifest["splits"]:
+        split, images = data.split(name), data.images(name)
+        found += [plain(split), [images[index].tobytes() for index in range(len(split.scenes))]]
+    return found
 
 
 def cut_off(path):
@@ -57,6 +68,16 @@ def test_a_whole_tree_is_packed(here, tree, request):
 def test_no_root(here, name):
     use(here, name)
     assert f"data set '{name}' needs a root" in refused(here, "prepare")
+
+
+def test_drawn_pictures_cannot_be_referred_to(here):
+    use(here, "synthetic", pictures="reference")
+    assert "parameter 'pictures': Value error, `synthetic` has no files" in refused(here, "prepare")
+
+
+def test_pictures_that_are_neither_copied_nor_referred_to(here):
+    use(here, "prw", "raw/prw", pictures="link")
+    assert "parameter 'pictures': Input should be 'copy' or 'reference'" in refused(here, "prepare")
 
 
 @pytest.mark.parametrize("name", ["prw", "prw_mini", "cuhk_sysu"])
@@ -204,6 +225,32 @@ def test_training_goes_without_broken_pictures_where_that_is_asked_for(here, prw
     result = run_stage("prepare")
     assert result.exit_code == 0, result.stderr
     assert f"train {len(names) - 1} scenes (1 broken ones left out)" in result.stdout
+
+
+@pytest.mark.parametrize("tree", ["prw", "cuhk"])
+def test_pictures_that_are_referred_to_are_those_that_are_copied(here, tree, request):
+    root = request.getfixturevalue(tree)
+    assert run_stage("prepare").exit_code == 0
+    copied = everything_in(here / "data/prepared")
+    assert run_stage("crop").exit_code == 0
+    crops = contents(here / "data/crops")
+    use(here, {"prw": "prw", "cuhk": "cuhk_sysu"}[tree], root.relative_to(here), pictures="reference")
+    assert run_stage("prepare").exit_code == 0
+    referred = everything_in(here / "data/prepared")
+    assert referred[1:] == copied[1:]
+    assert referred[0] != copied[0]  # another data set's fingerprint
+    assert run_stage("crop").exit_code == 0
+    assert contents(here / "data/crops") == crops
+
+
+def test_later_stages_refuse_a_picture_that_has_changed(here, prw):
+    use(here, "prw", "raw/prw", pictures="reference")
+    assert run_stage("prepare").exit_code == 0
+    path = prw / "frames/c1s1_000001.jpg"
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert refused(here, "crop").startswith(
+        "Error: raw/prw/frames/c1s1_000001.jpg has changed since the data were prepared"
+    )
 
 
 def test_box_too_thin_to_learn_from_is_left_out(here, prw):
