@@ -19,7 +19,7 @@ from pipeline.inference.cost import count_parameters
 from pipeline.inference.students import picture
 from pipeline.inference.two_step import embed_boxes
 from pipeline.models.detector import Detector
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.heads import load_student
 from pipeline.models.reid import ReidModel
 from pipeline.reporting.speed import Speed, Timing, write_speed
 from pipeline.reporting.summary import TEACHERS, read_summary
@@ -76,7 +76,7 @@ def _networks(device: torch.device) -> dict[str, tuple[Run, float]]:
     }
     for name in read_summary(Path("results/summary.json")):
         if name != TEACHERS:
-            student = PersonSearchNetwork.load(student_weights(name)).to(device)
+            student = load_student(student_weights(name)).to(device)
             nothing = [torch.zeros(0, 4, device=device)]
             runs[name] = (
                 lambda scene, student=student, nothing=nothing: student.search([scene], nothing),  # type: ignore[misc]

@@ -29,7 +29,7 @@ from pipeline.devices import WORKERS_VARIABLE, make_fabric
 from pipeline.inference.crops import embed_crops
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_scenes
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.heads import build_student
 from pipeline.models.reid import ReidModel
 from pipeline.scenes.scene import Scene, Split
 from pipeline.scenes.shards import ImageShards, write_images
@@ -148,7 +148,7 @@ def _search(path: Path, data: Data, rounds: int, device: torch.device) -> float:
     """Return the share of a student's run that is in the network."""
     parameters = Parameters(("network", "train_student", "infer", OF_STUDENT), path)
     options = parameters.options("train_student", StudentOptions, OF_STUDENT, UNTRAINED)
-    network = PersonSearchNetwork(options.network).eval()
+    network = build_student(options.network).eval()
     batch_size = parameters.options("infer", InferenceOptions).batch_size
 
     def run() -> object:

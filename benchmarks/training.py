@@ -22,7 +22,7 @@ from pipeline.batches.loading import SceneBatch
 from pipeline.devices import make_fabric, seed_everything
 from pipeline.losses.identity.targets import build_identity_loss
 from pipeline.models.detector import Detector, DetectorOptions
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.heads import build_student
 from pipeline.training.detector import DetectorTrainingOptions
 from pipeline.training.engine.loop import set_up, training_step
 from pipeline.training.student.options import StudentOptions
@@ -90,7 +90,7 @@ class TimedStudent:
         of_teacher = parameters.options("train_detector", DetectorTrainingOptions)
         self.fabric = fabric
         seed_everything(self.options.seed)
-        student = PersonSearchNetwork(self.options.network)
+        student = build_student(self.options.network)
         dim = self.options.network.embedding_dim
         table = functional.normalize(torch.randn(IDENTITIES, dim), dim=1)
         distillation = self.options.detector_distillation

@@ -18,7 +18,7 @@ from pipeline.inference.finding import Hit, checked_box, find_person
 from pipeline.inference.own_pictures.folders import pictures_in
 from pipeline.inference.own_pictures.printable import printable
 from pipeline.inference.own_pictures.reading import read_picture
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.heads import load_student
 from pipeline.reporting.found_figure import MOST_DRAWN, found_figure
 from pipeline.scenes.scene import FloatArray
 from stages.support.running import ShownProgress
@@ -78,7 +78,7 @@ def find(
     if out is not None:
         _make_folder(out)
     pictures = pictures_in(gallery, query, _say)
-    network = PersonSearchNetwork.load(weights)
+    network = load_student(weights)
     left_out, remarks = _Warnings(), _Warnings(most=REMARKS_SHOWN)
     with ShownProgress("find") as progress:
         hits = find_person(

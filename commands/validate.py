@@ -8,7 +8,7 @@ import click
 from commands.trying import validation_outcome
 from pipeline.evaluation.metrics import EvaluationOptions
 from pipeline.inference.options import InferenceOptions
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.heads import load_student
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED
@@ -25,6 +25,6 @@ def validate(weights: Path, data: Path) -> None:
     evaluation = parameters.options("evaluate", EvaluationOptions)
     with ShownProgress("validate") as progress:
         outcome = validation_outcome(
-            PersonSearchNetwork.load(weights), open_prepared(data), inference, evaluation, progress
+            load_student(weights), open_prepared(data), inference, evaluation, progress
         )
     click.echo(f"{weights}: {json.dumps(outcome.as_dict())}")

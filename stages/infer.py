@@ -7,7 +7,7 @@ from pipeline.devices import make_fabric
 from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import joint_detections, student_cost
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.heads import load_student
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, student_results, student_weights
@@ -23,7 +23,7 @@ def main(student: str) -> None:
     options = Parameters(PARAMS).options("infer", InferenceOptions)
     data = open_prepared(PREPARED)
     split, images, device = data.split("test"), data.images("test"), make_fabric().device
-    network = PersonSearchNetwork.load(student_weights(student))
+    network = load_student(student_weights(student))
     with ShownProgress(f"infer@{student}") as progress:
         detections = joint_detections(
             network,

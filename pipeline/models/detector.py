@@ -16,6 +16,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from pipeline.basics.options import Options, added_field
 from pipeline.batches.ground_truth import PERSON, Target
 from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, NetworkOptions, build_backbone
+from pipeline.models.post_processing import FoundPeople, inside, strongest
 from pipeline.models.region_proposals import (
     SMOOTH_L1_BETA,
     RegionProposalOptions,
@@ -64,6 +65,23 @@ class DetectorOptions(NetworkOptions):
     roi: RoiOptions = RoiOptions()
 
 
+class MatchedBoxes(NamedTuple):
+    """Boxes that a head learns from, over all images of the batch in order, and what each was matched with.
+
+    Attributes:
+        boxes: by image `[R_i, 4]`, in pixels of the resized image.
+        labels: `[R]` `PERSON` or 0.
+        target_deltas: `[R, 4]` the ground truth, encoded; it says nothing where `labels` is 0.
+        person_ids: `[R]` id of the person that the box was matched with, or `UNLABELLED`; it says nothing
+            where `labels` is 0.
+    """
+
+    boxes: list[Tensor]
+    labels: Tensor
+    target_deltas: Tensor
+    person_ids: Tensor
+
+
 class SampledRois(NamedTuple):
     """The RoIs that a training step learns from, over all images of the batch in order.
 
@@ -96,6 +114,7 @@ class DetectionStep(NamedTuple):
         features: `[B, C, H/16, W/16]` the stem's output.
         anchors: what the RPN learned from.
         rois: what the RoI head learned from.
+        targets: the ground truth, one an image, boxes in pixels of the resized image.
     """
 
     losses: dict[str, Tensor]
@@ -103,6 +122,7 @@ class DetectionStep(NamedTuple):
     features: Tensor
     anchors: SampledAnchors
     rois: SampledRois
+    targets: list[Target]
 
 
 class Judgement(NamedTuple):
@@ -175,18 +195,17 @@ class Detector(nn.Module):
         batch, resized = self.transform(images, targets)
         features = {FEATURE_LEVEL: self.stem(batch.tensors)}
         proposals, rpn_losses = self.rpn(batch, features, resized)
-        boxes, matched, labels, regression = self.roi_heads.select_training_samples(proposals, resized)
-        roi_features = self.roi_features(features, boxes, batch.image_sizes)
+        sampled = self.sample_boxes(proposals, resized)
+        roi_features = self.roi_features(features, sampled.boxes, batch.image_sizes)
         class_logits, box_regression = self._predictions(roi_features)
-        person_ids = [_matched_ids(t["person_ids"], m) for t, m in zip(targets, matched, strict=True)]
         rois = SampledRois(
-            boxes,
+            sampled.boxes,
             roi_features,
             class_logits,
             _as_person(box_regression),
-            torch.cat(labels),
-            torch.cat(regression),
-            torch.cat(person_ids),
+            sampled.labels,
+            sampled.target_deltas,
+            sampled.person_ids,
         )
         roi_class, roi_box = roi_losses(rois, self.options.roi.box_beta)
         losses = {
@@ -195,7 +214,20 @@ class Detector(nn.Module):
             "roi_class": roi_class,
             "roi_box": roi_box,
         }
-        return DetectionStep(losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois)
+        return DetectionStep(
+            losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois, resized
+        )
+
+    def sample_boxes(self, candidates: list[Tensor], targets: list[Target]) -> MatchedBoxes:
+        """Draw what a head learns from: candidates and ground truth, matched with the ground truth.
+
+        Args:
+            candidates: `[N, 4]` boxes, one list an image, in pixels of the resized image.
+            targets: ground truth, one an image, in the same pixels.
+        """
+        boxes, matched, labels, regression = self.roi_heads.select_training_samples(candidates, targets)
+        person_ids = [_matched_ids(t["person_ids"], m) for t, m in zip(targets, matched, strict=True)]
+        return MatchedBoxes(boxes, torch.cat(labels), torch.cat(regression), torch.cat(person_ids))
 
     def compile_backbone(self) -> None:
         """Let PyTorch compile stem and tail at their first call; images and RoIs may change in size."""
@@ -225,28 +257,78 @@ class Detector(nn.Module):
             For each image `boxes` `[N, 4]` in its own pixels and `scores` `[N]`, by falling score.
         """
         batch, features = self.scene_features(images)
-        return self.detect_in(batch, features, [(image.shape[-2], image.shape[-1]) for image in images])
+        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        return self.in_own_pixels(self.found_in(batch, features), batch.image_sizes, sizes)
 
     def scene_features(self, images: list[Tensor]) -> tuple[ImageList, dict[str, Tensor]]:
         """Resize, normalise and batch the images and run the stem: `[B, C, H/16, W/16]`."""
         batch, _ = self.transform(images)
         return batch, {FEATURE_LEVEL: self.stem(batch.tensors)}
 
-    def detect_in(
-        self, batch: ImageList, features: dict[str, Tensor], image_sizes: list[tuple[int, int]]
-    ) -> list[dict[str, Tensor]]:
-        """Find people in a stem's features. Boxes come back in pixels of `image_sizes`."""
+    def found_in(self, batch: ImageList, features: dict[str, Tensor]) -> list[FoundPeople]:
+        """Find people in a stem's features, one result an image; boxes are in pixels of the resized image.
+
+        It is what torchvision's `postprocess_detections` gives, which does not say where a detection is from.
+        """
         proposals, _ = self.rpn(batch, features)
         roi_features = self.roi_features(features, proposals, batch.image_sizes)
         class_logits, box_regression = self._predictions(roi_features)
-        boxes, scores, _ = self.roi_heads.postprocess_detections(
-            class_logits, box_regression, proposals, batch.image_sizes
+        boxes = self.roi_heads.box_coder.decode(box_regression, proposals)[:, PERSON]
+        scores = functional.softmax(class_logits, dim=-1)[:, PERSON]
+        return self.kept_people(
+            boxes, scores, proposals, roi_features, batch.image_sizes, self.options.roi.nms_threshold
         )
-        return [
-            {"boxes": resize_boxes(found, list(resized), list(original)), "scores": score}
-            for found, score, resized, original in zip(
-                boxes, scores, batch.image_sizes, image_sizes, strict=True
+
+    def kept_people(
+        self,
+        boxes: Tensor,
+        scores: Tensor,
+        rois: list[Tensor],
+        roi_features: Tensor,
+        image_sizes: list[tuple[int, int]],
+        nms_threshold: float,
+    ) -> list[FoundPeople]:
+        """Keep the detections that count, one result an image.
+
+        Args:
+            boxes: `[R, 4]` of all images in order, in pixels of the resized image.
+            scores: `[R]` 0..1.
+            rois: by image `[R_i, 4]`, the boxes that the detections were made from.
+            roi_features: `[R, C]` theirs.
+            image_sizes: (height, width) of the resized images.
+            nms_threshold: of two boxes with a higher overlap, the one of the higher score is kept.
+        """
+        lengths = [len(own) for own in rois]
+        parts = (torch.split(values, lengths) for values in (boxes, scores, roi_features))
+        found = []
+        for own_boxes, own_scores, own_features, own_rois, size in zip(
+            *parts, rois, image_sizes, strict=True
+        ):
+            clipped = inside(own_boxes, size)
+            kept = strongest(
+                clipped,
+                own_scores,
+                score_threshold=self.options.roi.score_threshold,
+                nms_threshold=nms_threshold,
+                most=self.options.roi.detections_per_image,
             )
+            found.append(FoundPeople(clipped[kept], own_scores[kept], own_rois[kept], own_features[kept]))
+        return found
+
+    @staticmethod
+    def in_own_pixels(
+        found: list[FoundPeople], resized: list[tuple[int, int]], sizes: list[tuple[int, int]]
+    ) -> list[dict[str, Tensor]]:
+        """Return for each image `boxes` `[N, 4]` in pixels of its own size, and `scores` `[N]`.
+
+        Args:
+            found: in resized images.
+            resized: (height, width) of these.
+            sizes: (height, width) of the images themselves.
+        """
+        return [
+            {"boxes": resize_boxes(people.boxes, list(before), list(after)), "scores": people.scores}
+            for people, before, after in zip(found, resized, sizes, strict=True)
         ]
 
     def roi_features(
@@ -274,13 +356,29 @@ def roi_losses(rois: SampledRois, box_beta: float) -> tuple[Tensor, Tensor]:
         Two scalars; 0 where there is no RoI.
     """
     check_float32(class_logits=rois.class_logits, deltas=rois.box_deltas, targets=rois.target_deltas)
-    people = torch.where(rois.labels == PERSON)[0]
-    box_loss = functional.smooth_l1_loss(
-        rois.box_deltas[people], rois.target_deltas[people], beta=box_beta, reduction="sum"
-    )
+    box_loss = people_box_loss(rois.box_deltas, rois.target_deltas, rois.labels, box_beta)
     if not len(rois.labels):
         return rois.class_logits.sum(), box_loss
-    return functional.cross_entropy(rois.class_logits, rois.labels), box_loss / len(rois.labels)
+    return functional.cross_entropy(rois.class_logits, rois.labels), box_loss
+
+
+def people_box_loss(box_deltas: Tensor, target_deltas: Tensor, labels: Tensor, box_beta: float) -> Tensor:
+    """Return the box loss of the RoIs that are people, divided by the number of all RoIs.
+
+    Args:
+        box_deltas: `[R, 4]` encoded boxes, as a person.
+        target_deltas: `[R, 4]` the ground truth, encoded.
+        labels: `[R]` `PERSON` or 0.
+        box_beta: where the loss turns from square to linear.
+
+    Returns:
+        A scalar; 0 where nobody is there.
+    """
+    people = torch.where(labels == PERSON)[0]
+    loss = functional.smooth_l1_loss(
+        box_deltas[people], target_deltas[people], beta=box_beta, reduction="sum"
+    )
+    return loss / max(len(labels), 1)
 
 
 def _as_person(box_regression: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from pipeline.basics.hashing import sha256_of
 from pipeline.devices import one_device
 from pipeline.inference.students import picture, to_numpy
 from pipeline.lookup_table import LookupTable, mean_features, write_lookup_table
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.heads import load_student
 from pipeline.scenes.prepared import open_prepared
 from pipeline.scenes.scene import UNLABELLED
 from stages.support.paths import PREPARED
@@ -29,7 +29,7 @@ def main(weights: Path) -> None:
     """Write the table of a student's embeddings of the training people."""
     data, device = open_prepared(PREPARED), one_device()
     split, images = data.split("train"), data.images("train")
-    network = PersonSearchNetwork.load(weights).to(device)
+    network = load_student(weights).to(device)
     embeddings, ids = [], []
     with ShownProgress("student_lut") as progress:
         for index, scene in enumerate(split.scenes):

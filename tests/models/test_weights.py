@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.basics.errors import UserError
 from pipeline.models.detector import Detector
+from pipeline.models.heads import load_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
 from pipeline.models.weight_files import FORMAT_VERSION, save_weights
@@ -21,7 +22,7 @@ from tests.tiny import detector_options, reid_options, search_options
 NETWORKS = {
     "detector": (Detector, detector_options, Detector.load),
     "reid": (ReidModel, reid_options, ReidModel.load),
-    "person_search": (PersonSearchNetwork, search_options, PersonSearchNetwork.load),
+    "person_search": (PersonSearchNetwork, search_options, load_student),
 }
 
 
@@ -104,7 +105,7 @@ def test_an_option_that_is_used_is_in_the_file(tmp_path):
     assert architecture["backbone"]["tail_normalisation"] == "frozen_batch"
     assert (architecture["rpn"]["width"], architecture["rpn"]["min_size"]) == (24, 4.0)
     assert (architecture["roi"]["box_beta"], architecture["roi"]["sampling_ratio"]) == (1.0, 2)
-    loaded = PersonSearchNetwork.load(tmp_path / "w")
+    loaded = load_student(tmp_path / "w")
     assert loaded.options == options
     assert all(
         torch.equal(*pair)
@@ -114,7 +115,7 @@ def test_an_option_that_is_used_is_in_the_file(tmp_path):
 
 def test_loading_leaves_the_random_numbers_alone(student):
     before = torch.get_rng_state()
-    PersonSearchNetwork.load(student)
+    load_student(student)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -139,7 +140,7 @@ def test_another_kind(student):
 
 
 def test_no_file(tmp_path):
-    refused(PersonSearchNetwork.load, tmp_path / "none.safetensors", "no weight file at")
+    refused(load_student, tmp_path / "none.safetensors", "no weight file at")
 
 
 @pytest.mark.parametrize(
@@ -156,9 +157,9 @@ def test_no_file(tmp_path):
 def test_a_file_of_another_kind_is_named_and_not_to_be_restored(write, says, tmp_path):
     (tmp_path / ".dvc").mkdir()
     write(tmp_path / "w.pth")
-    refused(PersonSearchNetwork.load, tmp_path / "w.pth", says)
+    refused(load_student, tmp_path / "w.pth", says)
     with pytest.raises(UserError) as error:
-        PersonSearchNetwork.load(tmp_path / "w.pth")
+        load_student(tmp_path / "w.pth")
     assert "dvc" not in str(error.value).removeprefix(str(tmp_path))
 
 
@@ -166,7 +167,7 @@ def test_a_file_of_another_kind_is_named_and_not_to_be_restored(write, says, tmp
 def test_a_truncated_file(part, student):
     content = student.read_bytes()
     student.write_bytes(content[: int(part * len(content))])
-    refused(PersonSearchNetwork.load, student, "not a readable safetensors file")
+    refused(load_student, student, "not a readable safetensors file")
 
 
 @given(st.integers(0, 2**32))
@@ -183,20 +184,20 @@ def test_any_flipped_bit_is_noticed(tmp_path_factory, seed):
     content[where // 8] ^= 1 << where % 8
     path.write_bytes(content)
     with pytest.raises(UserError):
-        PersonSearchNetwork.load(path)
+        load_student(path)
 
 
 def test_a_foreign_file(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"format": "pt"})
-    refused(PersonSearchNetwork.load, tmp_path / "a.safetensors", "was not written by this program")
+    refused(load_student, tmp_path / "a.safetensors", "was not written by this program")
     save_file({"a": torch.zeros(1)}, tmp_path / "b.safetensors")
-    refused(PersonSearchNetwork.load, tmp_path / "b.safetensors", "was not written by this program")
+    refused(load_student, tmp_path / "b.safetensors", "was not written by this program")
 
 
 @pytest.mark.parametrize("entry", ["3", "[]", '{"format_version": "1"}', "null"])
 def test_metadata_of_another_shape(entry, tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"person_search": entry})
-    refused(PersonSearchNetwork.load, tmp_path / "a.safetensors", "was not written by this program")
+    refused(load_student, tmp_path / "a.safetensors", "was not written by this program")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def test_an_architecture_that_cannot_be_built(architecture, says, tmp_path):
     save_file(
         {"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"person_search": json.dumps(entry)}
     )
-    refused(PersonSearchNetwork.load, tmp_path / "a.safetensors", says)
+    refused(load_student, tmp_path / "a.safetensors", says)
 
 
 @pytest.mark.parametrize("change", ["missing", "surplus", "shape"])
@@ -228,4 +229,4 @@ def test_tensors_that_are_not_the_architectures(change, student):
     else:
         tensors["embedding.weight"] = torch.zeros(2, 2)
     save_file(tensors, student, metadata=metadata)
-    refused(PersonSearchNetwork.load, student, "tensors are not those of its architecture")
+    refused(load_student, student, "tensors are not those of its architecture")

@@ -12,7 +12,7 @@ from commands.verification import Output, check_output, md5_of
 from pipeline.basics.errors import UserError
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.lookup_table import read_lookup_table
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.heads import load_student
 from pipeline.scenes.prepared import open_prepared
 
 FLIPS = 50
@@ -193,7 +193,7 @@ READERS = {
     "data/prepared/test.h5": lambda root: pickle.dumps(open_prepared(root / "data/prepared").split("test")),
     "data/prepared/manifest.json": lambda root: repr(open_prepared(root / "data/prepared").manifest),
     TABLE: lambda root: pickle.dumps(read_lookup_table(root / TABLE)),
-    WEIGHTS: lambda root: pickle.dumps(PersonSearchNetwork.load(root / WEIGHTS).state_dict()),
+    WEIGHTS: lambda root: pickle.dumps(load_student(root / WEIGHTS).state_dict()),
     DETECTIONS: lambda root: pickle.dumps(read_detections(root / DETECTIONS)),
 }
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 
 from pipeline.inference.cost import count_parameters, flops_an_image
-from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
+from pipeline.models.heads import build_student
+from pipeline.models.person_search import PersonSearchOptions
 
 
 class Cost(NamedTuple):
@@ -21,16 +22,15 @@ def network_cost(options: PersonSearchOptions) -> Cost:
     The scene has the full size and as many proposals and detections as the settings allow, so that the cost
     does not depend on how many people are found: an upper bound of the cost of a real scene.
     """
-    network = PersonSearchNetwork(options).eval()
+    network = build_student(options).eval()
     height, width = options.short_side, options.long_side
     image = torch.zeros(3, height, width)
-    boxes = options.rpn.post_nms_test + options.roi.detections_per_image
-    everywhere = torch.tensor([[0.0, 0.0, width, height]]).expand(boxes, 4)
+    everywhere = torch.tensor([0.0, 0.0, width, height])
 
     def run(_scene: int) -> None:
         batch, features = network.scene_features([image])
         network.rpn(batch, features)
-        network.embed(network.roi_features(features, [everywhere], batch.image_sizes))
+        network.run_heads(batch, features, everywhere)
 
     with torch.no_grad():
         return Cost(count_parameters(network), flops_an_image(run, 1))

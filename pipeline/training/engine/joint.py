@@ -5,6 +5,7 @@ Statistics, and what is compared within a batch, are of all devices. What a dete
 `training/joint_draws.py`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -103,7 +104,7 @@ def _joint_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -
     values = features.float()
     others = [axis for axis in range(values.ndim) if axis != 1]
     shape = [1, -1] + [1] * (values.ndim - 2)
-    count = sum(lengths_of(values)) * values[0, 0].numel()
+    count = sum(lengths_of(values)) * math.prod(values.shape[2:])
     mean = joint_sum(values.sum(dim=others)) / count
     centred = values - mean.reshape(shape)
     variance = joint_sum(centred.square().sum(dim=others)) / count

@@ -1,6 +1,7 @@
 """The settings of a student: what its entry in params.yaml holds, put over what all students share."""
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.options import added_field
 from pipeline.batches.transforms import AugmentationOptions
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.targets import IdentityOptions
@@ -13,6 +14,13 @@ NO_DETECTOR = "models/no_detector"
 """What a student names that has no such teacher. The files exist, so that DVC can depend on them."""
 
 
+class StudentWeights(DetectionWeights):
+    """Factors on the losses of detection; those of a second head are `seqnet`'s, 1 each in SeqNet."""
+
+    second_class: float = added_field(1.0, ge=0)
+    second_box: float = added_field(1.0, ge=0)
+
+
 class StudentOptions(NetworkTrainingOptions):
     """Everything that a student's training depends on but the data.
 
@@ -20,7 +28,7 @@ class StudentOptions(NetworkTrainingOptions):
         table: file of the re-ID teacher's look-up table, from the project's root; or `NO_TABLE`.
         detector: weight file of the detector teacher, from the project's root; or `NO_DETECTOR`.
         augmentation: random changes of the training scenes.
-        loss_weights: factors on the four detection losses.
+        loss_weights: factors on the losses of detection.
         identity: what the embeddings are taught against.
         detector_distillation: which parts of the detector teach, and how much; None without one.
     """
@@ -29,7 +37,7 @@ class StudentOptions(NetworkTrainingOptions):
     detector: str = NO_DETECTOR
     network: PersonSearchOptions
     augmentation: AugmentationOptions = AugmentationOptions()
-    loss_weights: DetectionWeights = DetectionWeights()
+    loss_weights: StudentWeights = StudentWeights()
     identity: IdentityOptions
     detector_distillation: DetectorDistillationOptions | None = None
 

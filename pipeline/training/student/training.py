@@ -23,6 +23,7 @@ from pipeline.losses.detector_distillation import (
 from pipeline.losses.identity.identity_loss import IdentityLoss
 from pipeline.losses.identity.targets import build_identity_loss
 from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
+from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork, SearchStep
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.scenes.scene import UNLABELLED
@@ -57,13 +58,13 @@ class StudentTask:
         self._step: SearchStep | None = None
 
     def losses(self, batch: SceneBatch) -> dict[str, Tensor]:
-        """Return the detection losses, the identity loss, and those of the detector teacher."""
+        """Return the losses of detection, of a further head, of identity, and of the detector teacher."""
         step: SearchStep = self.network.search_step(batch.images, batch.targets)
         self._step = step
         # Similarities times the scale lose too much in half precision.
         with torch.autocast(step.embeddings.device.type, enabled=False):
             identity: dict[str, Tensor] = self.identity_loss(step.embeddings, step.person_ids)
-        losses = step.detection.losses | identity
+        losses = {**step.detection.losses, **step.further.losses, **identity}
         if self.detector_teacher is not None and self.distillation is not None:
             judgement = self.detector_teacher.judge(step.detection)
             losses |= detector_distillation(
@@ -77,7 +78,8 @@ class StudentTask:
         detection, adapted = self._step.detection, self._step.adapted
         labelled = int((self._step.person_ids != UNLABELLED).sum())
         distillation = distillation_counts(detection, adapted) if self.distillation is not None else {}
-        return detection_counts(detection) | {"identity": labelled} | distillation
+        further = self._step.further.counts
+        return {**detection_counts(detection), **further, "identity": labelled, **distillation}
 
     def after_batch(self) -> None:
         """Update the target's table and queue with the people of all devices; a frozen table stays."""
@@ -120,7 +122,7 @@ def train_student(
     fabric = make_fabric(options.training.precision)
     seed_everything(options.seed)
     split = data.split("train")
-    student = PersonSearchNetwork(options.network)
+    student = build_student(options.network)
     identity_loss = build_identity_loss(
         options.identity, len(split.identities), options.network.embedding_dim, teachers.table
     ).to(fabric.device)
