@@ -273,7 +273,7 @@ class Detector(nn.Module):
         proposals, _ = self.rpn(batch, features)
         roi_features = self.roi_features(features, proposals, batch.image_sizes)
         class_logits, box_regression = self._predictions(roi_features)
-        boxes = self.roi_heads.box_coder.decode(box_regression, proposals)[:, PERSON]
+        boxes = _as_person(self.roi_heads.box_coder.decode(box_regression, proposals))
         scores = functional.softmax(class_logits, dim=-1)[:, PERSON]
         return self.kept_people(
             boxes, scores, proposals, roi_features, batch.image_sizes, self.options.roi.nms_threshold

@@ -7,11 +7,15 @@ import torch
 from torch import Tensor
 
 from pipeline.models.detector import Detector
+from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import UNLABELLED
 from tests.tiny import HEIGHT, WIDTH, backbone, detector_options, search_options
 
+KINDS = {"oim": {}, "oim_at_proposal": {"embed_at": "proposal"}, "seqnet": {"head": "seqnet"}}
+"""Options of each kind of network. What must hold, holds for all."""
 LOSSES = {"rpn_objectness", "rpn_box", "roi_class", "roi_box"}
+FURTHER = {"oim": set(), "oim_at_proposal": set(), "seqnet": {"second_class", "second_box"}}
 EMBEDDING = 16
 BOXES = torch.tensor([[10.0, 20.0, 34.0, 80.0], [60.0, 10.0, 90.0, 85.0]])
 
@@ -28,14 +32,34 @@ def target(ids) -> dict[str, Tensor]:
     }
 
 
-@pytest.fixture(scope="module")
-def network() -> PersonSearchNetwork:
-    """A network whose weights and statistics are not the first ones."""
-    torch.manual_seed(0)
-    network = PersonSearchNetwork(search_options()).train()
+def moved(network) -> PersonSearchNetwork:
+    """Let a network's statistics be no longer the first ones; return it in evaluation mode."""
+    network.train()
     for seed in range(3):
         network.search_step([image(seed), image(seed + 9)], [target([0, 1]), target([2])])
     return network.eval()
+
+
+def total_of(step) -> Tensor:
+    """All losses of a step, and something of its embeddings."""
+    return sum([*step.detection.losses.values(), *step.further.losses.values(), step.embeddings.sum()])
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def network(kind) -> PersonSearchNetwork:
+    torch.manual_seed(0)
+    return moved(build_student(search_options(**KINDS[kind])))
+
+
+@pytest.fixture(scope="module")
+def oim() -> PersonSearchNetwork:
+    torch.manual_seed(0)
+    return moved(build_student(search_options()))
 
 
 @pytest.fixture
@@ -109,9 +133,9 @@ def test_embeddings_are_unit(network):
         torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
 
 
-def test_a_detection_is_embedded_as_if_its_box_were_given(network):
-    found = network.search([image(0)], none_given(1))[0][0]
-    again = network.search([image(0)], [found["boxes"]])[1][0]
+def test_a_detection_is_embedded_as_if_its_box_were_given(oim):
+    found = oim.search([image(0)], none_given(1))[0][0]
+    again = oim.search([image(0)], [found["boxes"]])[1][0]
     torch.testing.assert_close(again, found["embeddings"], atol=1e-4, rtol=0)
 
 
@@ -133,10 +157,10 @@ def test_boxes_come_back_in_the_images_own_pixels(factor, network):
     torch.testing.assert_close(own[0], own_enlarged[0], atol=1e-4, rtol=0)
 
 
-def test_an_image_without_detections():
-    options = search_options()
+def test_an_image_without_detections(kind):
+    options = search_options(**KINDS[kind])
     strict = options.model_copy(update={"roi": options.roi.model_copy(update={"score_threshold": 0.9999})})
-    network = PersonSearchNetwork(strict).eval()
+    network = build_student(strict).eval()
     results, embedded = network.search([image(0), image(1)], [BOXES, BOXES[:0]])
     for found in results:
         assert (found["boxes"].shape, found["scores"].shape) == ((0, 4), (0,))
@@ -149,15 +173,16 @@ def test_an_image_without_detections():
 @pytest.mark.parametrize(
     "ids", [[[0, 1], [UNLABELLED]], [[], [0]], [[], []], [[UNLABELLED] * 2, [UNLABELLED]]]
 )
-def test_every_batch_trains_with_finite_losses_and_gradients(ids, training):
+def test_every_batch_trains_with_finite_losses_and_gradients(ids, kind, training):
     images = [image(seed) for seed in range(len(ids))]
     step = training.search_step(images, [target(own) for own in ids])
     losses, rois, people = step.detection.losses, step.detection.rois, step.person_ids
-    embeddings = step.embeddings
+    embeddings, further = step.embeddings, step.further
     assert set(losses) == LOSSES
-    (sum(losses.values()) + embeddings.sum()).backward()
-    assert all(torch.isfinite(loss) for loss in losses.values())
-    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in training.parameters())
+    assert further.losses.keys() == further.counts.keys() == FURTHER[kind]
+    total_of(step).backward()
+    assert all(torch.isfinite(loss) for loss in [*losses.values(), *further.losses.values()])
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in training.parameters())
     assert embeddings.shape == (len(people), EMBEDDING)
     assert set(people.tolist()) <= {person for own in ids for person in own}
     assert len(rois.labels) == len(rois.features) == len(rois.person_ids)
@@ -165,16 +190,16 @@ def test_every_batch_trains_with_finite_losses_and_gradients(ids, training):
 
 def test_a_batch_of_one_image(training):
     step = training.search_step([image()], [target([4, 2])])
-    assert all(torch.isfinite(loss) for loss in step.detection.losses.values())
+    assert torch.isfinite(total_of(step))
     assert {4, 2} == set(step.person_ids.tolist())
 
 
-def test_every_person_is_among_the_rois(training):
+def test_every_person_is_among_the_rois(kind, training):
     """Ground truth joins the proposals, so that everybody is learned from at each step."""
     step = training.search_step([image(0), image(1)], [target([3, 5]), target([1])])
     people, rois = step.person_ids, step.detection.rois
     assert {3, 5, 1} == set(people.tolist())
-    assert torch.equal(people, rois.person_ids[rois.labels == 1])
+    assert kind == "seqnet" or torch.equal(people, rois.person_ids[rois.labels == 1])
 
 
 def test_training_leaves_its_arguments_alone(training):
@@ -185,11 +210,10 @@ def test_training_leaves_its_arguments_alone(training):
     assert all(torch.equal(value, before[1][key]) for key, value in targets[0].items())
 
 
-def test_frozen_parts_have_no_gradient():
+def test_frozen_parts_have_no_gradient(kind):
     frozen = backbone("frozen_batch").model_copy(update={"frozen_stages": 1})
-    network = PersonSearchNetwork(search_options(backbone=frozen)).train()
-    step = network.search_step([image()], [target([0])])
-    (sum(step.detection.losses.values()) + step.embeddings.sum()).backward()
+    network = build_student(search_options(backbone=frozen, **KINDS[kind])).train()
+    total_of(network.search_step([image()], [target([0])])).backward()
     assert all(parameter.grad is None for parameter in network.stem[0].parameters())
     assert network.embedding.weight.grad.abs().sum() > 0
 
@@ -205,7 +229,8 @@ def test_boxes_are_computed_in_float32_under_half_precision(training):
     with torch.autocast("cpu", torch.bfloat16):
         batch, features = training.eval().scene_features([image()])
         proposals, _ = training.rpn(batch, features)
+        (people,) = training.found_in(batch, features)
         (found,) = training.detect([image()])
     assert features["0"].dtype == torch.bfloat16
-    assert proposals[0].dtype == found["boxes"].dtype == torch.float32
+    assert proposals[0].dtype == found["boxes"].dtype == people.rois.dtype == torch.float32
     assert not torch.equal(proposals[0], proposals[0].bfloat16().float())

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.basics.errors import UserError
 from pipeline.models.detector import Detector
-from pipeline.models.heads import load_student
+from pipeline.models.heads import build_student, load_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
 from pipeline.models.weight_files import FORMAT_VERSION, save_weights
@@ -26,12 +26,18 @@ NETWORKS = {
 }
 
 
+HEADS = {"seqnet": {"head": "seqnet"}, "at_proposal": {"embed_at": "proposal"}}
+
+
 def output_of(network, kind):
     images = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         if kind == "reid":
             return [*network(images[:, :, :32, :16])]
-        return [value for found in network.detect(list(images)) for value in found.values()]
+        if kind == "detector":
+            return [value for found in network.detect(list(images)) for value in found.values()]
+        detections, given = network.search(list(images), [torch.tensor([[5.0, 6.0, 30.0, 50.0]])] * 2)
+        return [*given, *(value for found in detections for value in found.values())]
 
 
 @pytest.fixture(params=NETWORKS)
@@ -43,6 +49,27 @@ def written(request, tmp_path):
     path = tmp_path / "models" / "w.safetensors"
     save_weights(path, request.param, options(), network.state_dict())
     return request.param, network, path, load
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_file_says_which_head_its_network_has(head, tmp_path):
+    options = search_options(**HEADS[head])
+    torch.manual_seed(0)
+    network = build_student(options).eval()
+    save_weights(tmp_path / "w", "person_search", options, network.state_dict())
+    loaded = load_student(tmp_path / "w")
+    assert (type(loaded), loaded.options) == (type(network), options)
+    assert HEADS[head].items() <= architecture_in(tmp_path / "w").items()
+    pairs = zip(output_of(network, "search"), output_of(loaded, "search"), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
+
+
+def test_an_unknown_head_is_refused(tmp_path):
+    options = search_options(head="two")
+    save_weights(tmp_path / "w", "person_search", options, {})
+    says = "network.head: there is no 'two'; known here: oim, seqnet"
+    with pytest.raises(UserError, match=says):
+        load_student(tmp_path / "w")
 
 
 @pytest.fixture
@@ -85,6 +112,7 @@ def architecture_in(path):
 def test_an_option_that_is_not_used_is_not_in_the_file(written):
     """So files keep the bytes that they had before there was the option."""
     architecture = architecture_in(written[2])
+    assert not {"head", "embed_at"} & architecture.keys()
     assert architecture["backbone"].keys() == {"name", "width", "normalisation", "weights", "frozen_stages"}
     later = {"width", "min_size", "sampling_ratio", "box_beta"}
     assert not later & {*architecture.get("rpn", {}), *architecture.get("roi", {})}

@@ -32,6 +32,7 @@ from tests.training.test_trainings import (
     reid_training_options,
     student_options,
     teacher_table,
+    with_head,
 )
 from tests.two_processes import RANKS, in_each_process
 
@@ -137,6 +138,18 @@ def normalised(features, synchronise=False):
     return [result.detach(), features.grad], trained, gradients, evaluated.detach()
 
 
+def normalised_by_one_of_two(rank):
+    return normalised(FEATURES if rank == 0 else FEATURES[:0], synchronise=True)
+
+
+def test_a_process_without_rows_takes_part_in_batch_normalisation(tmp_path):
+    (values, _), trained, *_ = normalised(FEATURES)
+    first, second = in_each_process(normalised_by_one_of_two, tmp_path)
+    torch.testing.assert_close(first[0][0], values, rtol=1e-4, atol=1e-5)
+    assert second[0][0].shape == (0, *FEATURES.shape[1:])
+    torch.testing.assert_close([*second[1].values()], [*trained.values()])
+
+
 def normalised_jointly(rank):
     return normalised(FEATURES[:4] if rank == 0 else FEATURES[4:], synchronise=True)
 
@@ -155,7 +168,7 @@ def test_batch_normalisation_has_the_statistics_of_all(tmp_path):
 
 
 STEPS = {"steps": 4, "warmup_steps": 1, "optimizer": "sgd", "learning_rate": 0.01}
-KINDS = ("detector", "reid", "oim", "lut", "kd", "uneven", "accumulated")
+KINDS = ("detector", "reid", "oim", "lut", "kd", "uneven", "accumulated", "seqnet", "seqnet_kd")
 
 
 def trained(kind, prepared, crops):
@@ -168,14 +181,17 @@ def trained(kind, prepared, crops):
         return network.state_dict(), {}, history
     special = {
         "uneven": {"batch_size": 3},
+        "seqnet": {"batch_size": 3},
         "accumulated": {"accumulate": 2},
         "bf16": {"precision": "bf16-mixed", "steps": 1},
     }.get(kind, {})
     options = student_options(
-        "lut" if kind in ("lut", "kd") else "oim", **({"batch_size": 4} | STEPS | special)
+        "lut" if kind in ("lut", "kd", "seqnet_kd") else "oim", **({"batch_size": 4} | STEPS | special)
     )
+    if kind.startswith("seqnet"):
+        options = with_head(options, "seqnet")
     teacher = None
-    if kind == "kd":
+    if kind.endswith("kd"):
         torch.manual_seed(3)
         teacher = Detector(detector_options()).eval()
         options = options.model_copy(update={"detector_distillation": DetectorDistillationOptions()})

@@ -23,10 +23,11 @@ from tests.training.test_trainings import (
     reid_training_options,
     student_options,
     teacher_table,
+    with_head,
 )
 
 STEPS = 8
-KINDS = ("detector", "reid", "oim", "lut_ema", "by_detector", "channels_last", "bf16", "sgd")
+KINDS = ("detector", "reid", "oim", "lut_ema", "by_detector", "channels_last", "bf16", "sgd", "seqnet")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,8 @@ def run(prepared, crops):
                 "sgd": {"optimizer": "sgd", "schedule": "step", "decay_steps": [5]},
             }.get(kind, {})
             options = student_options("lut_ema" if kind == "lut_ema" else "oim", **(length | special))
+            if kind == "seqnet":
+                options = with_head(options, kind)
             if kind == "channels_last":
                 options = of_full_width(options)
             teacher = None

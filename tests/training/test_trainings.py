@@ -9,14 +9,16 @@ from pipeline.batches.transforms import AugmentationOptions
 from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
 from pipeline.losses.identity.targets import IdentityOptions, build_identity_loss
+from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
+from pipeline.models.seqnet import SeqNet
 from pipeline.models.weight_files import save_weights
 from pipeline.scenes.scene import Split
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from pipeline.training.reid import ReidTrainingOptions, train_reid
 from pipeline.training.student import training as student_module
-from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.options import StudentOptions, StudentWeights
 from pipeline.training.student.teachers import Teachers
 from pipeline.training.student.training import StudentTask, train_student
 from tests.tiny import (
@@ -31,6 +33,7 @@ from tests.tiny import (
 
 TARGETS = ("oim", "lut", "lut_ema", "cosine", "kl")
 EMBEDDING = 16
+SECOND = ("second_class", "second_box")
 
 
 def teacher_table():
@@ -47,6 +50,11 @@ def student_options(target="lut", seed=0, **training):
         training=training_options(**training),
         identity=identity,
     )
+
+
+def with_head(options, head):
+    """The same student with another kind of network."""
+    return options.model_copy(update={"network": options.network.model_copy(update={"head": head})})
 
 
 def of_full_width(options):
@@ -126,6 +134,30 @@ def test_every_target_learns_identities(target, prepared):
     _, history = train_student(prepared, options, Teachers(teacher_table()), silent)
     first = next(row["identity"] for row in history if row["identity"] > 0)
     assert mean_of(history[-5:], "identity") < 0.8 * first
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_teaches_a_seqnet(target, prepared):
+    options = with_head(student_options(target, steps=20, warmup_steps=4), "seqnet")
+    network, history = train_student(prepared, options, Teachers(teacher_table()), silent)
+    assert isinstance(network, SeqNet)
+    first = next(row["identity"] for row in history if row["identity"] > 0)
+    for name, before in {"identity": first, **{n: mean_of(history[:5], n) for n in SECOND}}.items():
+        assert mean_of(history[-5:], name) < 0.9 * before
+
+
+def test_losses_of_a_second_head_can_be_weighted(prepared):
+    """Without weights, the second head's box has nothing to learn from."""
+    options = with_head(student_options("lut", weight_decay=0.0), "seqnet")
+    weights = StudentWeights(second_class=0.0, second_box=0.0)
+    options = options.model_copy(update={"loss_weights": weights})
+    assert options.weights()["second_box"] == 0.0
+    network, _ = train_student(prepared, options, Teachers(teacher_table()), silent)
+    torch.manual_seed(options.seed)
+    start = build_student(options.network)
+    assert torch.equal(network.second_box.weight, start.second_box.weight)
+    assert torch.equal(network.score_norm.weight, start.score_norm.weight)
+    assert not torch.equal(network.embedding.weight, start.embedding.weight)
 
 
 def test_every_target_sees_the_same_people(prepared, monkeypatch):
