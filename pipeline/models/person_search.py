@@ -167,6 +167,8 @@ class PersonSearchNetwork(Detector):
         sizes: list[tuple[int, int]],
     ) -> list[Tensor]:
         """Embed boxes `[K, 4]` in pixels of images of `sizes`: `[K, D]`, one an image."""
+        if not any(len(own) for own in boxes):
+            return [own.new_zeros(0, self.options.embedding_dim) for own in boxes]
         resized = [
             resize_boxes(own, list(size), list(after))
             for own, size, after in zip(boxes, sizes, batch.image_sizes, strict=True)
