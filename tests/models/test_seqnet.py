@@ -257,3 +257,24 @@ def test_losses_of_the_task_are_counted(seqnet):
     losses, counts = task.losses(Batch), task.counts()
     assert losses.keys() == counts.keys()
     assert all(count > 0 for count in counts.values())
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_losses_and_embeddings_are_float32_in_any_precision(precision):
+    """Nothing is drawn, so that losses are those of float32 but for rounding."""
+    options = search_options(**SEQNET)
+    roi = options.roi.model_copy(update={"sampled_rois": 10_000})
+    rpn = options.rpn.model_copy(update={"sampled_anchors": 10_000, "pre_nms_train": 10_000})
+    steps = []
+    for own in (torch.float32, precision):
+        torch.manual_seed(0)
+        network = build_student(options.model_copy(update={"roi": roi, "rpn": rpn})).train()
+        with torch.autocast("cpu", precision, enabled=own != torch.float32):
+            steps.append(network.search_step([image(0), image(1)], [target([0, 1]), target([2])]))
+    plain, step = steps
+    assert step.embeddings.dtype == torch.float32
+    for name, loss in step.further.losses.items():
+        assert loss.dtype == torch.float32
+        assert float(loss.detach()) == pytest.approx(float(plain.further.losses[name].detach()), rel=0.05)
+    total_of(step).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
