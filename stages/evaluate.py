@@ -23,7 +23,7 @@ EVERY_SCORE = 0.0
 @stage
 @click.option("--student", required=True, help="Which student's detections to score.")
 def main(student: str) -> None:
-    """Score a student's detections."""
+    """Score a student's detections: write its metrics, and the curve of precision over recall."""
     options = Parameters(PARAMS).options("evaluate", EvaluationOptions)
     data, folder = open_prepared(PREPARED), student_results(student)
     detections = read_detections(folder / "detections.h5")

@@ -26,7 +26,8 @@ class Protocol:
         people: `[Q]` the data set's own id of each query's person.
         scenes: `[Q]` index of each query's own scene.
         boxes: `[Q, 4]` each query's box, x y w h.
-        galleries: where each query is searched for; positives have `[P, 4]` boxes x1 y1 x2 y2.
+        galleries: the scenes in which each query is searched for, and the `[P, 4]` boxes x1 y1 x2 y2 of its
+            person in them.
     """
 
     people: list[str]

@@ -10,7 +10,7 @@ COUNTED_SCENES = 16
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return how many numbers a network has learned; running statistics are not among them."""
+    """Return the number of a network's parameters, frozen ones included; buffers do not count."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

@@ -57,7 +57,7 @@ def two_step_scenes(
     progress: Progress,
     share: Share = ALL,
 ) -> dict[int, SceneResult]:
-    """Return what both find in a device's share of the scenes, by scene; see `two_step_detections`."""
+    """Return, by scene, what detector and re-ID model find in a device's share; see `two_step_detections`."""
     detector, model = detector.to(device), model.to(device)
     given = given_boxes(split)
     batches = own_batches(len(given), 1, share)

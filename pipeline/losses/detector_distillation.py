@@ -21,8 +21,8 @@ LEVELS = ("rpn_class", "rpn_box", "roi_class", "roi_box", "hint")
 PREFIX = "distil_"
 """Before the names of these losses, beside the student's own."""
 LEAST_OF_STUDENT, LEAST_OF_TEACHER = 1e-4, 1e-12
-"""Added to a channel's variance, in parts of the mean one. A student's channel that hardly moves would have
-gradients that outweigh all others (ours). A teacher has no gradients."""
+"""Added to a channel's variance, as a fraction of the mean variance of all channels. A student's channel that
+hardly moves would have gradients that outweigh all others (ours). A teacher has no gradients."""
 NOTHING = 1e-12
 """Least variance of all, for features that are the same everywhere."""
 

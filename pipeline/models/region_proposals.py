@@ -25,7 +25,8 @@ FIRST_WEIGHTS = 0.01
 
 
 class RegionProposalOptions(Options):
-    """Settings of the RPN's anchors, sampling and proposals. The defaults are those of OIM's code, but two.
+    """Settings of the RPN's anchors, sampling and proposals. `width` and `min_size` default to
+    torchvision's values, all others to those of OIM's code.
 
     Attributes:
         width: channels between its two layers; None for as many as the stem has (torchvision). OIM has 512.

@@ -30,7 +30,7 @@ RESULTS = Section("results", "Results", "", ())
 def page(
     title: str, summary: Mapping[str, Values], protocol: Mapping[str, Any], sections: Sequence[Section]
 ) -> str:
-    """Return the page.
+    """Return the report as HTML.
 
     Args:
         title: the name of the data set.

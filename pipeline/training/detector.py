@@ -91,7 +91,10 @@ def train_detector(
 def device_batches(scenes: TrainingScenes, training: TrainingOptions, seed: int, fabric: Fabric) -> Batches:
     """Return what gives this device's share of each batch. Raises `UserError` where there is none to give."""
     if training.batch_size < fabric.world_size:
-        raise UserError(f"a batch of {training.batch_size} cannot be shared by {fabric.world_size} devices")
+        raise UserError(
+            f"a batch of {training.batch_size} cannot be shared by {fabric.world_size} devices; set "
+            f"training.batch_size to {fabric.world_size} or more, and training.accumulate lower by as much"
+        )
     share = Share(fabric.global_rank, fabric.world_size)
     batches = training.accumulate  # a step
     return lambda done: scene_batches(

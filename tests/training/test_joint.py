@@ -16,7 +16,9 @@ from pipeline.datasets.packing import prepare
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.table import OnlineInstanceMatching
 from pipeline.models.detector import Detector
+from pipeline.models.normalisation import FrozenBatchNorm
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.seqnet import RowNormalisation
 from pipeline.scenes.prepared import open_prepared
 from pipeline.scenes.scene import UNLABELLED
 from pipeline.training import joint_draws
@@ -128,7 +130,7 @@ def normalised(features, synchronise=False):
     nn.init.normal_(norm.weight)
     network = nn.Sequential(norm)
     if synchronise:
-        joint.synchronise_batch_norm(network)
+        joint.synchronise_batch_norm(network, torch.device("cpu"))
     features = features.clone().requires_grad_()
     result = network(features)
     result.pow(3).sum().backward()
@@ -165,6 +167,19 @@ def test_batch_normalisation_has_the_statistics_of_all(tmp_path):
     for name, value in gradients.items():
         torch.testing.assert_close(first[2][name] + second[2][name], value, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(torch.cat([first[3], second[3]]), evaluated)
+
+
+def test_on_cuda_pytorchs_own_is_taken_and_frozen_ones_stay(monkeypatch):
+    monkeypatch.setattr(joint, "ranks", lambda: 2)
+    network = nn.Sequential(nn.BatchNorm2d(3), FrozenBatchNorm(3), nn.Sequential(RowNormalisation(4)))
+    before = network.state_dict()
+    joint.synchronise_batch_norm(network, torch.device("cuda"))
+    assert [type(part) for part in (network[0], network[1], network[2][0])] == [
+        nn.SyncBatchNorm,
+        FrozenBatchNorm,
+        nn.SyncBatchNorm,
+    ]
+    assert network.state_dict().keys() == before.keys()
 
 
 STEPS = {"steps": 4, "warmup_steps": 1, "optimizer": "sgd", "learning_rate": 0.01}

@@ -8,6 +8,7 @@ from pipeline.basics.errors import UserError
 from pipeline.batches.transforms import AugmentationOptions
 from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
+from pipeline.devices import _Autocast
 from pipeline.losses.identity.targets import IdentityOptions, build_identity_loss
 from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork
@@ -220,6 +221,34 @@ def test_weights_of_losses_that_are_zero_switch_them_off(prepared):
     start = PersonSearchNetwork(options.network)
     assert torch.equal(network.embedding.weight, start.embedding.weight)
     assert not torch.equal(network.stem[0][0].weight, start.stem[0][0].weight)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("error")
+def test_each_training_in_half_precision_learns_as_in_full(kind, precision, trainers, monkeypatch):
+    made = []
+    monkeypatch.setattr(_Autocast, "__init__", counting(made, _Autocast.__init__))
+    start, _ = trainers[kind](seed=0, steps=1, learning_rate=1e-9)
+    _, (plain, *_) = trainers[kind](seed=0, steps=4)
+    network, (other, *_) = trainers[kind](seed=0, steps=4, precision=precision)
+    (mixed,) = made
+    assert (mixed.scaler is not None) == (precision == "16-mixed")
+    assert plain.keys() == other.keys()
+    assert all(loss == pytest.approx(plain[name], rel=0.1, abs=0.1) for name, loss in other.items())
+    weights = list(zip(start.parameters(), network.parameters(), strict=True))
+    assert {after.dtype for _, after in weights} == {torch.float32}
+    assert max(float((before - after).detach().abs().max()) for before, after in weights) > 1e-4
+
+
+def counting(made, construct):
+    """A constructor that also notes what it has made."""
+
+    def constructor(self, *arguments):
+        construct(self, *arguments)
+        made.append(self)
+
+    return constructor
 
 
 @pytest.mark.parametrize("changes", [{"precision": "bf16-mixed"}, {"channels_last": True}])

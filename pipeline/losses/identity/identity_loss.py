@@ -6,7 +6,8 @@ from torch import Tensor, nn
 class IdentityLoss(nn.Module):
     """An identity loss with whatever state it keeps, in buffers.
 
-    A new target is a file beside this one, and a line in `targets.py`.
+    A new target is a file beside this one, and its name and branch in `targets.py`. Where it needs no table,
+    `needs_table` there says so.
     """
 
     def forward(self, embeddings: Tensor, person_ids: Tensor) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ def paired_bootstrap(
     queries would have given.
 
     Args:
-        first: `[S, Q]` a metric (average precision, say) of each query, a line a seed.
+        first: `[S, Q]` a metric (average precision, say) of each query, one row per seed.
         second: `[T, Q]` the same of another student, for the same queries.
         seed: of the resampling.
         resamples: how many.

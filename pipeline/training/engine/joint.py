@@ -84,17 +84,21 @@ def _padded(rows: Tensor, length: int) -> Tensor:
     return torch.cat([rows, rows.new_zeros(length - len(rows), *rows.shape[1:])])
 
 
-def synchronise_batch_norm(network: nn.Module) -> nn.Module:
-    """Let trained batch normalisation take its statistics over all devices. With one, nothing is changed."""
+def synchronise_batch_norm(network: nn.Module, device: torch.device) -> None:
+    """Let trained batch normalisation take its statistics over all devices. With one, nothing is changed.
+
+    Args:
+        network: it may still be on the CPU. It is no batch normalisation itself.
+        device: where it is trained.
+    """
     if ranks() == 1:
-        return network
-    if next(network.parameters()).is_cuda:
-        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        return synchronised
+        return
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.forward = lambda features, norm=module: _joint_batch_norm(norm, features)  # type: ignore[method-assign, misc]
-    return network
 
 
 def _joint_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The one training loop. A task says what is learned: for the distillation see `StudentTask`."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
@@ -121,11 +122,13 @@ def set_up(fabric: Fabric, task: Task, options: TrainingOptions) -> tuple[Optimi
 
     It gets its device, memory layout and joint batch statistics, and is compiled where that is asked for.
     """
-    synchronise_batch_norm(task.network)
+    synchronise_batch_norm(task.network, fabric.device)
     if options.channels_last and channels_last_is_safe(task.network, fabric.device):
         task.network.to(memory_format=torch.channels_last)
     optimizer = build_optimizer([task.network], options)
     scheduler = build_scheduler(optimizer, options)
+    # In 16-mixed, a step is left out where a gradient is not finite, which PyTorch takes for a wrong order.
+    warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
     if options.compile:
         for module in task.network.modules():
             if isinstance(module, HasBackbone):

@@ -15,7 +15,7 @@ NO_DETECTOR = "models/no_detector"
 
 
 class StudentWeights(DetectionWeights):
-    """Factors on the losses of detection; those of a second head are `seqnet`'s, 1 each in SeqNet."""
+    """Factors on the losses of detection. Those of the second head count with `head: seqnet` alone."""
 
     second_class: float = added_field(1.0, ge=0)
     second_box: float = added_field(1.0, ge=0)
