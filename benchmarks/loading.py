@@ -12,16 +12,16 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
 from torch import nn
 
+from benchmarks.drawn import PICTURES, Data, draw_data
+from benchmarks.paper_scale import PAPER_SCALE, UNTRAINED
 from pipeline.batches.loading import Share, TrainingCrops, TrainingScenes, crop_batches, scene_batches
 from pipeline.batches.samplers import ShuffledBatches
 from pipeline.batches.transforms import AugmentationOptions, crop_transform, scene_transform
@@ -31,30 +31,23 @@ from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_scenes
 from pipeline.models.heads import build_student
 from pipeline.models.reid import ReidModel
-from pipeline.scenes.scene import Scene, Split
-from pipeline.scenes.shards import ImageShards, write_images
+from pipeline.scenes.scene import Scene
 from pipeline.training.reid import ReidTrainingOptions
 from pipeline.training.student.options import StudentOptions
 from stages.support.parameters import PARAMETERS, Parameters
 
-PAPER_SCALE, OF_STUDENT = Path("presets/paper_scale.yaml"), "students.baseline"
+OF_STUDENT = "students.baseline"
 PRW, CUHK_SYSU, CROP = (1920, 1080), (800, 600), (90, 220)
 """Width and height in pixels."""
 SMALL, SMALL_CROP = (288, 192), (40, 90)
 """The same of the default data set."""
 CROP_BATCH = 64
-PICTURES = 16
-"""Different pictures of a size."""
 WANTED = 40
 """Scenes a second that a GPU takes."""
 SHARE_WANTED = 0.85
 """Of the wall time of an inference, in the network."""
 FLIP = AugmentationOptions(flip=0.5)
 COLOURS = AugmentationOptions(flip=0.5, brightness=0.2, contrast=0.2, saturation=0.2)
-
-
-UNTRAINED = {"network": {"backbone": {"weights": "none"}}}
-Data = tuple[Split, ImageShards]
 
 
 class Rate(NamedTuple):
@@ -101,20 +94,9 @@ def _scenes(data: Data, size: tuple[int, int], batches: int, device: torch.devic
 
 def _drawn(folder: Path, size: tuple[int, int], count: int = PICTURES) -> Data:
     """Draw pictures of a size, some of them again and again, with one labelled person in each."""
-    path = folder / f"{size[0]}-{count}.h5"
-    drawn = [_picture(number, size) for number in range(PICTURES)]
-    write_images(path, [drawn[number % PICTURES] for number in range(count)])
     boxes = np.array([[size[0] * 0.1, size[1] * 0.1, size[0] * 0.3, size[1] * 0.9]])
-    scenes = tuple(Scene(f"{number}.jpg", boxes, np.array([number])) for number in range(count))
-    return Split("train", scenes, tuple(map(str, range(count)))), ImageShards([path])
-
-
-def _picture(seed: int, size: tuple[int, int]) -> bytes:
-    coarse = np.random.default_rng(seed).integers(0, 255, (size[1] // 12, size[0] // 12, 3), dtype=np.uint8)
-    picture = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-    content = BytesIO()
-    picture.filter(ImageFilter.GaussianBlur(1)).save(content, "JPEG", quality=92)
-    return content.getvalue()
+    scenes = [Scene(f"{number}.jpg", boxes, np.array([number])) for number in range(count)]
+    return draw_data(folder / f"{size[0]}-{count}.h5", size, scenes, count)
 
 
 def _rate(batches: Iterator[Any], count: int, pictures: int = 1) -> Rate:

@@ -11,21 +11,23 @@ import statistics
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import click
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from torch.nn import functional
 
 from pipeline.batches.ground_truth import PERSON
 from pipeline.batches.loading import SceneBatch
 from pipeline.devices import make_fabric, seed_everything
 from pipeline.losses.identity.targets import build_identity_loss
-from pipeline.models.detector import Detector, DetectorOptions
+from pipeline.models.backbones import NetworkOptions
+from pipeline.models.detector import Detector
 from pipeline.models.heads import build_student
 from pipeline.training.detector import DetectorTrainingOptions
-from pipeline.training.engine.loop import set_up, training_step
+from pipeline.training.engine.loop import Task, set_up, training_step
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.taught_student import TaughtStudent
 from pipeline.training.student.training import StudentTask
@@ -38,6 +40,7 @@ PLAIN = "baseline"
 IDENTITIES = 240
 PEOPLE = 5
 WARM_UP = 5
+Untrained = TypeVar("Untrained", bound=NetworkOptions)
 
 
 class Row(NamedTuple):
@@ -84,14 +87,46 @@ def main(steps: int, threads: int) -> None:
         raise click.ClickException(f"a step costs more than it is allowed: {', '.join(too_slow)}")
 
 
-class TimedStudent:
-    """A student in training, with its target, its teacher and its optimiser.
+class Timed:
+    """A task in training, with its optimiser: its steps are the loop's own.
+
+    Args:
+        fabric: where it trains.
+        task: what is learned.
+        options: the training's.
+        weights: factor on each loss by name.
+    """
+
+    def __init__(self, fabric: Fabric, task: Task, options: Any, weights: Mapping[str, float]) -> None:
+        self.fabric, self.task, self.options, self._weights = fabric, task, options, weights
+        self.losses: dict[str, Tensor] = {}
+        self.optimizer, _ = set_up(fabric, task, options.training)
+
+    def step(self, *batches: Any) -> float:
+        """Take one step along the mean gradient of batches, keep its losses, and return its seconds."""
+        torch.manual_seed(0)
+        start = time.perf_counter()
+        clip_norm = self.options.training.clip_norm
+        self.losses = training_step(self.fabric, self.task, batches, self.optimizer, self._weights, clip_norm)
+        wait_for_device(self.fabric.device)
+        return time.perf_counter() - start
+
+
+def wait_for_device(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given; the CPU always has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class TimedStudent(Timed):
+    """A student in training, with its target and its teacher.
 
     Args:
         name: of the student.
         fabric: where it trains.
         path: the params.yaml that says what the student and its teacher are.
         changes: what differs from it.
+        identities: rows of its table.
     """
 
     def __init__(
@@ -100,42 +135,29 @@ class TimedStudent:
         fabric: Fabric,
         path: Path = PARAMETERS,
         changes: Mapping[str, Any] | None = None,
+        identities: int = IDENTITIES,
     ) -> None:
         own = f"students.{name}"
         parameters = Parameters(("network", "train_detector", "train_student", own), path)
-        self.options = parameters.options("train_student", StudentOptions, own, changes)
+        options = parameters.options("train_student", StudentOptions, own, changes)
         of_teacher = parameters.options("train_detector", DetectorTrainingOptions)
-        self.fabric = fabric
-        seed_everything(self.options.seed)
-        student = build_student(self.options.network)
-        dim = self.options.network.embedding_dim
-        table = functional.normalize(torch.randn(IDENTITIES, dim), dim=1)
-        distillation = self.options.detector_distillation
+        seed_everything(options.seed)
+        student = build_student(options.network)
+        dim = options.network.embedding_dim
+        table = functional.normalize(torch.randn(identities, dim), dim=1)
+        distillation = options.detector_distillation
         teacher = Detector(without_weights(of_teacher.network)).eval() if distillation is not None else None
         if teacher is not None:
             teacher.to(fabric.device).requires_grad_(False)
         hinted = teacher is not None and distillation is not None and distillation.hint > 0
         network = TaughtStudent(student, teacher.stem_channels if teacher and hinted else None)
-        identity_loss = build_identity_loss(self.options.identity, IDENTITIES, dim, table).to(fabric.device)
-        self.task = StudentTask(network, identity_loss, teacher, distillation)
-        self.optimizer, _ = set_up(fabric, self.task, self.options.training)
-
-    def step(self, batch: SceneBatch) -> float:
-        """Take one step; return its seconds."""
-        torch.manual_seed(0)
-        start = time.perf_counter()
-        training_step(
-            self.fabric,
-            self.task,
-            [batch],
-            self.optimizer,
-            self.options.weights(),
-            self.options.training.clip_norm,
-        )
-        return time.perf_counter() - start
+        self.identity_loss = build_identity_loss(options.identity, identities, dim, table)
+        self.identity_loss.to(fabric.device)
+        task = StudentTask(network, self.identity_loss, teacher, distillation)
+        super().__init__(fabric, task, options, options.weights())
 
 
-def without_weights(options: DetectorOptions) -> DetectorOptions:
+def without_weights(options: Untrained) -> Untrained:
     """Return a network's options with a backbone that starts from scratch: no file is needed."""
     backbone = options.backbone.model_copy(update={"weights": "none"})
     return options.model_copy(update={"backbone": backbone})
