@@ -1,213 +1,298 @@
 """What a device does with this project: the CPU's numbers, equal runs, and the speed at the paper's scale.
 
-Run as `python -m benchmarks.gpu_check` (`make gpu-check`). It needs no data. On a machine without CUDA it
-does what can be done on the CPU, in few steps. The file that it writes has all numbers, for a report.
+Run as `python -m benchmarks.gpu_check` (`make gpu-check`). It needs no data: scenes and crops are drawn, as
+large as the preset takes them. On a machine without CUDA it does what can be done on the CPU, in few steps.
+Each row has processes of its own, so that its peak memory is its own (that of its data processes is not in
+it). One table shows all, and the file that it writes has all numbers, for a report.
 """
 
 import json
-import math
-import resource
+import shutil
 import statistics
-import time
-from collections.abc import Iterator
-from io import BytesIO
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import click
-import numpy as np
-import numpy.typing as npt
 import torch
-from lightning_fabric import Fabric
-from PIL import Image
-from torch import Tensor
+from rich.console import Console
+from rich.table import Table
 
-from benchmarks.training import IDENTITIES, PEOPLE, TimedStudent, batch_of
-from pipeline.batches.loading import SceneBatch, TrainingScenes
-from pipeline.batches.transforms import scene_transform
-from pipeline.devices import DETERMINISTIC_VARIABLE, make_fabric, placement
-from pipeline.scenes.scene import Scene, Split
-from pipeline.training.detector import device_batches
+from benchmarks.device_checks import FULL, MIXED, TENSOR_CORES, furthest
+from benchmarks.paper_scale import PAPER_SCALE, options_of, references, trainings
+from benchmarks.trainer_process import TRAIN, TROUBLE, RunningModule, TrainerProcess, in_turns
+from pipeline.basics.environment_variables import THREADS_VARIABLE
+from pipeline.devices import DETERMINISTIC_VARIABLE, DEVICES_VARIABLE, Placement, one_device, placement
 from pipeline.training.engine.environment import environment
-from stages.support.parameters import read_parameters
 
-PAPER_SCALE = Path("presets/paper_scale.yaml")
-DEFAULT = Path("params.yaml")
-PRECISIONS = ("32-true", "bf16-mixed")
-ALLOWED = {"32-true": 1e-3, "bf16-mixed": 0.05}
-"""Relative difference of the total loss to the CPU's in float32."""
-GPU_STEPS, CPU_STEPS = 50, 2
-EVERYTHING = 100_000
-"""So many anchors and RoIs are sampled, that is all: no device draws others."""
-SCENES, SCENE_SIZE = 24, (800, 600)
+CHECKS = "benchmarks.device_checks"
+LOSS_ALLOWED = {FULL: 1e-4, TENSOR_CORES: 2e-3, MIXED: 0.01}
+"""Of the CPU's total loss, by way to compute: float32 rounds at the 24th bit, TF32 at the 11th, bfloat16 at
+the 8th. On the CPU, bfloat16's losses are 0.0006 off, and its gradients' cosine is 0.998."""
+COSINE_ALLOWED = {FULL: 0.9999, TENSOR_CORES: 0.998, MIXED: 0.98}
+JOINT_ALLOWED = {"cpu": 1e-5, "cuda": 1e-4}
+"""Part of a value, or of 1 where it is smaller. A GPU sums batches of other sizes by other algorithms."""
+GPU_STEPS, GPU_WARM_UP, CPU_STEPS = 50, 3, 1
+OPTIONS = ("channels_last", "compile")
+COMPILERS = ("g++", "clang++", "c++")
+HEAD = ("", "what", "images/s", "s a step", "of torchvision's", "GiB", "waiting", "hours", "what came out")
+TABLE_WIDTH = 150
+FORMS = {
+    "images a second": ".2f",
+    "seconds a step": ".3f",
+    "of torchvision's": ".2f",
+    "peak GiB": ".2f",
+    "share of waiting": ".0%",
+    "hours of the preset": ".1f",
+}
+"""Numbers of a row that have a column, and how they are written."""
 
 
-class Line(NamedTuple):
-    """One line of the result: what was looked at, what came out, and whether it is as it should be."""
+class Row(NamedTuple):
+    """One line of the result.
+
+    Attributes:
+        what: was looked at.
+        result: in words.
+        right: whether it is as it should be.
+        numbers: all of them, by name.
+    """
 
     what: str
     result: str
     right: bool = True
+    numbers: Mapping[str, Any] = MappingProxyType({})
+
+
+class Work(NamedTuple):
+    """One line to come: what it is called, and what makes it."""
+
+    what: str
+    make: Callable[[], Row]
 
 
 @click.command()
-@click.option("--steps", type=click.IntRange(min=1), help=f"A student; {GPU_STEPS}, on the CPU {CPU_STEPS}.")
+@click.option("--steps", type=click.IntRange(min=1), help=f"A row; {GPU_STEPS}, on the CPU {CPU_STEPS}.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("gpu-check.json"), show_default=True)
-@click.option("--students", default="baseline,kd_both", show_default=True, help="Which students are timed.")
-def main(steps: int | None, out: Path, students: str) -> None:
-    """Compare the device with the CPU and time the students; exit code 1 if something is wrong."""
+@click.option("--preset", type=click.Path(path_type=Path), default=PAPER_SCALE, show_default=True)
+@click.option("--only", help="Names of the trainings that are timed, with commas between; none: ''.")
+def main(steps: int | None, out: Path, preset: Path, only: str | None) -> None:
+    """Compare the device with the CPU, and time the preset's trainings; exit code 1 if something is wrong."""
     place = placement()
     count = steps or (GPU_STEPS if place.device == "cuda" else CPU_STEPS)
-    numbers: dict[str, Any] = {"environment": environment(make_fabric().device), "placement": place._asdict()}
-    lines: list[Line] = []
-    for precision in PRECISIONS:
-        lines.append(_parity(precision, numbers))
-        click.echo(_shown(lines[-1]))
-    lines.append(_equal_runs(numbers))
-    click.echo(_shown(lines[-1]))
-    for name in students.split(","):
-        for precision in PRECISIONS if place.device == "cuda" else PRECISIONS[:1]:
-            lines.append(_speed(name, precision, count, numbers))
-            click.echo(_shown(lines[-1]))
-    out.write_text(json.dumps(numbers, indent=2, sort_keys=True) + "\n")
+    names = _chosen(preset, only)
+    rows = []
+    for work in [
+        *_checks(place),
+        *_speeds(preset, names, count, place),
+        *_options(preset, names, count, place),
+    ]:
+        click.echo(f"{work.what} ...", err=True)
+        rows.append(_made(work))
+        click.echo(f"  {rows[-1].result}", err=True)
+    report = summed_up(rows, place)
+    Console(width=TABLE_WIDTH).print(table(rows, report["hours of all trainings"]))
+    out.write_text(json.dumps(report, indent=2) + "\n")
     click.echo(f"{out}: all numbers")
-    if not all(line.right for line in lines):
+    if not report["right"]:
         raise click.ClickException("the device is not as it should be; attach the file above to a report")
 
 
-def _shown(line: Line) -> str:
-    return f"{'ok   ' if line.right else 'WRONG'} {line.what}: {line.result}"
+def _chosen(preset: Path, only: str | None) -> list[str]:
+    """Return the trainings that are timed. Raises `BadParameter` for a name that the preset does not have."""
+    names = trainings(preset)
+    if only is None:
+        return names
+    asked = [name for name in only.split(",") if name]
+    unknown = [name for name in asked if name not in names]
+    if unknown:
+        raise click.BadParameter(f"{preset} has no {unknown[0]}; it has {', '.join(names)}")
+    return asked
 
 
-def _parity(precision: str, numbers: dict[str, Any]) -> Line:
-    """Compare losses and gradients of one step with those of the CPU in float32, for equal weights."""
-    reference = _one_step(Fabric(accelerator="cpu", devices=1), "32-true")
-    own = _one_step(make_fabric(precision), precision)
-    difference = abs(own[0] - reference[0]) / abs(reference[0])
-    angle = float(torch.nn.functional.cosine_similarity(own[1], reference[1], dim=0))
-    numbers[f"parity {precision}"] = {"loss": difference, "gradient cosine": angle}
-    right = difference <= ALLOWED[precision] and angle >= 1 - ALLOWED[precision]
+def _made(work: Work) -> Row:
+    """Make a row. What cannot be done is a row too: the others go on."""
+    try:
+        return work.make()
+    except TROUBLE as error:
+        return Row(work.what, str(error), right=False)
+
+
+def _checks(place: Placement) -> Iterator[Work]:
+    """Yield the checks of what is computed."""
+    cuda = place.device == "cuda"
+    for way in (FULL, TENSOR_CORES, MIXED) if cuda else (FULL, MIXED):
+        what = f"one step in {way} beside the CPU's in float32"
+        yield Work(what, lambda way=way, what=what: parity(what, way))  # type: ignore[misc]
+    for promised in (place.deterministic, True) if cuda and not place.deterministic else (True,):
+        what = f"two runs of one seed{f', {DETERMINISTIC_VARIABLE}={int(promised)}' if cuda else ''}"
+        yield Work(what, lambda promised=promised, what=what: _equal_runs(what, promised))  # type: ignore[misc]
+    what = "one training on one device and on two"
+    yield Work(what, lambda: several_devices(what, place))
+
+
+def parity(what: str, way: str) -> Row:
+    """Compare losses and gradients of one step with those of the CPU in float32."""
+    found = asked_once("parity", way)
+    losses = found["losses"]
+    worst = max(losses, key=lambda name: losses[name])
+    right = losses[worst] <= LOSS_ALLOWED[way] and found["cosine"] >= COSINE_ALLOWED[way]
     text = (
-        f"loss differs by {difference:.1e} of itself (allowed {ALLOWED[precision]:g}), "
-        f"gradients' cosine {angle:.6f}"
+        f"losses differ by {losses[worst]:.1e} of the total at most ({worst}; allowed "
+        f"{LOSS_ALLOWED[way]:g}), gradients' cosine {found['cosine']:.6f} (at least {COSINE_ALLOWED[way]:g})"
     )
-    return Line(f"one step in {precision} beside the CPU's in float32", text, right)
+    return Row(what, text, right, found)
 
 
-def _one_step(fabric: Fabric, precision: str) -> tuple[float, Tensor]:
-    """Return the total loss and all gradients of the default run's `kd_both`, without any draw."""
-    torch.manual_seed(0)
-    changes = {
-        "network": {
-            "rpn": {"sampled_anchors": EVERYTHING},
-            "roi": {"sampled_rois": EVERYTHING},
-        },
-        "training": {"precision": precision},
-    }
-    student = TimedStudent("kd_both", fabric, DEFAULT, changes)
-    batch: SceneBatch = fabric.to_device(batch_of(student.options, 0))
-    with fabric.autocast():
-        losses = student.task.losses(batch)
-    weights = student.options.weights()
-    total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-    total.backward()
-    found = (parameter.grad for parameter in student.task.network.parameters())
-    gradients = torch.cat([gradient.flatten().double().cpu() for gradient in found if gradient is not None])
-    return total.item(), gradients
+def _equal_runs(what: str, promised: bool) -> Row:
+    found = asked_once("equal-runs", **{DETERMINISTIC_VARIABLE: str(int(promised))})
+    text = f"{'the same bits' if found['equal'] else 'other bits'}; {'' if promised else 'not '}promised"
+    return Row(what, text, found["equal"] or not promised, found | {"promised": promised})
 
 
-def _equal_runs(numbers: dict[str, Any]) -> Line:
-    """Train twice from one seed, and compare the weights."""
-    runs = []
-    for _ in range(2):
-        student = TimedStudent("kd_both", make_fabric(), DEFAULT)
-        for seed in range(3):
-            student.step(batch_of(student.options, seed))
-        runs.append(torch.cat([p.detach().flatten().cpu() for p in student.task.network.parameters()]))
-    equal = torch.equal(*runs)
-    numbers["equal runs"] = equal
-    promised = placement().deterministic
-    text = f"{'the same bits' if equal else 'other bits'}; {'' if promised else 'not '}promised"
-    hint = "" if promised else f" ({DETERMINISTIC_VARIABLE}=1 promises it)"
-    return Line("two runs of three steps", text + hint, equal or not promised)
+def several_devices(what: str, place: Placement) -> Row:
+    """Train on one device and on two with the joint batch; compare losses, tables and weights."""
+    if place.device == "cuda" and torch.cuda.device_count() < 2:
+        return Row(what, "not here: one device")
+    choice = "choice" if place.device == "cpu" else "no choice"
+    with tempfile.TemporaryDirectory() as folder:
+        for devices in ("1", "2"):
+            variables = {DEVICES_VARIABLE: devices, THREADS_VARIABLE: "1"}
+            asked_once("jointly", folder, choice, **variables)
+        found = furthest(Path(folder), 2)
+    allowed = JOINT_ALLOWED[place.device]
+    text = ", ".join(f"{kind} differ by {difference:.1e}" for kind, difference in found.items())
+    return Row(what, f"{text} (allowed {allowed:g})", max(found.values()) <= allowed, found)
 
 
-def _speed(name: str, precision: str, steps: int, numbers: dict[str, Any]) -> Line:
-    """Train a student of the paper's scale on drawn scenes."""
-    changes = {"training": {"precision": precision}, "network": {"backbone": {"weights": "none"}}}
-    fabric = make_fabric(precision)
-    student = TimedStudent(name, fabric, PAPER_SCALE, changes)
-    waiting, working = [], []
-    if fabric.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    batches = _batches(student, steps + 1, fabric)
-    for number in range(steps + 1):
-        start = time.perf_counter()
-        batch = next(batches)
-        between = time.perf_counter()
-        student.step(batch)
-        if fabric.device.type == "cuda":
-            torch.cuda.synchronize()
-        if number:  # the first one warms up
-            waiting.append(between - start)
-            working.append(time.perf_counter() - between)
-    seconds = statistics.median(working)
-    training = read_parameters(PAPER_SCALE)["train_student"]["training"]
-    scenes = training["batch_size"] / seconds
-    hours = training["steps"] * training.get("accumulate", 1) * (seconds + statistics.median(waiting)) / 3600
-    memory = _peak_gib(fabric)
-    share = sum(waiting) / (sum(waiting) + sum(working))
-    numbers[f"speed {name} {precision}"] = {
-        "scenes a second": scenes,
-        "peak GiB": memory,
-        "share of waiting": share,
-        "hours of the preset": hours,
-        "steps": steps,
+def asked_once(check: str, *arguments: str, **variables: str) -> dict[str, Any]:
+    """Run a check of `device_checks` in a process of its own; return its numbers."""
+    process = RunningModule(CHECKS, check, *arguments, **variables)
+    try:
+        return process.ask()
+    finally:
+        process.end()
+
+
+def _speeds(preset: Path, names: list[str], steps: int, place: Placement) -> Iterator[Work]:
+    """Yield the trainings, each after torchvision's network that it is compared with."""
+    of_torchvision = references(preset)
+    seconds: dict[tuple[str, str], float] = {}
+    for precision in (FULL, MIXED) if place.device == "cuda" else (FULL,):
+        listed: dict[str, None] = {}
+        for name in names:
+            listed |= dict.fromkeys([of_torchvision[name]] if name in of_torchvision else [])
+            listed[name] = None
+        for name in listed:
+            what = f"{name} in {precision}"
+
+            def make(name: str = name, precision: str = precision, what: str = what) -> Row:
+                row = speed(
+                    what, preset, name, precision, steps, GPU_WARM_UP if place.device == "cuda" else 0
+                )
+                seconds[name, precision] = row.numbers["seconds a step"]
+                plain = seconds.get((of_torchvision.get(name, ""), precision))
+                compared = {"of torchvision's": row.numbers["seconds a step"] / plain} if plain else {}
+                return row._replace(numbers={**row.numbers, **compared})
+
+            yield Work(what, make)
+
+
+def speed(what: str, preset: Path, name: str, precision: str, steps: int, warm_up: int) -> Row:
+    """Train with drawn pictures, loaded as ever, and say what the preset's training would take."""
+    training = options_of(preset, name).training
+    with TrainerProcess(preset, name, precision) as process:
+        found = process.ask(f"{TRAIN} {warm_up} {steps}")
+    waiting, working = found["waiting"], found["working"]
+    seconds = statistics.median(map(sum, zip(waiting, working, strict=True)))
+    numbers = {
+        "name": name,
+        "precision": precision,
+        "images a second": training.batch_size * training.accumulate / seconds,
+        "seconds a step": statistics.median(working),
+        "peak GiB": found["peak"],
+        "share of waiting": sum(waiting) / (sum(waiting) + sum(working)),
+        "steps of the preset": training.steps,
+        "hours of the preset": training.steps * seconds / 3600,
+        "measured steps": steps,
     }
     text = (
-        f"{scenes:.2f} scenes a second, {memory:.1f} GiB at most, {100 * share:.0f} % waiting for data, "
-        f"{hours:.1f} hours for the preset's {training['steps']} steps (median of {steps} steps)"
+        f"{numbers['images a second']:.2f} images a second, {numbers['hours of the preset']:.1f} hours for "
+        f"{training.steps} steps (median of {steps})"
     )
-    return Line(f"{name} at the paper's scale in {precision}", text, math.isfinite(seconds))
+    return Row(what, text, True, numbers)
 
 
-def _peak_gib(fabric: Fabric) -> float:
-    if fabric.device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated()) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+def _options(preset: Path, names: list[str], steps: int, place: Placement) -> Iterator[Work]:
+    """Yield the options that may make the preset's first student faster, beside it without them."""
+    student = next((name for name in names if name in references(preset)), None)
+    for option in OPTIONS if student else ():
+        for precision in (FULL, MIXED) if place.device == "cuda" else (FULL,):
+            what = f"{student} with {option} in {precision}"
+            yield Work(
+                what,
+                lambda what=what, option=option, precision=precision: with_option(  # type: ignore[misc]
+                    what, preset, str(student), option, precision, steps
+                ),
+            )
 
 
-class _Pictures:
-    """Drawn pictures, as JPEG bytes, in memory."""
+def with_option(what: str, preset: Path, student: str, option: str, precision: str, steps: int) -> Row:
+    """Time steps of a student with an option and without it, in turns."""
+    if option == "compile" and not any(map(shutil.which, COMPILERS)):
+        return Row(what, f"not here: no C++ compiler ({', '.join(COMPILERS)})")
+    with (
+        TrainerProcess(preset, student, precision, training={option: True}) as own,
+        TrainerProcess(preset, student, precision) as plain,
+    ):
+        pairs = in_turns(own, plain, steps)
+    numbers = {
+        "option": option,
+        "precision": precision,
+        "seconds a step": pairs.seconds,
+        "of plain": pairs.ratio,
+        "peak GiB": pairs.memory[0],
+        "memory of plain": pairs.memory[0] / pairs.memory[1],
+    }
+    return Row(
+        what, f"a step is {pairs} of one without it; memory {numbers['memory of plain']:.2f}", True, numbers
+    )
 
-    def __init__(self) -> None:
-        rng = np.random.default_rng(0)
-        self._content = []
-        for _ in range(SCENES):
-            coarse = rng.integers(0, 255, (SCENE_SIZE[1] // 8, SCENE_SIZE[0] // 8, 3), dtype=np.uint8)
-            content = BytesIO()
-            picture = Image.fromarray(coarse).resize(SCENE_SIZE, Image.Resampling.BICUBIC)
-            picture.save(content, "JPEG", quality=92)
-            self._content.append(np.frombuffer(content.getvalue(), dtype=np.uint8))
 
-    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        return self._content[index]
+def summed_up(rows: list[Row], place: Placement) -> dict[str, Any]:
+    """Return what the file holds: the machine, all rows, and the hours of all trainings by precision."""
+    hours: dict[str, float] = {}
+    for row in rows:
+        if "hours of the preset" in row.numbers and row.numbers["name"].split()[0] != "torchvision":
+            precision = row.numbers["precision"]
+            hours[precision] = hours.get(precision, 0.0) + row.numbers["hours of the preset"]
+    return {
+        "environment": environment(one_device()),
+        "placement": place._asdict(),
+        "right": all(row.right for row in rows),
+        "hours of all trainings": hours,
+        "rows": [{**row._asdict(), "numbers": dict(row.numbers)} for row in rows],
+    }
 
 
-def _batches(student: TimedStudent, steps: int, fabric: Fabric) -> Iterator[SceneBatch]:
-    """Yield batches as a training gets them: decoded and changed in processes beside it."""
-    rng = np.random.default_rng(1)
-    scenes = []
-    for number in range(SCENES):
-        corner = rng.uniform(0, [SCENE_SIZE[0] - 120, SCENE_SIZE[1] - 300], (PEOPLE, 2))
-        boxes = np.concatenate([corner, corner + rng.uniform([40, 100], [110, 280], (PEOPLE, 2))], axis=1)
-        scenes.append(Scene(f"{number}.jpg", boxes, rng.integers(-1, IDENTITIES, PEOPLE), 0))
-    split = Split("train", tuple(scenes), tuple(map(str, range(IDENTITIES))))
-    transform = scene_transform(student.options.augmentation)
-    data = TrainingScenes(split, _Pictures(), transform)  # type: ignore[arg-type]
-    changes = {"steps": steps, "warmup_steps": 0, "accumulate": 1}
-    training = student.options.training.model_copy(update=changes)
-    return iter(device_batches(data, training, 0, fabric)(0))
+def table(rows: list[Row], hours: dict[str, float]) -> Table:
+    """Return all rows as one table, with the sum of the hours below."""
+    shown = Table(title="what this device does")
+    for title in HEAD:
+        shown.add_column(title, justify="left" if title in ("", "what", "what came out") else "right")
+    for row in rows:
+        numbers = [
+            format(row.numbers[name], form) if name in row.numbers else "" for name, form in FORMS.items()
+        ]
+        measured = "hours of the preset" in row.numbers
+        result = f"median of {row.numbers['measured steps']}" if measured else row.result
+        shown.add_row("ok" if row.right else "WRONG", row.what, *numbers, result)
+    for precision, total in hours.items():
+        blank = [""] * (len(FORMS) - 1)
+        shown.add_row("", f"all trainings above in {precision}", *blank, f"{total:.1f}", "")
+    return shown
 
 
 if __name__ == "__main__":
