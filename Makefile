@@ -27,11 +27,12 @@ bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.busy_machine
 	python -m benchmarks.inference
 
-bench-full: $(READY)  ## the same at full size: data sets' files, and students at the paper's scale (long)
+bench-full: $(READY)  ## the same at full size: students, loading, and data sets' files (long, 3 GB in TMPDIR)
 	python -m benchmarks.full_scale
 	python -m benchmarks.loading
+	python -m benchmarks.full_size_data
 
-gpu-check: $(READY)  ## what a device does with this: the CPU's numbers, equal runs, speed at the paper's scale
+gpu-check: $(READY)  ## what a device does with this: the CPU's numbers, equal runs, two devices, speed at the paper's scale
 	python -m benchmarks.gpu_check
 
 chaos: $(READY)  ## kill trainings at random moments, and see that nothing is lost

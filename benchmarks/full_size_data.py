@@ -1,10 +1,11 @@
 """How long `check-data` and `prepare` take on data sets of real size, and how much memory.
 
-Run `python -m benchmarks.full_size_data FOLDER`; exit code 1 where a limit is not met. The trees are made in
-the folder if they are not there (see `full_size_tree.py`), and prepared data beside them. Each row runs in a
-process of its own. Seconds of all its processes on the CPU stand beside those on the clock, which other work
-on the machine lengthens. `prepare` is compared with its bare parts, run just before it in as many processes
-as there are cores: reading and decoding every picture, and writing as many bytes with their SHA-256.
+Run `python -m benchmarks.full_size_data` (part of `make bench-full`); exit code 1 where a limit is not met.
+The trees are made in the folder that is given if they are not there (see `full_size_tree.py`), and prepared
+data beside them; without one, in a temporary folder. Each row runs in a process of its own. Seconds of all
+its processes on the CPU stand beside those on the clock, which other work on the machine lengthens. `prepare`
+is compared with its bare parts, run just before it in as many processes as there are cores: reading and
+decoding every picture, and writing as many bytes with their SHA-256.
 """
 
 import hashlib
@@ -13,7 +14,10 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -166,11 +170,32 @@ def _main(folder: Path) -> int:
     return 1 if over else 0
 
 
+@contextmanager
+def working_folder(folder: Path | None, keep: bool) -> Iterator[Path]:
+    """Yield a folder; where none is given, a temporary one, which is removed at the end unless it is kept."""
+    if folder is not None:
+        yield folder
+        return
+    temporary = Path(tempfile.mkdtemp(prefix="full-size-data-"))
+    try:
+        yield temporary
+    finally:
+        if keep:
+            click.echo(f"{temporary}: kept")
+        else:
+            shutil.rmtree(temporary)
+
+
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-def main(folder: Path) -> None:
-    """Measure `check-data` and `prepare` on trees of real size below FOLDER; they take 3 GB while it runs."""
-    sys.exit(_main(folder))
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--keep", is_flag=True, help="Keep the temporary folder; one that is given is always kept.")
+def main(folder: Path | None, keep: bool) -> None:
+    """Measure `check-data` and `prepare` on trees of real size below FOLDER; they take 3 GB while it runs.
+
+    Without FOLDER, they lie in a temporary folder (TMPDIR says where).
+    """
+    with working_folder(folder, keep) as place:
+        sys.exit(_main(place))
 
 
 if __name__ == "__main__":
