@@ -18,7 +18,7 @@ from benchmarks.trainer_process import SEARCH, STEP, Pairs, TrainerProcess, in_t
 TEACHER_MEASURED, TEACHER_NOISE = 2.03, 0.1
 """What a step of `kd_both` took of the baseline's, median of pairs, and how far such medians lay apart."""
 SCENES = 2
-"""Searches a step: they are short."""
+"""Searches a step: they are short. Each has as many RoIs as a scene may have, whatever the weights."""
 
 
 class Comparison(NamedTuple):

@@ -26,7 +26,8 @@ from benchmarks.training import TimedStudent, batch_of, wait_for_device
 from pipeline.devices import DEVICES_VARIABLE, make_fabric
 
 STEP, SEARCH, TRAIN = "step", "search", "train"
-"""A step with a batch that is there already; the search in its first scene; steps with loaded batches."""
+"""A step with a batch that is there already; the search in its first scene, with all RoIs that it may have,
+since untrained networks find more or fewer people; steps with loaded batches."""
 TROUBLE = (subprocess.SubprocessError, OSError, ValueError)
 """What a process that cannot do its work raises in the one that asked it to."""
 
@@ -180,8 +181,12 @@ def _once(trained: Trained, what: str) -> float:
     device = trained.fabric.device
     network = trained.task.network.student.eval()
     image = batch.images[0].to(device)
+    everywhere = torch.tensor([0.0, 0.0, image.shape[-1], image.shape[-2]], device=device)
     start = time.perf_counter()
-    network.search([image], [torch.zeros(0, 4, device=device)])
+    with torch.no_grad():
+        scene, features = network.scene_features([image])
+        network.rpn(scene, features)
+        network.run_heads(scene, features, everywhere)
     wait_for_device(device)
     return time.perf_counter() - start
 
