@@ -99,6 +99,12 @@ def jpeg_size(path: Path) -> tuple[int, int]:
     return jpeg_header(path).size
 
 
+def size_of_jpeg(data: bytes) -> tuple[int, int]:
+    """Return width and height as stored of an encoded JPEG that is known to decode."""
+    with pillow_without_words(), Image.open(BytesIO(data), formats=["JPEG"]) as image:
+        return image.size
+
+
 def check_jpeg(data: bytes, name: str) -> tuple[int, int]:
     """Decode a whole JPEG, at an eighth of its size for speed, and return its width and height.
 

@@ -17,7 +17,7 @@ from pipeline.basics.json_files import write_json
 from pipeline.basics.progress import Progress
 from pipeline.datasets.checks import UNBOUNDED, scene_problems, search_problems, shared_between
 from pipeline.datasets.dataset import DataSet
-from pipeline.datasets.jpeg import UnfitPictureError, check_jpeg
+from pipeline.datasets.jpeg import UnfitPictureError, check_jpeg, size_of_jpeg
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.processes import in_processes
 from pipeline.scenes.prepared import (
@@ -214,7 +214,9 @@ def _checked(dataset: DataSet, split: Split, name: str, refer: bool, index: int)
     scene = split.scenes[index]
     try:
         encoded = dataset.image_bytes(name, index)
-        size = check_jpeg(encoded, scene.name)
+        # A data set on disk has decoded the picture already, which is most of the work.
+        on_disk = isinstance(dataset, DataSetOnDisk)
+        size = size_of_jpeg(encoded) if on_disk else check_jpeg(encoded, scene.name)
     except UserError as error:
         return _Picture(b"", problems=(str(error),), broken=not isinstance(error, UnfitPictureError))
     kept = hashlib.sha256(encoded).digest() if refer else encoded
