@@ -29,6 +29,8 @@ from pipeline.losses.identity.targets import IdentityOptions
 from pipeline.models.detector import Detector
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.reporting.comparison.text import comparison_tables
+from pipeline.reporting.searches import SPACED
+from pipeline.reporting.shown_queries import TOP, evenly_spaced
 from pipeline.reporting.speed import read_milliseconds
 from pipeline.reporting.table import markdown_table
 from pipeline.scenes.prepared import open_prepared
@@ -86,6 +88,17 @@ def test_the_table_of_results_is_the_committed_one(tmp_path):
     )
 
 
+def test_the_caption_of_the_searches_says_how_they_were_chosen():
+    image, caption = README.split("\n\n")[3:5]
+    assert image.endswith("(results/figures/search.png)")
+    total = json.loads(committed("results/students/baseline/metrics.json"))["protocol"]["counts"]["queries"]
+    number = {5: "Five"}[len(evenly_spaced(total))]
+    assert caption.startswith(f"{number} of the {total} test queries, evenly spaced in their list")
+    assert SPACED == "evenly spaced, not picked by result"
+    assert "not picked by result" in caption
+    assert f"with {({6: 'six'})[TOP]} hits" in caption
+
+
 METRICS = {
     "search mAP": "search_mAP",
     "top-1": "search_top1",
@@ -108,6 +121,7 @@ CHANGE = re.compile(rf"({'|'.join(METRICS)}) ([+-]\d+\.\d)(?! \()")
 def test_the_differences_to_the_baseline_are_those_of_the_table(page, start, end, count):
     summary = json.loads(committed("results/summary.json"))
     text = " ".join(page[page.index(start) + len(start) : page.index(end)].split())
+    assert "from unrounded numbers" in " ".join(page[page.index(start) - 80 : page.index(end)].split())
     parts = re.split(r"`(kd_\w+)`", text)
     stated = [
         (name, METRICS[title], change)
