@@ -4,7 +4,7 @@ import select
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -35,11 +35,16 @@ class OneLineError(click.ClickException):
         super().__init__(" ".join(message.split()))
 
 
+class _Terminated(SystemExit):
+    """SIGTERM, outside of a training."""
+
+
 @contextmanager
 def one_line_errors(*, when_memory_is_short: str, when_stopped: str) -> Iterator[None]:
-    """Turn what a user can cause into a `OneLineError`; after SIGTERM, remove what is half made.
+    """Turn what a user can cause into a `OneLineError`; after SIGTERM or Ctrl-C, remove what is half made.
 
     A user's errors are `UserError`, wrong options, and what the system says of files, memory and processes.
+    After a signal the line says which one came, and the exit code is that of a program that it ended.
 
     Args:
         when_memory_is_short: what to do about it.
@@ -66,8 +71,10 @@ def _translated(when_memory_is_short: str, when_stopped: str) -> Iterator[None]:
             click.echo(f"  {detail}", err=True)
         raise OneLineError(str(error)) from None
     except Interrupted as interruption:
-        OneLineError(f"{interruption}; {when_stopped}").show()
-        sys.exit(SIGNAL_CODE + interruption.signal)
+        _end_after(interruption.signal, f"{interruption}; {when_stopped}")
+    except (_Terminated, KeyboardInterrupt) as ending:
+        number = signal.SIGTERM if isinstance(ending, _Terminated) else signal.SIGINT
+        _end_after(number, f"interrupted by {number.name} before it was done; run it again")
     except (ConnectionError, EOFError) as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             raise  # click ends the program without a word
@@ -90,7 +97,7 @@ def _ended_by_sigterm() -> Iterator[None]:
     """Let SIGTERM end the program as an error does, unless somebody else handles it."""
     ends = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     if ends:
-        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     finally:
@@ -98,7 +105,14 @@ def _ended_by_sigterm() -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated(SIGNAL_CODE + number)
+
+
+def _end_after(number: int, line: str) -> NoReturn:
+    """End the program after a signal. Whoever read its errors may be gone."""
+    with suppress(OSError):
+        OneLineError(line).show()
     sys.exit(SIGNAL_CODE + number)
 
 

@@ -100,11 +100,22 @@ def test_another_error_of_the_program_is_not_hidden(run):
     assert isinstance(run(fail(RuntimeError("a fault"))).exception, RuntimeError)
 
 
-def test_sigterm_closes_what_is_open_and_does_what_it_did_before(run):
-    before = signal.getsignal(signal.SIGTERM)
-    result = run(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    assert result.exit_code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == before
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_closes_what_is_open_and_is_said_in_one_line(number, run):
+    before = signal.getsignal(number)
+    result = run(lambda: os.kill(os.getpid(), number))
+    assert result.exit_code == 128 + number
+    assert result.stderr == f"Error: interrupted by {number.name} before it was done; run it again\n"
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_exit_code_stays_where_nobody_reads_the_line(number, run, monkeypatch):
+    def broken(*_arguments, **_named):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("stages.support.errors.OneLineError.show", broken)
+    assert run(lambda: os.kill(os.getpid(), number)).exit_code == 128 + number
 
 
 TALKS = """
