@@ -24,9 +24,11 @@ EVERY_SCORE = 0.0
 @click.option("--student", required=True, help="Which student's detections to score.")
 def main(student: str) -> None:
     """Score a student's detections: write its metrics, and the curve of precision over recall."""
-    options = Parameters(PARAMS).options("evaluate", EvaluationOptions)
-    data, folder = open_prepared(PREPARED), student_results(student)
-    detections = read_detections(folder / "detections.h5")
+    parameters, folder = Parameters(PARAMS), student_results(student)
+    options = parameters.options("evaluate", EvaluationOptions)
+    found = folder / "detections.h5"
+    parameters.check_student(student, found)
+    data, detections = open_prepared(PREPARED), read_detections(found)
     split = data.split("test")
     metrics = evaluate(split, detections, options, data.name, threads=cpu_threads())
     curve = detection_curve(split.scenes, detected_boxes(split, detections).without_feats(), EVERY_SCORE)

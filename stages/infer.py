@@ -20,10 +20,12 @@ PARAMS = ("infer",)
 @click.option("--student", required=True, help="Which student to run.")
 def main(student: str) -> None:
     """Detect and embed everybody in the test scenes. Several devices share them."""
-    options = Parameters(PARAMS).options("infer", InferenceOptions)
+    parameters, weights = Parameters(PARAMS), student_weights(student)
+    options = parameters.options("infer", InferenceOptions)
+    parameters.check_student(student, weights)
     data = open_prepared(PREPARED)
     split, images, device = data.split("test"), data.images("test"), make_fabric().device
-    network = load_student(student_weights(student))
+    network = load_student(weights)
     with ShownProgress(f"infer@{student}") as progress:
         detections = joint_detections(
             network,

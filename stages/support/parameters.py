@@ -8,6 +8,7 @@ from pipeline.basics.errors import UserError
 from pipeline.basics.options import AnyOptions, merged, parse_options, read_yaml
 
 PARAMETERS = Path("params.yaml")
+STUDENTS = "students"
 SECTIONS = (
     "dataset",
     "network",
@@ -15,7 +16,7 @@ SECTIONS = (
     "train_reid",
     "export_lut",
     "train_student",
-    "students",
+    STUDENTS,
     "infer",
     "evaluate",
 )
@@ -76,13 +77,40 @@ class Parameters:
         if name not in self._declared:
             raise LookupError(f"section '{name}' of {self.path} is not among the stage's PARAMS")
         value: Any = self._values
-        for part in name.split("."):
+        for part in name.split(".", 1):
             if not isinstance(value, dict) or part not in value:
-                raise UserError(f"{self.path}: section '{name}' is missing")
+                raise self._missing(name)
             value = value[part]
         if not isinstance(value, dict):
             raise UserError(f"{self.path}: '{name}' must be a section, got {value!r}")
         return value
+
+    def check_student(self, student: str, needed: Path) -> None:
+        """Check that a student has an entry, or else the file that the stage reads.
+
+        What was trained under another `--name` has its files and no entry. No value of the entry is read, so
+        a stage need not declare it.
+
+        Args:
+            student: as the user gave it.
+            needed: the file that the stage reads.
+
+        Raises:
+            UserError: there is neither; the line names the students that have an entry.
+        """
+        students = self._values.get(STUDENTS)
+        if not needed.exists() and not (isinstance(students, dict) and student in students):
+            raise self._missing(f"{STUDENTS}.{student}")
+
+    def _missing(self, name: str) -> UserError:
+        """Return the error for a section that is not there."""
+        section, _, student = name.partition(".")
+        students = self._values.get(section)
+        if not isinstance(students, dict):
+            return UserError(f"{self.path}: section '{section}' is missing")
+        known = ", ".join(map(str, students))
+        has = f"it has {known}" if known else f"'{STUDENTS}' names none, add an entry"
+        return UserError(f"{self.path}: no student '{student}'; {has}")
 
 
 def read_parameters(path: Path) -> dict[str, Any]:
@@ -113,6 +141,6 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise UserError(f"{path} extends itself")
     common = _read(base, (*seen, path.resolve()))
-    if "students" in values:
-        common.pop("students", None)
+    if STUDENTS in values:
+        common.pop(STUDENTS, None)
     return merged(common, values)

@@ -15,7 +15,8 @@ from pipeline.datasets.packing import prepare
 from pipeline.lookup_table import read_lookup_table, write_lookup_table
 from pipeline.models.weight_files import METADATA, digest_of
 from pipeline.scenes.prepared import PreparedDataSet
-from tests.pipeline_runs.in_process import refused
+from tests.pipeline_runs.in_process import refused, run_stage
+from tests.pipeline_runs.stage_graph import students
 from tests.tiny import TinyDataSet, silent
 
 STUDENT = "train_student --student kd_lut"
@@ -230,7 +231,15 @@ def test_damaged_chunk_that_a_data_worker_meets(here, monkeypatch):
 
 @pytest.mark.parametrize("command", ["infer --student nobody", "evaluate --student nobody"])
 def test_unknown_row(here, command):
-    assert "nobody" in refused(here, command)
+    assert f"params.yaml: no student 'nobody'; it has {', '.join(students())}" in refused(here, command)
+
+
+def test_a_student_trained_under_another_name_is_run_and_scored(here):
+    """It has no entry in params.yaml, but its files."""
+    shutil.copy(here / "models/students/kd_lut.safetensors", here / "models/students/again.safetensors")
+    for command in ("infer", "evaluate"):
+        assert run_stage(f"{command} --student again").exit_code == 0
+    assert (here / "results/students/again/metrics.json").is_file()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.pipeline_runs.in_process import contents, refused
-from tests.pipeline_runs.stage_graph import STAGES
+from tests.pipeline_runs.stage_graph import STAGES, students
 from tests.pipeline_runs.tiny_parameters import ROOT, tiny_parameters, write_parameters
 
 COMMANDS = {
@@ -133,7 +133,7 @@ def test_unknown_parameter(here, command, section):
         ("train_student --student kd_lut", "students.kd_lut.identity.weihgt", 0.2, "identity.weihgt"),
         ("train_student --student kd_lut", "students.kd_lut.identity.target", "LUT", "identity.target"),
         ("train_student --student kd_lut", "students.kd_lut", 3, "students.kd_lut"),
-        ("train_student --student kd_lut", "students", {}, "students.kd_lut"),
+        ("train_student --student kd_lut", "students", {}, "no student 'kd_lut'"),
         ("infer --student kd_lut", "infer.batch_size", 0, "batch_size"),
         ("evaluate --student kd_lut", "evaluate.search_threshold", 50, "search_threshold"),
         ("evaluate --student kd_lut", "evaluate.cbgm", "yes", "cbgm"),
@@ -148,9 +148,11 @@ def test_wrong_value(here, command, path, value, key):
     assert key in refused(here, command)
 
 
-@pytest.mark.parametrize("command", ["train_student --student nobody"])
+@pytest.mark.parametrize(
+    "command", ["train_student --student nobody", "ablation.ablate --student nobody --seed 0"]
+)
 def test_unknown_row(here, command):
-    assert "section 'students.nobody' is missing" in refused(here, command)
+    assert f"params.yaml: no student 'nobody'; it has {', '.join(students())}" in refused(here, command)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,42 @@ def test_nothing_else_can_be_read(path, name):
 
 
 def test_missing_section(path):
-    with pytest.raises(UserError, match=r"section 'students\.c' is missing"):
-        Parameters(("students.{student}",), path, student="c").section("students.c")
+    with pytest.raises(UserError, match="section 'evaluate' is missing"):
+        Parameters(("evaluate",), path).section("evaluate")
+
+
+@pytest.mark.parametrize("name", ["c", "a.identity", ""])
+def test_a_student_that_there_is_not(path, name):
+    with pytest.raises(UserError) as error:
+        Parameters(("students.{student}",), path, student=name).section(f"students.{name}")
+    assert str(error.value) == f"{path}: no student '{name}'; it has a, b"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("students: {}", "no student 'c'; 'students' names none, add an entry"),
+        ("infer: {}", "section 'students' is missing"),
+        ("students: 5", "section 'students' is missing"),
+    ],
+)
+def test_where_there_are_no_students(path, text, said):
+    path.write_text(text)
+    for read in (
+        lambda: Parameters(("students.{student}",), path, student="c").section("students.c"),
+        lambda: Parameters((), path).check_student("c", path.with_name("none")),
+    ):
+        with pytest.raises(UserError) as error:
+            read()
+        assert str(error.value) == f"{path}: {said}"
+
+
+def test_a_student_without_an_entry_needs_its_file(path):
+    parameters = Parameters((), path)
+    parameters.check_student("a", path.with_name("none"))
+    parameters.check_student("trained_under_another_name", path)
+    with pytest.raises(UserError, match="no student 'c'; it has a, b"):
+        parameters.check_student("c", path.with_name("none"))
 
 
 @pytest.mark.parametrize(
