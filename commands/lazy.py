@@ -1,4 +1,4 @@
-"""A group that imports a command only when it is run, so that `--help` does not wait for PyTorch."""
+"""Imports at the moment of need, so that neither `--help` nor an error about a path waits for PyTorch."""
 
 import importlib
 from collections.abc import Mapping
@@ -18,6 +18,12 @@ class LazyCommand:
     help: str
 
 
+def imported(place: str) -> Any:
+    """Return what is at `package.module:name`, imported now. Importing PyTorch takes seconds."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 class LazyGroup(CommandGroup):
     """A `CommandGroup` some of whose commands are imported when they are needed."""
 
@@ -33,8 +39,7 @@ class LazyGroup(CommandGroup):
         """Return a command, imported now if it is a lazy one."""
         if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
-        module, _, name = self.lazy[cmd_name].place.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        command: click.Command = imported(self.lazy[cmd_name].place)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

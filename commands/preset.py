@@ -8,7 +8,8 @@ from typing import Any
 import click
 from ruamel.yaml import YAML
 
-from commands.parameter_checks import check_parameters
+from commands.lazy import imported
+from commands.places import require_project
 from commands.tables import table_text
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
@@ -17,7 +18,6 @@ from pipeline.datasets.releases import LAYOUTS, require_layout
 from stages.support.parameters import EXTENDS, PARAMETERS
 
 PRESETS = Path(__file__).parents[1] / "presets"
-PIPELINE = Path("dvc.yaml")
 NAMES = ("cuhk_sysu", "cuhk_sysu_modern", "prw", "prw_modern", "prw_small", "synthetic")
 ABSENT = "-"
 BEHIND = 2
@@ -38,11 +38,10 @@ def preset(name: str, root: Path | None) -> None:
     prw_modern         the same with settings of later work
     prw_small          a small set in PRW's layout, for a CPU
     """
-    if not PIPELINE.is_file():
-        raise UserError(f"no {PIPELINE} here; run this in the project's root")
+    require_project()
     text = preset_text(name, root)
     values = YAML(typ="safe").load(text)
-    check_parameters(values, PARAMETERS)
+    imported("commands.parameter_checks:check_parameters")(values, PARAMETERS)
     before = _current(PARAMETERS)
     write_atomically(PARAMETERS, text)
     _print_changes(name, list(changes(before, values)))

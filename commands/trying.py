@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from pipeline.basics.errors import UserError
+from commands.validation import VALIDATION, require_validation
 from pipeline.basics.progress import Progress, TrainingProgress
 from pipeline.devices import one_device
 from pipeline.evaluation.metric_table import measured
@@ -14,8 +14,6 @@ from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.teachers import Teachers
 from pipeline.training.student.training import train_student
-
-VALIDATION = "val"
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,7 @@ def validation_outcome(
     Raises:
         UserError: the data set has none.
     """
-    if not data.has(VALIDATION):
-        raise UserError(f"data set '{data.name}' has no validation split to tune on")
+    require_validation(data)
     split = data.split(VALIDATION)
     detections = search_detections(
         network,

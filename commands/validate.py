@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from commands.trying import validation_outcome
+from commands.lazy import imported
+from commands.places import check_weights
+from commands.validation import require_validation
 from pipeline.evaluation.metrics import EvaluationOptions
 from pipeline.inference.options import InferenceOptions
-from pipeline.models.heads import load_student
 from pipeline.scenes.prepared import open_prepared
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED
@@ -23,8 +24,11 @@ def validate(weights: Path, data: Path) -> None:
     parameters = Parameters(("infer", "evaluate"))
     inference = parameters.options("infer", InferenceOptions)
     evaluation = parameters.options("evaluate", EvaluationOptions)
+    check_weights(weights)
+    prepared = open_prepared(data)
+    require_validation(prepared)
+    load_student = imported("pipeline.models.heads:load_student")
+    validation_outcome = imported("commands.trying:validation_outcome")
     with ShownProgress("validate") as progress:
-        outcome = validation_outcome(
-            load_student(weights), open_prepared(data), inference, evaluation, progress
-        )
+        outcome = validation_outcome(load_student(weights), prepared, inference, evaluation, progress)
     click.echo(f"{weights}: {json.dumps(outcome.as_dict())}")

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import warnings
 
 import numpy as np
@@ -84,6 +85,40 @@ def test_writes_a_picture(weights, pictures):
     find(weights, pictures, "--out", str(out), "--top", "8")
     assert (out / "found.png").read_bytes() == first
     assert [path.name for path in out.iterdir()] == ["found.png"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_it_leaves_no_folder_and_says_so(weights, pictures, monkeypatch, number):
+    monkeypatch.setattr("commands.finding.find_person", lambda *_, **__: os.kill(os.getpid(), number))
+    result = find(weights, pictures, "--out", str(pictures / "new" / "out"))
+    assert result.exit_code == 128 + number
+    said = f"Error: interrupted by {number.name} before it was done; run it again"
+    assert result.stderr.splitlines()[-1] == said
+    assert not (pictures / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("query.png", "query.png is a file; give a folder"),
+        ("query.png/deeper/out", "query.png is a file; give a folder"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_refused_before_the_search(weights, pictures, monkeypatch, out, said):
+    monkeypatch.setattr("commands.finding.look", lambda *_, **__: pytest.fail("it searched"))
+    result = find(weights, pictures, "--out", str(pictures / out))
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_in_which_nothing_may_be_made_is_refused_before_the_search(weights, pictures, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != pictures)
+    result = find(weights, pictures, "--out", str(pictures / "new" / "out"))
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"nothing can be written to {pictures}; give another folder\n")
+    assert not (pictures / "new").exists()
 
 
 def test_nobody_found(weights, pictures):
@@ -172,7 +207,7 @@ def test_any_name_is_printed_and_drawn(weights, pictures, name):
 
 def test_thousands_of_hits_are_drawn_as_far_as_there_is_room(weights, pictures, monkeypatch):
     monkeypatch.setattr("pipeline.reporting.found_figure.MOST_DRAWN", 5)
-    monkeypatch.setattr("commands.find.MOST_DRAWN", 5)
+    monkeypatch.setattr("commands.finding.MOST_DRAWN", 5)
     result = find(weights, pictures, "--top", "100000", "--out", str(pictures / "out"))
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1].endswith("found.png (the first 5 of them)")

@@ -1,11 +1,14 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from commands.main import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_help_lists_every_command():
@@ -30,9 +33,58 @@ def test_unknown_commands():
     assert "No such command 'nothing'" in result.stderr
 
 
-def test_help_does_not_load_pytorch():
-    code = (
-        "import sys; from click.testing import CliRunner; from commands.main import main;"
-        "assert CliRunner().invoke(main, ['--help']).exit_code == 0; assert 'torch' not in sys.modules"
+WITHOUT_PYTORCH = """
+import sys
+from click.testing import CliRunner
+from commands.main import main
+result = CliRunner().invoke(main, sys.argv[1:])
+assert 'torch' not in sys.modules
+sys.stderr.write(result.stderr)
+sys.exit(result.exit_code)
+"""
+
+
+def run_without_pytorch(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_PYTORCH, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_does_not_load_pytorch():
+    assert run_without_pytorch("--help").returncode == 0
+
+
+QUERY = "tests/fixtures/protocol-cases/clean/cuhk/Image/SSM/s1.jpg"
+FIND = ("find", "--query", QUERY, "--box", "1,1,9,9")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("preset", "prw_small", "--root", "nowhere"),
+        ("preset", "prw", "--root", "nowhere"),
+        (*FIND, "--weights", "nowhere", "docs"),
+        (*FIND, "--weights", "README.md", "nowhere"),
+        (*FIND, "--weights", "README.md", "--query", "nowhere", "docs"),
+        (*FIND, "--weights", "README.md", "--out", "README.md", QUERY),
+        ("validate", "nowhere"),
+        ("tune", "--tries", "nowhere"),
+        ("tune", "--student", "nobody"),
+        ("check-data", "--dataset", "prw", "--root", "nowhere"),
+        ("score", "--dataset", "prw", "--root", "nowhere", "--detections", "README.md"),
+        ("score", "--dataset", "prw", "--root", "docs", "--detections", "nowhere"),
+        ("lut", "nowhere"),
+        ("results", "--summary", "nowhere"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_path_is_said_before_pytorch_is_loaded(arguments):
+    """Loading it takes seconds."""
+    done = run_without_pytorch(*arguments)
+    assert done.returncode in (1, 2), done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1

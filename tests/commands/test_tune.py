@@ -7,7 +7,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 
-from commands import tune as command
+from commands import tuning as command
 from commands.main import main
 from commands.trying import Outcome
 from pipeline.datasets.packing import prepare
@@ -85,7 +85,7 @@ def test_the_best_by_search_is_named(project, monkeypatch):
     [
         ({"baseline": [{}], "kd_lut": [{}, {}]}, "different budgets"),
         ({"baseline": [{"identity": {"wieght": 1.0}}]}, "unknown parameter 'identity.wieght'"),
-        ({"nobody": [{}]}, "section 'students.nobody' is missing"),
+        ({"nobody": [{}]}, "params.yaml: no student 'nobody'; it has baseline"),
         ({"baseline": {"identity": {}}}, "must hold a list"),
         ({"baseline": []}, "at least one each"),
         ({"baseline": [5]}, "must hold a list"),
@@ -99,6 +99,25 @@ def test_bad_tries_are_one_line(project, students, message):
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not (project / "tuning/results").exists()
+
+
+@pytest.mark.parametrize(
+    ("students", "options"),
+    [(["baseline", "nobody"], []), (["baseline"], ["--student", "baseline", "--student", "nobody"])],
+)
+def test_a_student_that_there_is_not_is_named_before_anything_is_trained(project, students, options):
+    tries(project, **{student: [{}] for student in students})
+    result = run(*options)
+    assert result.exit_code == 2
+    assert result.stderr.endswith("no student 'nobody'; it has baseline\n")
+    assert not (project / "tuning/results").exists()
+
+
+def test_outside_a_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run().stderr == (
+        "Error: no dvc.yaml here; run this in the project's root, or name a file with --tries\n"
+    )
 
 
 @pytest.mark.parametrize(
