@@ -1,5 +1,6 @@
 """`person-search results`: the table of results."""
 
+import os
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from commands.places import require_project
 from pipeline.reporting.comparison.age import ablation_age
 from pipeline.reporting.speed import read_milliseconds
 from pipeline.reporting.summary import gaps, read_summary
@@ -36,8 +38,11 @@ def results(path: Path, speed: Path, markdown: bool) -> None:
     """Show what the teachers and each student reached on the test scenes.
 
     Metrics are in percent. The cost is the parameters in millions, and for one image the floating-point
-    operations in billions and the median milliseconds on the machine that `make bench` ran on.
+    operations in billions and the median milliseconds on the machine that `make bench` ran on. Differences
+    between students are taken before rounding, so they may be 0.1 off those of the rounded values shown.
     """
+    if not os.path.lexists(path):
+        require_project(", or give --summary the summary.json of a project")
     summary = read_summary(path)
     milliseconds, machine = read_milliseconds(speed, summary)
     if markdown:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from dvc.exceptions import DvcException
+from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
 
 from commands.errors import FailedCheckError
@@ -15,6 +15,7 @@ from pipeline.basics.options import NO_YAML
 from stages.support.running import ShownProgress
 
 MISSING_SHOWN = 5
+IN_A_CHECKOUT = "run this in a checkout of the project"
 
 Thing = TypeVar("Thing")
 
@@ -82,7 +83,11 @@ def _recorded() -> tuple[list[Output], list[Path], Path]:
                 if out.hash_info
             ]
             unrecorded = [_shown(Path(out.fs_path)) for out in repo.index.outs if not out.hash_info]
+            if not outputs and not unrecorded:
+                raise UserError(f"{repo.root_dir} has no stages; {IN_A_CHECKOUT}")
             return outputs, unrecorded, _shown(Path(repo.cache.local.path))
+    except NotDvcRepoError:
+        raise UserError(f"no project here, nor in a folder above; {IN_A_CHECKOUT}") from None
     except (DvcException, *NO_YAML) as error:
         raise UserError(f"DVC cannot tell what it recorded: {error}") from None
 

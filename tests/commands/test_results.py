@@ -63,12 +63,24 @@ def test_another_file(results, tmp_path):
     assert "search mAP +0.0" in results("--summary", "other.json").stdout
 
 
-def test_no_results_yet(results):
+def test_no_results_yet(results, tmp_path):
+    (tmp_path / "dvc.yaml").touch()
     result = results("--summary", "nowhere.json")
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
         "Error: no results yet (nowhere.json is missing); run `dvc repro` or `make repro`"
     ]
+
+
+@pytest.mark.parametrize("options", [[], ["--markdown"]])
+def test_outside_a_project(tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["results", *options])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: no dvc.yaml here; run this in the project's root, "
+        "or give --summary the summary.json of a project\n"
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -180,9 +180,13 @@ def test_a_lock_file_that_is_gone_or_torn_is_no_all_is_well(project, kept):
 
 
 def test_outside_a_project(project, tmp_path):
-    said = type(project)(tmp_path, project.home).run("person-search", "verify", exit_code=2)
-    assert said.startswith("Error: ")
-    assert len(said.splitlines()) == 1
+    elsewhere = type(project)(tmp_path / "elsewhere", project.home)
+    elsewhere.root.mkdir()
+    advice = "run this in a checkout of the project\n"
+    said = verify(elsewhere, exit_code=2)
+    assert said == f"Error: no project here, nor in a folder above; {advice}"
+    elsewhere.run("dvc", "init", "--no-scm", "--quiet")
+    assert verify(elsewhere, exit_code=2) == f"Error: {elsewhere.root} has no stages; {advice}"
 
 
 READERS = {
