@@ -7,7 +7,10 @@ import random
 import h5py
 import pytest
 import yaml
+from click.testing import CliRunner
+from dvc.repo import Repo
 
+from commands.main import main
 from commands.verification import Output, check_output, md5_of
 from pipeline.basics.errors import UserError
 from pipeline.evaluation.detections_file import read_detections
@@ -179,14 +182,14 @@ def test_a_lock_file_that_is_gone_or_torn_is_no_all_is_well(project, kept):
     verify(project)
 
 
-def test_outside_a_project(project, tmp_path):
-    elsewhere = type(project)(tmp_path / "elsewhere", project.home)
-    elsewhere.root.mkdir()
+def test_outside_a_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     advice = "run this in a checkout of the project\n"
-    said = verify(elsewhere, exit_code=2)
-    assert said == f"Error: no project here, nor in a folder above; {advice}"
-    elsewhere.run("dvc", "init", "--no-scm", "--quiet")
-    assert verify(elsewhere, exit_code=2) == f"Error: {elsewhere.root} has no stages; {advice}"
+    result = CliRunner().invoke(main, ["verify"])
+    assert result.exit_code == 2
+    assert result.stderr == f"Error: no project here, nor in a folder above; {advice}"
+    Repo.init(no_scm=True).close()
+    assert CliRunner().invoke(main, ["verify"]).stderr == f"Error: {tmp_path} has no stages; {advice}"
 
 
 READERS = {
