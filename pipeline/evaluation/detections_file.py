@@ -17,7 +17,15 @@ import numpy.typing as npt
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import HDF5, NPY, NPZ, check_is_file, is_refused, kind_of
 from pipeline.basics.hdf5 import UNREADABLE, is_held, open_hdf5, why_unreadable, writing_hdf5
-from pipeline.evaluation.detections import BOX_AND_SCORE, OPTIONAL, REQUIRED, Array, Detections
+from pipeline.evaluation.detections import (
+    BOX_AND_SCORE,
+    INTEGERS,
+    LISTS_OF_FLOATS,
+    OPTIONAL,
+    REQUIRED,
+    Array,
+    Detections,
+)
 
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1 << 20
@@ -159,9 +167,9 @@ def _as_detections(arrays: Mapping[str, Array]) -> Detections:
     for name, array in taken.items():
         if name.endswith("_names"):
             taken[name] = _texts(name, array)
-        elif name.endswith(("_counts", "_pids")):
+        elif name.endswith(INTEGERS):
             taken[name] = _whole_numbers(name, array)
-        elif array.shape == (0,):
+        elif array.shape == (0,) and name not in LISTS_OF_FLOATS:
             columns = BOX_AND_SCORE if name.endswith("_dets") else width
             taken[name] = np.zeros((0, columns), array.dtype if array.dtype.kind == "f" else np.float64)
     return Detections(**taken)

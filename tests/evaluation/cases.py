@@ -113,8 +113,10 @@ def permuted(detections, random):
     images = random.permutation(len(detections.gallery_names))
     rows = [random.permutation(np.arange(starts[image], starts[image + 1])) for image in images]
     order = np.concatenate([np.array([], int), *rows])
+    places = np.argsort(images)
     return replace(
         detections,
+        pair_scenes=places[detections.pair_scenes] if detections.has_pairs else None,
         gallery_names=detections.gallery_names[images],
         gallery_counts=detections.gallery_counts[images],
         gallery_dets=detections.gallery_dets[order],

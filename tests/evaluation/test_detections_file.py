@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from pipeline.basics.errors import UserError
-from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.detections import PAIRS, Detections
 from pipeline.evaluation.detections_file import read_detections, write_detections
 from tests.evaluation.cases import random_case, with_ground_truth
+from tests.evaluation.pair_cases import as_pairs
 
 SPLIT, PLAIN = random_case(6, scenes=12)
-FULL = with_ground_truth(SPLIT, PLAIN, np.random.default_rng(0))
+FULL = as_pairs(with_ground_truth(SPLIT, PLAIN, np.random.default_rng(0)))
 
 
 def arrays(detections):
@@ -26,7 +27,7 @@ def same(left, right):
         assert array.dtype == other.dtype, name
 
 
-@pytest.mark.parametrize("detections", [PLAIN, FULL, random_case(6, empty=1.1)[1]])
+@pytest.mark.parametrize("detections", [PLAIN, FULL, random_case(6, empty=1.1)[1], as_pairs(PLAIN)])
 def test_hdf5_and_npz_give_back_what_was_written(tmp_path, detections):
     write_detections(detections, tmp_path / "d.h5")
     np.savez(tmp_path / "d.npz", **arrays(detections))
@@ -64,12 +65,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["d.h5"]
 
 
-def test_every_chunk_has_a_checksum_and_damage_is_noticed(tmp_path):
+@pytest.mark.parametrize("name", ["gallery_feats", "pair_queries", "pair_dets", "pair_similarities"])
+def test_every_chunk_has_a_checksum_and_damage_is_noticed(name, tmp_path):
     path = tmp_path / "d.h5"
-    write_detections(PLAIN, path)
+    write_detections(FULL, path)
     with h5py.File(path) as file:
         assert all(file[name].fletcher32 for name in file)
-        chunk = file["gallery_feats"].id.get_chunk_info(0)
+        chunk = file[name].id.get_chunk_info(0)
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset + 5] ^= 0xFF
     path.write_bytes(content)
@@ -216,6 +218,7 @@ def test_the_content_says_which_kind_it_is_and_not_the_name(tmp_path):
 def test_no_detections_as_lists_of_nothing(suffix, tmp_path):
     nothing = np.array([])
     empty = {"gallery_counts": 0.0 * PLAIN.gallery_counts, "gallery_dets": nothing, "gallery_feats": nothing}
+    empty |= dict.fromkeys(PAIRS, nothing)
     given = {**arrays(PLAIN), **empty}
     if suffix == ".npz":
         np.savez(tmp_path / "d.npz", **given)
@@ -227,6 +230,14 @@ def test_no_detections_as_lists_of_nothing(suffix, tmp_path):
     assert read.gallery_dets.shape == (0, 5)
     assert read.gallery_feats.shape == (0, PLAIN.query_feats.shape[1])
     assert read.gallery_counts.tolist() == [0] * 12
+    assert read.pair_dets.shape == (0, 5)
+    assert read.has_pairs and all(getattr(read, name).shape == (0,) for name in PAIRS if name != "pair_dets")
+
+
+def test_a_file_without_pairs_names_none(tmp_path):
+    write_detections(PLAIN, tmp_path / "d.h5")
+    with h5py.File(tmp_path / "d.h5") as file:
+        assert not set(PAIRS) & set(file)
 
 
 @pytest.mark.parametrize(
