@@ -11,6 +11,7 @@ from pipeline.evaluation.cbgm import CUHK_SYSU_CBGM, PRW_CBGM, CbgmOptions
 from pipeline.evaluation.coco import coco_average_precision
 from pipeline.evaluation.detection import detection_metrics
 from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.pairs import PairBoxes, check_whole, pair_boxes, search_pairs
 from pipeline.evaluation.scene_boxes import (
     SceneBoxes,
     check_context,
@@ -85,11 +86,12 @@ def evaluate(
     Returns:
         `search`, `search_by_gallery`, `search_cross_camera` (None without cameras), `detection`,
         `detection_by_iou`, `protocol`, and `search_ground_truth_boxes` (None without features at the
-        ground-truth boxes).
+        ground-truth boxes). Where detections have pairs, the first three are of these, and galleries that
+        lack a pair are left out.
 
     Raises:
         UserError: the detections are of other images or queries, the data set lacks a wanted gallery, or the
-            detections lack the context that CBGM needs.
+            detections lack the context that CBGM needs, or a pair of the default gallery or a wanted one.
     """
     whole_pixels = dataset in WHOLE_PIXEL_DATA_SETS
     if whole_pixels:
@@ -100,32 +102,40 @@ def evaluate(
         check_context(split, detections)
     sizes = _gallery_sizes(split, options.gallery_sizes)
     default = _default_gallery(split, options.cross_camera)
+    names = [name for name in dict.fromkeys([*sizes, default, CROSS_CAMERA]) if name in split.galleries]
     found = detected_boxes(split, detections)
-    searched = found.above(options.search_threshold)
+    searched: SceneBoxes | PairBoxes = found.above(options.search_threshold)
+    missing: dict[str, int] = {}
+    if detections.has_pairs:
+        searched = pair_boxes(split, detections, options.search_threshold)
+        missing = searched.missing(split, _galleries(split, names))
+        check_whole(missing, [default, *(options.gallery_sizes or ())])
+    whole = [name for name in names if not missing.get(name)]
 
-    def search(what: str, names: list[str], boxes: SceneBoxes) -> dict[str, dict[str, float]]:
+    def search(what: str, names: list[str], boxes: SceneBoxes | PairBoxes) -> dict[str, dict[str, float]]:
         told = (lambda done, total: progress(what, done, total)) if progress else None
-        chosen = _galleries(split, names)
+        chosen, duplicates = _galleries(split, names), options.duplicates
+        if isinstance(boxes, PairBoxes):
+            return search_metrics(search_pairs(split, chosen, boxes, duplicates=duplicates, progress=told))
         results = search_queries(
             split,
             chosen,
             boxes,
             detections,
-            duplicates=options.duplicates,
+            duplicates=duplicates,
             cbgm=cbgm,
             threads=threads,
             progress=told,
         )
         return search_metrics(results)
 
-    extra = [name for name in (default, CROSS_CAMERA) if name in split.galleries and name not in sizes]
-    reached = search("detections", list(dict.fromkeys([*sizes, *extra])), searched)
+    reached = search("detections", whole, searched)
     upper = None
     if detections.has_ground_truth_feats:
         upper = _public(search("ground truth", [default], ground_truth_boxes(split, detections))[default])
     return {
         "search": _public(reached[default]),
-        "search_by_gallery": {size: _public(reached[size]) for size in sizes},
+        "search_by_gallery": {size: _public(reached[size]) for size in sizes if size in reached},
         "search_cross_camera": _public(reached[CROSS_CAMERA]) if CROSS_CAMERA in reached else None,
         "search_ground_truth_boxes": upper,
         **_detection(split, found.without_feats(), options.detection_threshold),
@@ -138,6 +148,7 @@ def evaluate(
             "ground_truth_in_whole_pixels": whole_pixels,
             "duplicates": options.duplicates,
             "cbgm": cbgm.model_dump() if cbgm else None,
+            **({"query_guided": True} if detections.has_pairs else {}),
             "counts": {
                 "scenes": len(split.scenes),
                 "scenes_without_entry": missing_scenes(split, detections),
@@ -147,9 +158,20 @@ def evaluate(
                 },
                 "ground_truth_boxes": sum(len(scene.boxes) for scene in split.scenes),
                 "detections": len(found.scores),
-                "detections_searched": len(searched.scores),
+                **_searched_counts(searched, missing),
             },
         },
+    }
+
+
+def _searched_counts(searched: SceneBoxes | PairBoxes, missing: Mapping[str, int]) -> dict[str, Any]:
+    """Return what `counts` says of the boxes that are searched."""
+    if isinstance(searched, SceneBoxes):
+        return {"detections_searched": len(searched.scores)}
+    return {
+        "detections_searched": searched.searched(),
+        "pairs": len(searched.scene),
+        "pairs_missing": {name: number for name, number in missing.items() if number},
     }
 
 

@@ -70,7 +70,7 @@ def detected_boxes(split: Split, detections: Detections) -> SceneBoxes:
     Raises:
         UserError: the detections name an image that the split does not have.
     """
-    position = _positions(split, detections)
+    position = scene_positions(split, detections)
     rows, offsets = _rows_by_scene(position, detections.gallery_counts, len(split.scenes))
     found = detections.gallery_dets[rows]
     return SceneBoxes(offsets, found[:, :4], found[:, 4], _in_order(detections.gallery_feats, rows))
@@ -86,7 +86,7 @@ def ground_truth_boxes(split: Split, detections: Detections) -> SceneBoxes:
     feats = detections.ground_truth_feats
     if counts is None or feats is None:
         raise UserError("detections: no ground_truth_feats, so ground-truth boxes cannot be searched")
-    position = _positions(split, detections)
+    position = scene_positions(split, detections)
     wanted = np.array([len(split.scenes[scene].boxes) for scene in position], dtype=np.int64)
     wrong = np.flatnonzero(wanted != counts)
     if len(wrong):
@@ -124,9 +124,15 @@ def check_context(split: Split, detections: Detections) -> None:
     """Check that the people around each query are there, the query itself first.
 
     Raises:
-        UserError: they are missing, or the first box of a query is not the query's own.
+        UserError: they are missing, the first box of a query is not the query's own, or searches use the
+            detections of pairs, which have no features.
     """
     counts, found = detections.query_counts, detections.query_dets
+    if detections.has_pairs:
+        raise UserError(
+            "CBGM needs one embedding for each detection, but these detections are of pairs of a query and a "
+            "scene; search without CBGM"
+        )
     if counts is None or found is None:
         raise UserError("CBGM needs query_counts, query_dets and query_ctx_feats, which the detections lack")
     alone = np.flatnonzero(counts == 0)
@@ -142,8 +148,12 @@ def check_context(split: Split, detections: Detections) -> None:
         )
 
 
-def _positions(split: Split, detections: Detections) -> IntArray:
-    """Return `[G]`: for each image of the detections, the index of its scene in the split."""
+def scene_positions(split: Split, detections: Detections) -> IntArray:
+    """Return `[G]`: for each image of the detections, the index of its scene in the split.
+
+    Raises:
+        UserError: the detections name an image that the split does not have.
+    """
     index = {scene.name: position for position, scene in enumerate(split.scenes)}
     names = detections.gallery_names.astype(str).tolist()
     unknown = [name for name in names if name not in index]

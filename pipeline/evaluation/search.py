@@ -1,6 +1,6 @@
 """Person search: mean average precision and top-k accuracy of queries in their galleries."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -94,33 +94,68 @@ def search_queries(
     """
     protocols = tuple(galleries.values())
     people = person_boxes(protocols, len(split.queries), found)
-    context = _context(detections)
-    search = _Search(split, split.cameras, protocols, found, people, duplicates == "once", context, cbgm)
-    results: dict[str, list[QueryResult]] = {name: [] for name in galleries}
+    once, context = duplicates == "once", _context(detections)
+    search = Search(query_scenes(split), split.cameras, protocols, found, people, once, context, cbgm)
     with one_thread_a_product():
-        for index, similarity in enumerate(similarities(detections.query_feats, found.feats, threads)):
-            for name, result in zip(results, search.of_query(index, similarity), strict=True):
-                results[name].append(result)
-            if progress is not None:
-                progress(index + 1, len(split.queries))
+        products = similarities(detections.query_feats, found.feats, threads)
+        answers = (search.of_query(index, similarity) for index, similarity in enumerate(products))
+        return by_gallery(galleries, answers, len(split.queries), progress)
+
+
+def query_scenes(split: Split) -> IntArray:
+    """Return `[Q]` the scene that each query is taken from."""
+    return np.array([query.scene for query in split.queries], dtype=np.int64)
+
+
+def by_gallery(
+    names: Iterable[str],
+    answers: Iterable[Iterable[QueryResult]],
+    queries: int,
+    progress: Progress | None = None,
+) -> dict[str, list[QueryResult]]:
+    """Return by gallery the result of each query.
+
+    Args:
+        names: of the galleries.
+        answers: of each query, its result in each gallery.
+        queries: how many there are.
+        progress: called with the number of queries done and the number of all.
+    """
+    results: dict[str, list[QueryResult]] = {name: [] for name in names}
+    for number, answer in enumerate(answers, start=1):
+        for reached, result in zip(results.values(), answer, strict=True):
+            reached.append(result)
+        if progress is not None:
+            progress(number, queries)
     return results
 
 
-class _Search(NamedTuple):
-    """What the searches for all queries share; see `search_queries`."""
+class Search(NamedTuple):
+    """What the searches for several queries share; see `search_queries`.
 
-    split: Split
+    Attributes:
+        query_scenes: `[Q]` the scene that each query is taken from.
+        cameras: `[S]` the camera of each scene.
+        galleries: search protocols of these queries.
+        found: the boxes to search in.
+        people: those of them that lie on the people searched for.
+        once: whether an image that a gallery lists twice is scored once.
+        context: of each query `[C, D]` the features of the people in its scene; None without them.
+        cbgm: options of the re-scoring by context; None for none.
+    """
+
+    query_scenes: IntArray
     cameras: IntArray
     galleries: tuple[Galleries, ...]
     found: SceneBoxes
     people: PersonBoxes
     once: bool
-    context: list[Array] | None
-    cbgm: CbgmOptions | None
+    context: list[Array] | None = None
+    cbgm: CbgmOptions | None = None
 
     def of_query(self, index: int, similarity: Array) -> Iterator[QueryResult]:
         """Yield the result of one query in each gallery, from its similarity `[N]` with every box."""
-        scene = self.split.queries[index].scene
+        scene = int(self.query_scenes[index])
         times = np.stack([gallery.times_of_query(index, scene, self.cameras) for gallery in self.galleries])
         changes = self._changes(index, similarity, times)
         first = counted_once(self.galleries, self.people, index, times) if self.once else None
