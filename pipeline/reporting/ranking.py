@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.basics.errors import UserError
 from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.pairs import PairBoxes, check_whole, pair_boxes, search_pairs
 from pipeline.evaluation.person_boxes import boxes_on_person, first_place
 from pipeline.evaluation.scene_boxes import SceneBoxes, check_queries, detected_boxes
 from pipeline.evaluation.search import QueryResult, search_queries
@@ -20,7 +21,7 @@ class Hit:
     Attributes:
         scene: index into the split's scenes.
         box: `[4]` pixels.
-        similarity: dot product with the query's feature.
+        similarity: dot product with the query's feature; of a query-guided network, its own.
         correct: whether it is the true positive of its scene; a scene has at most one, even where
             several boxes overlap the person.
     """
@@ -56,7 +57,8 @@ def ranked_hits(
         top: how many hits to return; None for all.
 
     Raises:
-        UserError: the detections are of other images or queries, or there is no such gallery or query.
+        UserError: the detections are of other images or queries, there is no such gallery or query, or the
+            detections have pairs, but not all of the gallery's.
     """
     found, similarity, scenes = _searched(split, detections, query, gallery, search_threshold)
     listed = split.galleries[gallery].of_query(query, split.queries[query].scene, split.cameras)
@@ -81,8 +83,13 @@ def query_results(
     split: Split, detections: Detections, gallery: str, *, search_threshold: float
 ) -> list[QueryResult]:
     """Return each query's average precision, rank and number of matches; arguments as in `ranked_hits`."""
-    found = _checked(split, detections, gallery).above(search_threshold)
-    return search_queries(split, {gallery: split.galleries[gallery]}, found, detections)[gallery]
+    _check(split, detections, gallery)
+    galleries = {gallery: split.galleries[gallery]}
+    if detections.has_pairs:
+        pairs = _whole_pairs(split, detections, gallery, search_threshold)
+        return search_pairs(split, galleries, pairs)[gallery]
+    found = detected_boxes(split, detections).above(search_threshold)
+    return search_queries(split, galleries, found, detections)[gallery]
 
 
 def _person_in(gallery: Gallery) -> tuple[FloatArray, IntArray]:
@@ -96,17 +103,26 @@ def _searched(
     split: Split, detections: Detections, query: int, gallery: str, threshold: float
 ) -> tuple[SceneBoxes, Array, IntArray]:
     """Return all boxes above the threshold, `[N]` their similarity to the query, and `[N]` their scenes."""
-    boxes = _checked(split, detections, gallery)
+    _check(split, detections, gallery)
     if not 0 <= query < len(split.queries):
         raise UserError(f"no query {query}; the data set has {len(split.queries)}, counted from 0")
-    found = boxes.above(threshold)
+    if detections.has_pairs:
+        found = _whole_pairs(split, detections, gallery, threshold).of_query(query)
+        return found, found.feats[:, 0], found.scene_of
+    found = detected_boxes(split, detections).above(threshold)
     similarity = next(similarities(detections.query_feats[query : query + 1], found.feats))
     return found, similarity, found.scene_of
 
 
-def _checked(split: Split, detections: Detections, gallery: str) -> SceneBoxes:
-    """Return all boxes; raise `UserError` where the queries are others or there is no such gallery."""
+def _whole_pairs(split: Split, detections: Detections, gallery: str, threshold: float) -> PairBoxes:
+    """Return the boxes of pairs; raise `UserError` where a pair of the gallery is missing."""
+    pairs = pair_boxes(split, detections, threshold)
+    check_whole(pairs.missing(split, {gallery: split.galleries[gallery]}), [gallery])
+    return pairs
+
+
+def _check(split: Split, detections: Detections, gallery: str) -> None:
+    """Raise `UserError` where the queries are others or there is no such gallery."""
     check_queries(split, detections)
     if gallery not in split.galleries:
         raise UserError(f"no gallery '{gallery}'; the data set has {', '.join(split.galleries)}")
-    return detected_boxes(split, detections)

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.basics.errors import UserError
+from pipeline.evaluation.pairs import pair_boxes, search_pairs
 from pipeline.evaluation.scene_boxes import detected_boxes
 from pipeline.evaluation.search import TOP_K, UNRANKED, search_metrics, search_queries
 from pipeline.reporting.ranking import query_results, ranked_hits
 from tests.evaluation.cases import permuted, random_case
+from tests.evaluation.pair_cases import as_pairs, chosen_pairs, random_pairs
 
 THRESHOLD = 0.3
 GALLERIES = ("12", "full", "cross_camera")
@@ -28,14 +30,17 @@ def results(split, detections, gallery):
 
 
 def metrics(split, detections):
+    if detections.has_pairs:
+        return search_metrics(search_pairs(split, split.galleries, pair_boxes(split, detections, THRESHOLD)))
     found = detected_boxes(split, detections).above(THRESHOLD)
     return search_metrics(search_queries(split, split.galleries, found, detections))
 
 
 @pytest.mark.parametrize("gallery", GALLERIES)
+@pytest.mark.parametrize("case", [random_case, random_pairs])
 @given(seed=st.integers(0, 10**6), tied=st.booleans())
-def test_top_k_is_that_of_the_metrics(gallery, seed, tied):
-    split, detections = random_case(seed, tied=tied)
+def test_top_k_is_that_of_the_metrics(gallery, case, seed, tied):
+    split, detections = case(seed, tied=tied)
     expected = metrics(split, detections)[gallery]
     for k in TOP_K:
         reached = [any(hit.correct for hit in hits) for hits in rankings(split, detections, gallery, top=k)]
@@ -43,9 +48,10 @@ def test_top_k_is_that_of_the_metrics(gallery, seed, tied):
 
 
 @pytest.mark.parametrize("gallery", GALLERIES)
+@pytest.mark.parametrize("case", [random_case, random_pairs])
 @given(seed=st.integers(0, 10**6), tied=st.booleans())
-def test_results_of_the_queries_add_up_to_the_metrics(gallery, seed, tied):
-    split, detections = random_case(seed, tied=tied)
+def test_results_of_the_queries_add_up_to_the_metrics(gallery, case, seed, tied):
+    split, detections = case(seed, tied=tied)
     expected = metrics(split, detections)[gallery]
     reached = results(split, detections, gallery)
     assert np.mean([result.ap for result in reached]) == pytest.approx(expected["mAP"])
@@ -94,6 +100,31 @@ def test_the_order_of_images_and_boxes_changes_nothing(seed):
         assert [(hit.scene, hit.similarity, hit.correct) for hit in hits] == [
             (hit.scene, hit.similarity, hit.correct) for hit in others
         ]
+
+
+@given(seed=st.integers(0, 10**6), tied=st.booleans())
+def test_ordinary_detections_as_pairs_are_ranked_the_same(seed, tied):
+    split, plain = random_case(seed, tied=tied)
+    feats = {name: getattr(plain, name).astype(np.float32) for name in ("gallery_feats", "query_feats")}
+    plain = replace(plain, **feats)
+    for gallery in GALLERIES:
+        for hits, others in zip(
+            rankings(split, plain, gallery), rankings(split, as_pairs(plain), gallery), strict=True
+        ):
+            assert [shown(hit) for hit in hits] == [shown(hit) for hit in others]
+
+
+def shown(hit):
+    return hit.scene, hit.box.tolist(), hit.similarity, hit.correct
+
+
+def test_a_gallery_that_lacks_pairs_is_not_ranked():
+    split, detections = random_pairs(3)
+    some = chosen_pairs(detections, np.arange(len(detections.pair_queries) - 9))
+    with pytest.raises(UserError, match=r"gallery 'full' lacks \d pairs"):
+        ranked_hits(split, some, 0, "full", search_threshold=0.5)
+    with pytest.raises(UserError, match=r"gallery 'full' lacks \d pairs"):
+        query_results(split, some, "full", search_threshold=0.5)
 
 
 def test_top_cuts_the_list():
