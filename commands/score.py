@@ -75,6 +75,17 @@ def score(
 
     For --cbgm also the people in the queries' images: query_counts [Q], query_dets [M, 5],
     query_ctx_feats [M, D].
+
+    Boxes of a query-guided network depend on the query. With all of these, searches use the boxes of P pairs
+    of a query and an image, and no features. Each pair stands once, in any order, also a pair without a box;
+    a gallery is scored if all of its pairs are there:
+
+    \b
+      pair_queries       [P]     the query, 0 to Q - 1
+      pair_scenes        [P]     the image, as a place in gallery_names, 0 to G - 1
+      pair_counts        [P]     how many boxes each pair has; their sum is K
+      pair_dets          [K, 5]  as gallery_dets, pair after pair
+      pair_similarities  [K]     any real numbers, higher for the query's person
     """
     options = parse_options(EvaluationOptions, {**protocol, "gallery_sizes": sizes or None}, "score")
     detections = read_detections(dump)
@@ -121,7 +132,8 @@ def _print_tables(metrics: dict[str, Any]) -> None:
     if metrics["search_ground_truth_boxes"]:
         lines["ground-truth boxes *"] = metrics["search_ground_truth_boxes"]
     extra = " with CBGM" if protocol["cbgm"] else ""
-    title = f"Search{extra}, %, score >= {protocol['search_threshold']:g} (* default gallery)"
+    guided = "Query-guided search" if "query_guided" in protocol else "Search"
+    title = f"{guided}{extra}, %, score >= {protocol['search_threshold']:g} (* default gallery)"
     console = Console()
     console.print(title)
     console.print(_table("gallery", lines))
@@ -131,6 +143,8 @@ def _print_tables(metrics: dict[str, Any]) -> None:
     for name, number in protocol["counts"]["queries_without_match"].items():
         if number:
             console.print(f"{number} queries have no match in gallery {name}; they count as 0.")
+    for name, number in protocol["counts"].get("pairs_missing", {}).items():
+        console.print(f"Gallery {name} is not scored: {number} of its pairs are missing.")
 
 
 def _table(first: str, lines: dict[str, dict[str, float]]) -> Table:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.detections import Array, Detections
 from pipeline.scenes.scene import Split
 
 LENGTH_TOLERANCE = 0.01
@@ -18,14 +18,11 @@ def doubts(split: Split, detections: Detections) -> Iterator[str]:
         split: the scenes and queries.
         detections: a model's boxes and features; `check_queries` has passed them.
     """
-    boxes, scores = detections.gallery_dets[:, :4], detections.gallery_dets[:, 4]
-    turned = int((boxes[:, 2:] < boxes[:, :2]).any(axis=1).sum())
-    if turned:
-        yield f"{turned} of {len(boxes)} boxes have x2 < x1 or y2 < y1; they must be x1 y1 x2 y2"
-    beyond = int(((scores < 0) | (scores > 1)).sum())
-    if beyond:
-        yield f"{beyond} of {len(scores)} scores are not in 0 .. 1, in which the thresholds are"
-    for name in ("gallery_feats", "query_feats"):
+    yield from _doubts_of_boxes(detections.gallery_dets)
+    if detections.pair_dets is not None:
+        yield from _doubts_of_boxes(detections.pair_dets, " of pairs")
+    # Boxes of pairs have similarities, so there no features are compared.
+    for name in () if detections.has_pairs else ("gallery_feats", "query_feats"):
         lengths = np.linalg.norm(getattr(detections, name), axis=1)
         other = int((np.abs(lengths - 1) > LENGTH_TOLERANCE).sum())
         if other:
@@ -42,3 +39,14 @@ def doubts(split: Split, detections: Detections) -> Iterator[str]:
                 "query_pids are the same, or differ, where the data set's people do not; "
                 "the queries must stand in its order"
             )
+
+
+def _doubts_of_boxes(dets: Array, whose: str = "") -> Iterator[str]:
+    """Yield what looks wrong in boxes and scores `[N, 5]`."""
+    boxes, scores = dets[:, :4], dets[:, 4]
+    turned = int((boxes[:, 2:] < boxes[:, :2]).any(axis=1).sum())
+    if turned:
+        yield f"{turned} of {len(boxes)} boxes{whose} have x2 < x1 or y2 < y1; they must be x1 y1 x2 y2"
+    beyond = int(((scores < 0) | (scores > 1)).sum())
+    if beyond:
+        yield f"{beyond} of {len(scores)} scores{whose} are not in 0 .. 1, in which the thresholds are"

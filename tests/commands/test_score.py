@@ -1,4 +1,5 @@
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from pipeline.basics.json_files import json_text
 from pipeline.datasets.sources import open_data_set
 from pipeline.evaluation.detections_file import read_detections, write_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from tests.evaluation.pair_cases import as_pairs, chosen_pairs
 
 CASES = Path(__file__).parents[1] / "fixtures" / "protocol-cases" / "quirks"
 
@@ -107,3 +109,45 @@ def test_no_such_file(tmp_path):
     result = score("prw", dump=tmp_path / "absent.npz")
     assert result.exit_code == 2
     assert "no such file" in result.stderr
+
+
+def pairs_dump(folder, short, kept=slice(None)):
+    detections = as_pairs(read_detections(CASES / f"{short}_dump.npz"))
+    some = chosen_pairs(detections, np.arange(len(detections.pair_queries))[kept])
+    arrays = {item.name: getattr(some, item.name) for item in fields(some)}
+    np.savez(folder / "pairs.npz", **{name: array for name, array in arrays.items() if array is not None})
+    return folder / "pairs.npz"
+
+
+@pytest.mark.parametrize("dataset", ["cuhk_sysu", "prw"])
+def test_pairs_of_a_query_guided_network(dataset, tmp_path):
+    dump = pairs_dump(tmp_path, dataset.split("_")[0])
+    got, wanted = score(dataset, "--json", dump=dump), score(dataset, "--json")
+    assert got.exit_code == 0
+    for name in ("search", "search_by_gallery", "search_cross_camera", "detection"):
+        assert json.loads(got.stdout)[name] == json.loads(wanted.stdout)[name]
+    assert json.loads(got.stdout)["protocol"]["query_guided"] is True
+    assert "query_guided" not in wanted.stdout
+    assert "Query-guided search, %" in score(dataset, dump=dump).stdout
+
+
+def test_galleries_that_lack_pairs(tmp_path):
+    split = open_data_set("cuhk_sysu", CASES / "cuhk").splits()["test"]
+    of_100 = [
+        set(split.galleries["100"].of_query(index, query.scene, split.cameras).scenes.tolist())
+        for index, query in enumerate(split.queries)
+    ]
+    names = read_detections(CASES / "cuhk_dump.npz").gallery_names
+    place = {scene.name: index for index, scene in enumerate(split.scenes)}
+    kept = [place[name] in scenes for scenes in of_100 for name in names]
+    dump = pairs_dump(tmp_path, "cuhk", np.array(kept))
+    said = score("cuhk_sysu", dump=dump)
+    assert said.exit_code == 0
+    assert "Gallery full is not scored: " in said.stdout
+    refused = score("cuhk_sysu", "--gallery-size", "full", dump=dump)
+    assert refused.exit_code == 2
+    (line,) = refused.stderr.splitlines()
+    assert "gallery 'full' lacks" in line and "infer.galleries of params.yaml" in line
+    refused = score("cuhk_sysu", "--cbgm", dump=dump)
+    assert refused.exit_code == 2
+    assert "CBGM needs one embedding for each detection" in refused.stderr.splitlines()[-1]

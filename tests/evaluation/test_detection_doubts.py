@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.evaluation.detection_doubts import doubts
 from tests.evaluation.cases import random_case
+from tests.evaluation.pair_cases import random_pairs
 
 FEATURES = ("gallery_feats", "query_feats")
 
@@ -61,3 +62,12 @@ def test_good_detections_raise_none_whatever_the_people_are_called(seed):
 def test_each_doubt_is_one_line(detections, said):
     (line,) = doubts(SPLIT, detections)
     assert said in line
+
+
+def test_boxes_of_pairs_are_looked_at_and_features_are_not():
+    split, detections = random_pairs(3)
+    assert not list(doubts(split, detections))
+    wrong = turn(percent(detections.pair_dets.copy()))
+    turned, scores = doubts(split, replace(detections, pair_dets=wrong))
+    assert f"1 of {len(wrong)} boxes of pairs have x2 < x1" in turned
+    assert f"{len(wrong)} of {len(wrong)} scores of pairs are not in 0 .. 1" in scores
