@@ -1,7 +1,7 @@
 """Generated test sets of real size: scenes, galleries and a model's detections, for measuring speed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -65,6 +65,41 @@ def generate(kind: str, scenes: int, detections: int, queries: int, seed: int = 
     default = "full" if kind == "prw" else "100"
     split = Split("test", drawn, identities, asked, galleries, default)
     return GeneratedSet(split, _detections(random, split, detections))
+
+
+def with_pairs(drawn: GeneratedSet, gallery: str, boxes: int, seed: int = 0) -> GeneratedSet:
+    """Give detections the boxes that a query-guided network would find for each query in its gallery.
+
+    Args:
+        drawn: a test set whose scenes show at least one person each.
+        gallery: name of the galleries that get pairs.
+        boxes: how many each pair has, around people of its scene.
+        seed: of the random numbers.
+    """
+    random, split = np.random.default_rng(seed), drawn.split
+    listed = [
+        np.unique(split.galleries[gallery].of_query(index, query.scene, split.cameras).scenes)
+        for index, query in enumerate(split.queries)
+    ]
+    queries, scenes = np.repeat(np.arange(len(listed)), [len(row) for row in listed]), np.concatenate(listed)
+    counts = np.array([len(scene.boxes) for scene in split.scenes])
+    people = np.concatenate([scene.boxes for scene in split.scenes])
+    ids = np.concatenate([scene.person_ids for scene in split.scenes])
+    # Box k of a pair lies on person k of the scene, over and over again.
+    person = offsets_of(counts)[scenes][:, None] + np.arange(boxes) % counts[scenes][:, None]
+    wanted = np.array([query.person_id for query in split.queries])[queries]
+    found = people[person] + random.normal(scale=BOX_NOISE, size=(*person.shape, 4))
+    scores = random.uniform(LOWEST_SCORE, 1, (*person.shape, 1))
+    similarities = random.normal(size=person.shape) + 2.0 * (ids[person] == wanted[:, None])
+    detections = replace(
+        drawn.detections,
+        pair_queries=queries,
+        pair_scenes=scenes,
+        pair_counts=np.full(len(scenes), boxes),
+        pair_dets=np.concatenate([found, scores], axis=2).reshape(-1, 5).astype(np.float32),
+        pair_similarities=similarities.ravel().astype(np.float32),
+    )
+    return GeneratedSet(split, detections)
 
 
 def _scenes(
