@@ -90,7 +90,7 @@ def pair_boxes(split: Split, detections: Detections, threshold: float) -> PairBo
         raise UserError("detections: no pairs of a query and a scene")
     scene = scene_positions(split, detections)[scenes]
     queries, counts = queries.astype(np.int64), counts.astype(np.int64)
-    order = np.lexsort((scene, queries))
+    order = np.argsort(queries * len(split.scenes) + scene, kind="stable")
     return PairBoxes(
         scenes=len(split.scenes),
         offsets=offsets_of(np.bincount(queries, minlength=len(split.queries))),
