@@ -1,7 +1,7 @@
 """The look-up table (LUT) of ID features: build it from a teacher's embeddings, write it, read it, check it.
 
 Each row, of unit length, is the ID feature of one labelled training person. The table is an HDF5 file; the
-student reads it and never the teacher.
+student reads it and never the teacher, which is a re-ID model or an end-to-end network.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,10 @@ UNIT_TOLERANCE = 1e-3
 """How far the length of a row may be from 1."""
 Average = Literal["mean_then_normalise", "normalise_then_mean"]
 MAKE = "dvc repro export_lut"
-"""The command that makes the table."""
+"""The command that makes the tables of params.yaml, each of them `artifacts/<name>.h5`."""
+KEEP = "python -m stages.train_student --keep-table"
+"""The command that makes a student's own table, whose name ends with `KEPT`."""
+KEPT = "_table.h5"
 ARRAYS = ("features", "person_ids", "counts")
 
 
@@ -33,7 +36,7 @@ class LookupTable:
     Attributes:
         features: `[I, D]` float32, one row of unit length for each identity.
         person_ids: `[I]` int64, ascending, `0 .. I-1`: the identity of each row.
-        counts: `[I]` int64, the number of boxes that each row is the mean of.
+        counts: `[I]` int64, the number of boxes that each row is made of.
         dataset: name of the data set.
         dataset_sha256: fingerprint of the prepared data set.
         teacher_sha256: hash of the teacher's weight file.
@@ -78,7 +81,7 @@ def mean_features(
     if len(lost):
         raise UserError(
             f"the mean embedding of {len(lost)} people is zero or not finite (first: person {lost[0]}); "
-            "train the re-ID teacher again"
+            "train the teacher again"
         )
     unit = means / lengths
     return unit.astype(np.float32), ids.astype(np.int64), counts.astype(np.int64)
@@ -105,16 +108,24 @@ def read_lookup_table(path: Path) -> LookupTable:
             not finite or not of unit length.
         OSError: the system refuses to read it.
     """
-    check_is_file(path, f"no look-up table at {path}; make it with `{MAKE}` or get it with `dvc pull`")
+    entry = "" if path.name.endswith(KEPT) else f" (params.yaml needs an entry '{path.stem}' in `tables`)"
+    check_is_file(
+        path, f"no look-up table at {path}; make it with `{_make(path)}`{entry} or get it with `dvc pull`"
+    )
     try:
         with open_hdf5(path) as file:
             table, embedding_dim = _read(file, path)
     except UNREADABLE as error:
         reason = why_unreadable(path, error)
-        advice = f"; {restoring(path, MAKE)}" if reason.damaged else ""
+        advice = f"; {restoring(path, _make(path))}" if reason.damaged else ""
         raise UserError(f"{path} is not a sound look-up table ({reason.text}){advice}") from None
     _check_itself(path, table, embedding_dim)
     return table
+
+
+def _make(path: Path) -> str:
+    """Return the command that makes a table."""
+    return KEEP if path.name.endswith(KEPT) else MAKE
 
 
 def _read(file: h5py.File, path: Path) -> tuple[LookupTable, int]:
@@ -170,7 +181,7 @@ def check_fits(
             f"({table.dataset_sha256[:12]}, the data are {dataset_sha256[:12]})"
         )
     if differences:
-        raise UserError(f"{path} does not fit: {'; '.join(differences)}; make it again with `{MAKE}`")
+        raise UserError(f"{path} does not fit: {'; '.join(differences)}; make it again with `{_make(path)}`")
 
 
 def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
@@ -181,20 +192,20 @@ def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
         features, person_ids, counts = map(list, shapes)
         raise UserError(
             f"{path}: features {features}, person_ids {person_ids}, counts {counts} "
-            f"and embedding_dim {embedding_dim} disagree; {restoring(path, MAKE)}"
+            f"and embedding_dim {embedding_dim} disagree; {restoring(path, _make(path))}"
         )
     if not np.all(np.isfinite(table.features)):
         bad = table.person_ids[~np.isfinite(table.features).all(axis=1)]
         raise UserError(
-            f"{path}: {len(bad)} rows are not finite (first: person {bad[0]}); {restoring(path, MAKE)}"
+            f"{path}: {len(bad)} rows are not finite (first: person {bad[0]}); {restoring(path, _make(path))}"
         )
     if np.any(np.diff(table.person_ids) <= 0):
-        raise UserError(f"{path}: person_ids are not ascending; {restoring(path, MAKE)}")
+        raise UserError(f"{path}: person_ids are not ascending; {restoring(path, _make(path))}")
     lengths = np.linalg.norm(table.features.astype(np.float64), axis=1)
     off = np.abs(lengths - 1) > UNIT_TOLERANCE
     if off.any():
         first = int(np.flatnonzero(off)[0])
         raise UserError(
             f"{path}: {int(off.sum())} rows are not of unit length (first: person "
-            f"{table.person_ids[first]}, length {lengths[first]:.4f}); {restoring(path, MAKE)}"
+            f"{table.person_ids[first]}, length {lengths[first]:.4f}); {restoring(path, _make(path))}"
         )

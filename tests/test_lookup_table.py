@@ -207,6 +207,22 @@ def test_missing_file_and_foreign_content(path, tmp_path):
         read_lookup_table(tmp_path / "other.h5")
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("from_large.h5", "`dvc repro export_lut` (params.yaml needs an entry 'from_large' in `tables`)"),
+        ("large_table.h5", "`python -m stages.train_student --keep-table` or"),
+    ],
+)
+def test_a_missing_table_is_made_by_what_its_name_says(name, advice, tmp_path):
+    with pytest.raises(UserError) as error:
+        read_lookup_table(tmp_path / name)
+    assert f"make it with {advice}" in str(error.value)
+    with pytest.raises(UserError) as error:
+        check(table_of(), tmp_path / name, dim=DIM + 1)
+    assert f"make it again with {advice.partition(' (')[0].removesuffix(' or')}" in str(error.value)
+
+
 def test_another_version(path):
     write_lookup_table(path, table_of())
     with h5py.File(path, "r+") as file:

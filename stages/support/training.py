@@ -1,6 +1,7 @@
 """What the training stages share: a training's run, from its checkpoints to its outputs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -31,6 +32,33 @@ class Outputs(NamedTuple):
     environment: Path
 
 
+@contextmanager
+def training_run(
+    stage: str, options: NetworkTrainingOptions, inputs: Mapping[str, str]
+) -> Iterator[tuple[TrainingProgress, Checkpoints]]:
+    """Give a training its progress, which is shown, and checkpoints to go on from; see `resuming`.
+
+    The block trains and, in the first process, writes the outputs.
+
+    Args:
+        stage: its name, with the student.
+        options: all settings of the training.
+        inputs: by name, the SHA-256 of each file or data set that is read, but pretrained weights.
+    """
+    with resuming(stage, options, inputs) as checkpoints, ShownProgress(stage) as progress:
+        yield progress, checkpoints
+        wait_for_all()  # before checkpoints are removed: the files might not have been written
+
+
+def write_outputs(
+    outputs: Outputs, options: NetworkTrainingOptions, network: nn.Module, history: list[Point]
+) -> None:
+    """Write what a training makes; of several processes, only the first is to."""
+    write_history(outputs.history, history)
+    write_environment(outputs.environment, network)
+    save_weights(outputs.weights, outputs.kind, options.network, network.state_dict())
+
+
 def run_training(
     stage: str,
     options: NetworkTrainingOptions,
@@ -41,20 +69,17 @@ def run_training(
     """Train a network and write its outputs, with progress shown and checkpoints to go on from.
 
     Args:
-        stage: its name, with the student.
-        options: all settings of the training.
+        stage: see `training_run`, as for `options` and `inputs`.
+        options: all settings.
         train: the training.
-        inputs: by name, the SHA-256 of each file or data set that is read, but pretrained weights.
+        inputs: hashes of what is read.
         outputs: the files to make.
 
     Returns:
         The loss at the end.
     """
-    with resuming(stage, options, inputs) as checkpoints, ShownProgress(stage) as progress:
+    with training_run(stage, options, inputs) as (progress, checkpoints):
         network, history = train(progress, checkpoints)
         if rank() == 0:
-            write_history(outputs.history, history)
-            write_environment(outputs.environment, network)
-            save_weights(outputs.weights, outputs.kind, options.network, network.state_dict())
-        wait_for_all()  # before checkpoints are removed: the files might not have been written
+            write_outputs(outputs, options, network, history)
     return history[-1]["total"]

@@ -37,6 +37,11 @@ class IdentityOptions(Options):
         """Whether the target is made of a teacher's table."""
         return self.target != "oim"
 
+    @property
+    def learns_table(self) -> bool:
+        """Whether the target has a table that learns along, made of the student's own embeddings."""
+        return self.target in ("oim", "lut_ema")
+
 
 def build_identity_loss(
     options: IdentityOptions, identities: int, embedding_dim: int, table: Tensor | None

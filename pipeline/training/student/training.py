@@ -119,6 +119,18 @@ def train_student(
     Raises:
         UserError: student and detector teacher have other image sizes or anchors.
     """
+    network, history, _ = train_with_target(data, options, teachers, progress, checkpoints)
+    return network, history
+
+
+def train_with_target(
+    data: PreparedDataSet,
+    options: StudentOptions,
+    teachers: Teachers,
+    progress: TrainingProgress,
+    checkpoints: Checkpoints | None = None,
+) -> tuple[PersonSearchNetwork, list[Point], IdentityLoss]:
+    """Do what `train_student` does; return the identity loss, too, with the table that it ended with."""
     fabric = make_fabric(options.training.precision)
     seed_everything(options.seed)
     split = data.split("train")
@@ -134,7 +146,7 @@ def train_student(
     batches = device_batches(scenes, options.training, options.seed, fabric)
     with sharing_draws(student):
         history = train(fabric, task, batches, options.training, options.weights(), progress, checkpoints)
-    return student.eval(), history
+    return student.eval(), history, identity_loss
 
 
 def _with_adapter(
