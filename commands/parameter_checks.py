@@ -1,6 +1,6 @@
 """Checks of a whole params.yaml, with the same option classes as the stages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ from pipeline.inference.options import InferenceOptions
 from pipeline.training.detector import DetectorTrainingOptions
 from pipeline.training.reid import ReidTrainingOptions
 from pipeline.training.student.options import StudentOptions, check_teachers
-from stages.export_lut import ExportOptions
+from stages.export_lut import ExportOptions, TableOptions
 from stages.prepare import DataSetOptions
 from stages.support.parameters import NETWORK, SECTIONS, SHARING_NETWORK
+from stages.support.paths import table_file
 
 STUDENT, STUDENTS = "train_student", "students"
 """The section that all students share, and the section with an entry for each; neither is complete alone."""
+TABLES = "tables"
+"""The section with an entry for each table."""
 OPTIONS: Mapping[str, type[Options]] = {
     "dataset": DataSetOptions,
     "train_detector": DetectorTrainingOptions,
@@ -45,18 +48,31 @@ def check_parameters(values: Mapping[str, Any], path: Path) -> None:
             raise UserError(f"{path}: section '{name}' is missing")
     for name, options in OPTIONS.items():
         parse_options(options, _with_network(values, name), f"{path}: {name}")
+    for table, stated in _entries(values, TABLES, path):
+        where = f"{path}: {TABLES}.{table}"
+        try:
+            table_file(table)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        parse_options(TableOptions, stated, where)
     common = _with_network(values, STUDENT)
-    for student, differing in values[STUDENTS].items():
+    for student, differing in _entries(values, STUDENTS, path):
         where = f"{path}: {STUDENTS}.{student}"
-        if not isinstance(differing, Mapping):
-            raise UserError(f"{path}: '{STUDENTS}.{student}' must be a section, got {differing!r}")
         for teacher in ("table", "detector"):
             if teacher not in differing:
                 raise UserError(f"{where}: '{teacher}' is missing; DVC needs it in every student's entry")
-        stated = parse_options(
+        own = parse_options(
             StudentOptions, merged(common, differing), f"{path}: {STUDENT} with {STUDENTS}.{student}"
         )
-        check_teachers(stated, where)
+        check_teachers(own, where)
+
+
+def _entries(values: Mapping[str, Any], section: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the entries of a section by name. Raises `UserError` where one is no section itself."""
+    for name, stated in values[section].items():
+        if not isinstance(stated, Mapping):
+            raise UserError(f"{path}: '{section}.{name}' must be a section, got {stated!r}")
+        yield str(name), stated
 
 
 def _with_network(values: Mapping[str, Any], section: str) -> Mapping[str, Any]:

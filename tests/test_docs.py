@@ -259,9 +259,9 @@ COMMANDS = sorted({(page, *command) for page in PAGES for command in commands_of
 def stage_names():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     return {
-        f"{name}@{student}" if "foreach" in stage else name
+        f"{name}@{entry}" if "foreach" in stage else name
         for name, stage in stages.items()
-        for student in (PARAMS["students"] if "foreach" in stage else [""])
+        for entry in (PARAMS[stage["foreach"].strip("${}")] if "foreach" in stage else [""])
     } | set(stages)
 
 

@@ -13,7 +13,7 @@ from dvc.repo import Repo
 from pipeline.basics.options import merged, parse_options
 from pipeline.training.student.options import NO_DETECTOR, NO_TABLE, StudentOptions, check_teachers
 from stages.support.parameters import NETWORK, SHARING_NETWORK
-from stages.support.paths import DETECTOR, TABLE
+from stages.support.paths import DETECTOR, REID, TABLE, table_file
 from tools.import_closure import PACKAGES, import_closure
 from tools.stage_dependencies import (
     DECLARATION,
@@ -31,9 +31,12 @@ STAGES = {name: stage.get("do", stage) for name, stage in STATED.items()}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 EACH_STUDENT = ("train_student", "infer", "evaluate")
 """The stages that are run for each student."""
+EACH_TABLE = ("export_lut",)
+"""The stages that are run for each table."""
+EACH = dict.fromkeys(EACH_STUDENT, "student") | dict.fromkeys(EACH_TABLE, "table")
 KEY = "${key}"
 COMMAND = re.compile(
-    r"python -m stages\.(?P<stage>\w+)(?P<student> --student \$\{key\})?( --ablation ablation/results)?"
+    r"python -m stages\.(?P<stage>\w+)( --(?P<each>student|table) \$\{key\})?( --ablation ablation/results)?"
 )
 ABLATION = yaml.safe_load((ROOT / "ablation" / "dvc.yaml").read_text())["stages"]
 
@@ -47,6 +50,11 @@ def files_of(stage, key):
 
 def outputs(stage):
     return [path for key in ("outs", "metrics", "plots") for path in files_of(stage, key)]
+
+
+def entries(name):
+    """The entries of params.yaml that a stage is run for."""
+    return PARAMS[f"{EACH[name]}s"] if name in EACH else [""]
 
 
 def code_of(name):
@@ -79,7 +87,7 @@ def test_code_dependencies_are_the_import_closure(name):
 
 @every_stage
 def test_params_are_those_declared_in_the_code(name):
-    declared = [section.replace("{student}", KEY) for section in declared_params(name, ROOT)]
+    declared = [section.replace(f"{{{EACH.get(name)}}}", KEY) for section in declared_params(name, ROOT)]
     assert STAGES[name].get("params", []) == declared
 
 
@@ -98,9 +106,9 @@ def test_every_declared_section_is_read(name):
 @every_stage
 def test_params_are_in_params_yaml(name):
     for section in declared_params(name, ROOT):
-        for student in PARAMS["students"]:
+        for entry in entries(name):
             value = PARAMS
-            for part in section.format(student=student).split("."):
+            for part in section.format(student=entry, table=entry).split("."):
                 value = value[part]
 
 
@@ -109,7 +117,7 @@ def test_command_has_the_one_form(name):
     match = COMMAND.fullmatch(STAGES[name]["cmd"])
     assert match, STAGES[name]["cmd"]
     assert match["stage"] == name
-    assert bool(match["student"]) == (name in EACH_STUDENT)
+    assert match["each"] == EACH.get(name)
 
 
 @every_stage
@@ -137,9 +145,9 @@ def test_the_ablations_stages_are_the_programs_in_its_folder():
     assert programs == {program for program in used if program.startswith("ablation.")}
 
 
-def test_all_students_are_run():
-    assert {name for name, stage in STATED.items() if "foreach" in stage} == set(EACH_STUDENT)
-    assert all(STATED[name]["foreach"] == "${students}" for name in EACH_STUDENT)
+def test_all_students_are_run_and_all_tables_made():
+    foreach = {name: stage["foreach"] for name, stage in STATED.items() if "foreach" in stage}
+    assert foreach == {name: f"${{{kind}s}}" for name, kind in EACH.items()}
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name.startswith(TRAINING)])
@@ -152,10 +160,10 @@ def test_a_training_lists_no_code_that_it_does_not_import(name):
 
 def test_outputs_are_of_one_stage_each():
     paths = [
-        path.replace(KEY, student)
+        path.replace(KEY, entry)
         for name, stage in STAGES.items()
         for path in outputs(stage)
-        for student in (PARAMS["students"] if name in EACH_STUDENT else [""])
+        for entry in entries(name)
     ]
     assert len(paths) == len(set(paths))
 
@@ -174,7 +182,7 @@ def test_data_dependencies_are_made_by_a_stage(name):
     made = {path for stage in STAGES.values() for path in outputs(stage)}
     made |= {f"ablation/{path}" for path in outputs(ABLATION["compare"])}
     made |= {path.rsplit("/", 1)[0] for path in made if path.startswith("results/teachers/")}
-    made |= {"results/students", "${item.table}", "${item.detector}"}
+    made |= {"results/students", "${item.table}", "${item.detector}", "${item.teacher}"}
     data = [dependency for dependency in STAGES[name].get("deps", []) if not is_code(dependency)]
     assert set(data) <= made
 
@@ -192,8 +200,15 @@ def test_every_student_names_teachers_that_there_are(student):
     stated = PARAMS["students"][student]
     common = merged({"network": PARAMS["network"]}, PARAMS["train_student"])
     check_teachers(parse_options(StudentOptions, merged(common, stated), student), student)
-    assert stated["table"] in (str(TABLE), NO_TABLE)
+    assert stated["table"] in (*(str(table_file(table)) for table in PARAMS["tables"]), NO_TABLE)
     assert stated["detector"] in (str(DETECTOR), NO_DETECTOR)
+
+
+def test_the_default_runs_table_is_the_re_id_teachers_where_the_contract_says():
+    (table,) = PARAMS["tables"]
+    assert STAGES["export_lut"]["outs"] == [f"artifacts/{KEY}.h5"]
+    assert table_file(table) == TABLE == Path("artifacts/id_lut.h5")
+    assert PARAMS["tables"][table]["teacher"] == str(REID)
 
 
 @pytest.mark.parametrize("placeholder", [NO_TABLE, NO_DETECTOR])
@@ -251,9 +266,5 @@ def test_the_lock_file_is_of_this_code():
 
 def test_the_lock_file_has_no_stage_that_is_gone():
     """DVC leaves what it recorded of a stage that was renamed; `dvc repro` never looks at it again."""
-    there = {
-        f"{name}@{student}" if student else name
-        for name in STAGES
-        for student in (PARAMS["students"] if name in EACH_STUDENT else [""])
-    }
+    there = {f"{name}@{entry}" if entry else name for name in STAGES for entry in entries(name)}
     assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) <= there

@@ -23,7 +23,8 @@ from tools.import_closure import PACKAGES, import_closure
 DVC_FILE = Path("dvc.yaml")
 STAGES = "stages"
 PROGRAM = re.compile(r"python -m stages\.([\w.]+)")
-STUDENT = re.compile(r"--student (\S+)")
+ENTRY = re.compile(r"--(student|table) (\S+)")
+"""Which entry of params.yaml a stage's command is run for."""
 DECLARATION = "PARAMS"
 """The tuple in a stage's module that names the sections of params.yaml that it reads."""
 TEMPLATE = ".html"
@@ -60,13 +61,13 @@ class Definition:
     Attributes:
         name: in dvc.yaml.
         program: the module of `stages` that it runs; empty where it runs something else.
-        student: what stands for the student in its command; empty where it has none.
+        entries: what stands for the student or the table in its command, by `student` or `table`.
         listed: everything that it states.
     """
 
     name: str
     program: str
-    student: str
+    entries: Mapping[str, str]
     listed: Mapping[str, Any]
 
     def code(self, root: Path) -> list[str]:
@@ -75,14 +76,21 @@ class Definition:
 
     def params(self, root: Path) -> list[str]:
         """Return what its `params` must list."""
-        return [name.replace("{student}", self.student) for name in declared_params(self.program, root)]
+        return [filled(name, self.entries) for name in declared_params(self.program, root)]
 
 
 def definition(name: str, stated: Mapping[str, Any]) -> Definition:
     """Return a stage's definition."""
     listed = stated.get("do", stated)
-    program, student = PROGRAM.match(listed["cmd"]), STUDENT.search(listed["cmd"])
-    return Definition(name, program[1] if program else "", student[1] if student else "", listed)
+    program, entries = PROGRAM.match(listed["cmd"]), dict(ENTRY.findall(listed["cmd"]))
+    return Definition(name, program[1] if program else "", entries, listed)
+
+
+def filled(section: str, entries: Mapping[str, str]) -> str:
+    """Return the name of a section with what stands for `{student}` and `{table}` in it."""
+    for kind, entry in entries.items():
+        section = section.replace(f"{{{kind}}}", entry)
+    return section
 
 
 def code_files(stage: str, root: Path) -> list[str]:
@@ -127,7 +135,7 @@ def _modules(folder: str, root: Path) -> set[str]:
 
 
 def declared_params(stage: str, root: Path) -> list[str]:
-    """Return the sections that a stage's module declares, with `{student}`; none where it does not."""
+    """Return the sections that a stage's module declares, `{student}` and `{table}` in them; else none."""
     tree = ast.parse(_file(stage, root).read_text())
     for node in tree.body:
         if isinstance(node, ast.Assign) and DECLARATION in [getattr(t, "id", "") for t in node.targets]:

@@ -15,6 +15,7 @@ SECTIONS = (
     "train_detector",
     "train_reid",
     "export_lut",
+    "tables",
     "train_student",
     STUDENTS,
     "infer",
@@ -23,6 +24,8 @@ SECTIONS = (
 EXTENDS = "extends"
 """Key of params.yaml that names another such file; this one then states only what differs from it."""
 NETWORK = "network"
+OWN_ENTRIES = ("tables", "students")
+"""The sections of entries by name: a file that has one has only its own entries."""
 SHARING_NETWORK = ("train_detector", "train_student")
 """The sections whose own `network` is put over the common section of that name."""
 
@@ -34,17 +37,21 @@ class Parameters:
     in a tuple `PARAMS`, a test compares that with dvc.yaml, and reading anything else is an error here.
 
     Args:
-        declared: the stage's `PARAMS`; `students.{student}` stands for the student that the stage is run for.
+        declared: the stage's `PARAMS`; `students.{student}` stands for the student that the stage is run for,
+            `tables.{table}` for the table.
         path: the file.
         student: what `{student}` is.
+        table: what `{table}` is.
 
     Raises:
         UserError: the file is missing, no YAML, or has a section that nothing reads.
     """
 
-    def __init__(self, declared: Iterable[str], path: Path = PARAMETERS, *, student: str = "") -> None:
+    def __init__(
+        self, declared: Iterable[str], path: Path = PARAMETERS, *, student: str = "", table: str = ""
+    ) -> None:
         self.path = path
-        self._declared = {name.format(student=student) for name in declared}
+        self._declared = {name.format(student=student, table=table) for name in declared}
         self._values = read_parameters(path)
 
     def options(
@@ -116,7 +123,7 @@ class Parameters:
 def read_parameters(path: Path) -> dict[str, Any]:
     """Return all sections of a params.yaml, including those of the file that it extends.
 
-    A file that has `students` has only its own: those of the file that it extends are left out.
+    A file that has `students` or `tables` has only its own: those of the file that it extends are left out.
 
     Raises:
         UserError: a file is missing or no YAML, has an unknown section, or extends itself.
@@ -141,6 +148,5 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise UserError(f"{path} extends itself")
     common = _read(base, (*seen, path.resolve()))
-    if STUDENTS in values:
-        common.pop(STUDENTS, None)
-    return merged(common, values)
+    inherited = {name: section for name, section in common.items() if name not in {*OWN_ENTRIES} & {*values}}
+    return merged(inherited, values)

@@ -5,7 +5,7 @@ import yaml
 from click.testing import CliRunner
 
 from commands.main import main
-from commands.parameter_checks import OPTIONS, STUDENT, STUDENTS, check_parameters
+from commands.parameter_checks import OPTIONS, STUDENT, STUDENTS, TABLES, check_parameters
 from commands.preset import PRESETS, changes, preset_text
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import merged, parse_options
@@ -28,6 +28,8 @@ PARTS = {
 OF_PAPER = [*PARTS]
 
 NO_TEACHERS = {"table": "artifacts/no_table", "detector": "models/no_detector"}
+
+TABLE = {"kind": "crops", "teacher": "models/teachers/reid.safetensors", "average": "normalise_then_mean"}
 
 every_preset = pytest.mark.parametrize("name", NAMES)
 every_preset_with_root = pytest.mark.parametrize("name", TREES)
@@ -73,6 +75,13 @@ def test_every_preset_has_the_students_of_the_default_run(name):
     of_resnet50 = ["baseline_resnet50", "kd_lut_resnet50"] if name in OF_PAPER else []
     seqnets = ["seqnet_resnet50", "kd_lut_seqnet_resnet50"] if "modern" in name else []
     assert students == default + of_resnet50 + seqnets
+
+
+@every_preset
+def test_every_table_that_a_student_names_is_an_entry(name):
+    values = values_of(name)
+    named = {entry["table"] for entry in values["students"].values()} - {NO_TEACHERS["table"]}
+    assert named == {f"artifacts/{table}.h5" for table in values["tables"]}
 
 
 @every_preset
@@ -262,7 +271,7 @@ def test_only_in_the_projects_root(tmp_path, monkeypatch):
 
 
 def test_all_sections_are_checked():
-    assert {*OPTIONS, STUDENT, STUDENTS, NETWORK} == set(SECTIONS)
+    assert {*OPTIONS, STUDENT, STUDENTS, TABLES, NETWORK} == set(SECTIONS)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +280,11 @@ def test_all_sections_are_checked():
         ("infer", {"batch_size": 0, "context_threshold": 0.5}, "infer: parameter 'batch_size'"),
         ("infer", None, "section 'infer' is missing"),
         ("nothing", {}, "unknown section 'nothing'"),
+        ("tables", {"a": 3}, r"'tables\.a' must be a section"),
+        ("tables", {"a": {}}, r"tables\.a: parameter 'kind' is missing"),
+        ("tables", {"a/b": TABLE}, r"tables\.a/b: a table's name is that of its file.*got 'a/b'"),
+        ("tables", {"a": TABLE | {"kind": "reid"}}, r"tables\.a: parameter 'kind'"),
+        ("tables", {"a": TABLE | {"average": "median"}}, r"tables\.a: parameter 'average'"),
         ("students", {"baseline": {}}, r"students\.baseline: 'table' is missing"),
         ("students", {"baseline": NO_TEACHERS}, r"students\.baseline: parameter 'identity' is missing"),
         ("students", {"baseline": 3}, r"'students\.baseline' must be a section"),

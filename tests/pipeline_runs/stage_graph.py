@@ -1,4 +1,4 @@
-"""dvc.yaml as a graph: its stages student by student, what they make, and what stands behind them."""
+"""dvc.yaml as a graph: its stages entry by entry, what they make, and what stands behind them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,8 +8,6 @@ import yaml
 
 from tests.pipeline_runs.tiny_parameters import ROOT, tiny_parameters
 
-EACH_STUDENT = "${students}"
-"""What a stage iterates over that is run for each student."""
 STAGES: Mapping[str, Any] = {
     name: stage.get("do", stage) | {"foreach": stage.get("foreach", "")}
     for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
@@ -18,7 +16,7 @@ STAGES: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Node:
-    """One stage, or one student of it: its command, and the paths that it reads and makes."""
+    """One stage, or one of its students or tables: its command, and the paths that it reads and makes."""
 
     command: str
     reads: frozenset[str]
@@ -31,19 +29,29 @@ def students() -> Mapping[str, Any]:
     return entries
 
 
+def tables() -> Mapping[str, Any]:
+    """Return the entries of params.yaml's tables."""
+    entries: Mapping[str, Any] = tiny_parameters()["tables"]
+    return entries
+
+
+EACH = {"": lambda: {"": {}}, "${students}": students, "${tables}": tables}
+"""What a stage iterates over, and its entries."""
+
+
 def nodes() -> Mapping[str, Node]:
     """Return all stages by the names that DVC gives them, in the order of dvc.yaml."""
     found = {}
     for name, stage in STAGES.items():
-        for student, entry in students().items() if stage["foreach"] else [("", {})]:
+        for key, entry in EACH[stage["foreach"]]().items():
 
-            def filled(text: str, student: str = student, entry: Mapping[str, Any] = entry) -> str:
-                for key in ("table", "detector"):
-                    text = text.replace(f"${{item.{key}}}", str(entry.get(key)))
-                return text.replace("${key}", student)
+            def filled(text: str, key: str = key, entry: Mapping[str, Any] = entry) -> str:
+                for teacher in ("table", "detector", "teacher"):
+                    text = text.replace(f"${{item.{teacher}}}", str(entry.get(teacher)))
+                return text.replace("${key}", key)
 
-            makes = [path for key in ("outs", "metrics", "plots") for path in stage.get(key, [])]
-            found[f"{name}@{student}" if student else name] = Node(
+            makes = [path for kind in ("outs", "metrics", "plots") for path in stage.get(kind, [])]
+            found[f"{name}@{key}" if key else name] = Node(
                 filled(stage["cmd"]),
                 frozenset(filled(path) for path in stage.get("deps", [])),
                 frozenset(filled(_path(entry)) for entry in makes),

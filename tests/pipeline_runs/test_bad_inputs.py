@@ -27,14 +27,15 @@ BASELINE, BY_DETECTOR, BY_BOTH = (
     "train_student --student kd_detector",
     "train_student --student kd_both",
 )
-SEEN_BY_TORCH = ("train_detector", "train_reid", "export_lut", BASELINE, STUDENT, BY_DETECTOR, BY_BOTH)
+EXPORT = "export_lut --table id_lut"
+SEEN_BY_TORCH = ("train_detector", "train_reid", EXPORT, BASELINE, STUDENT, BY_DETECTOR, BY_BOTH)
 NETWORK_COMMANDS = (*SEEN_BY_TORCH, "infer --student kd_lut", "evaluate_teachers")
 
 READERS = {
     "crop": "data/prepared/manifest.json",
     "train_detector": "data/prepared/train-images-00000.h5",
     "train_reid": "data/crops/train-images-00000.h5",
-    "export_lut": "models/teachers/reid.safetensors",
+    EXPORT: "models/teachers/reid.safetensors",
     BASELINE: "data/prepared/train.h5",
     STUDENT: TABLE,
     BY_DETECTOR: "models/teachers/detector.safetensors",
@@ -94,7 +95,7 @@ def test_of_another_kind(here, command, path):
         (STUDENT, "data/prepared/train-images-00000.h5", "jpeg"),
         ("crop", "data/prepared/train-images-00000.h5", "jpeg"),
         ("train_reid", "data/crops/train-images-00000.h5", "offsets"),
-        ("export_lut", "data/crops/train-images-00000.h5", "jpeg"),
+        (EXPORT, "data/crops/train-images-00000.h5", "jpeg"),
         ("infer --student kd_lut", "data/prepared/test-images-00000.h5", "jpeg"),
         ("evaluate --student kd_lut", "data/prepared/test.h5", "boxes"),
         ("evaluate --student kd_lut", DETECTIONS, "gallery_feats"),
@@ -159,7 +160,7 @@ def test_detections_without_the_queries_features(here):
             "models/students/kd_lut.safetensors",
             "models/teachers/detector.safetensors",
         ),
-        ("export_lut", "models/teachers/reid.safetensors", "models/students/kd_lut.safetensors"),
+        (EXPORT, "models/teachers/reid.safetensors", "models/students/kd_lut.safetensors"),
         ("evaluate_teachers", "models/teachers/detector.safetensors", "models/teachers/reid.safetensors"),
     ],
 )
@@ -247,7 +248,7 @@ def test_a_student_trained_under_another_name_is_run_and_scored(here):
     [
         ("prepare", "data"),
         ("train_detector", "models/teachers"),
-        ("export_lut", "artifacts"),
+        (EXPORT, "artifacts"),
         (STUDENT, "models/students"),
         ("evaluate_teachers", "results/teachers"),
     ],

@@ -14,7 +14,7 @@ COMMANDS = {
     "prepare": "dataset",
     "train_detector": "train_detector",
     "train_reid": "train_reid",
-    "export_lut": "export_lut",
+    "export_lut --table id_lut": "export_lut",
     "train_student --student baseline": "train_student",
     "train_student --student kd_lut": "train_student",
     "train_student --student kd_detector": "train_student",
@@ -24,6 +24,9 @@ COMMANDS = {
     "evaluate_teachers": "evaluate",
 }
 """Every stage that reads params.yaml, and a section that it reads."""
+
+EXPORT, KD_LUT = "export_lut --table id_lut", "train_student --student kd_lut"
+STUDENT_FILE = "models/students/kd_lut.safetensors"
 
 every_command = pytest.mark.parametrize("command", COMMANDS)
 
@@ -100,7 +103,22 @@ def test_unknown_parameter(here, command, section):
         ("train_detector", "network.backbone.name", "vgg", "network.backbone.name"),
         ("train_reid", "train_reid.training.batch_size", -2, "training.batch_size"),
         ("train_reid", "train_reid.training.batch_size", 3, "batch_size 3"),
-        ("export_lut", "export_lut.average", "median", "average"),
+        (EXPORT, "export_lut.scene_batch_size", 0, "scene_batch_size"),
+        (EXPORT, "tables.id_lut.average", "median", "average"),
+        (EXPORT, "tables.id_lut.kind", "scenes", "'crops' or 'network'"),
+        (EXPORT, "tables.id_lut.teacher", None, "teacher"),
+        (EXPORT, "tables.id_lut", "models/teachers/reid.safetensors", "'tables.id_lut' must be a section"),
+        (EXPORT, "tables", {}, "section 'tables.id_lut' is missing"),
+        (EXPORT, "tables.id_lut.kind", "network", "holds a network of kind 'reid', not 'person_search'"),
+        (EXPORT, "tables.id_lut.teacher", STUDENT_FILE, "a network of kind 'person_search', not 'reid'"),
+        (
+            EXPORT,
+            "tables.id_lut.teacher",
+            "models/gone",
+            "tables.id_lut: no teacher of kind 'crops': no weight",
+        ),
+        (KD_LUT, "students.kd_lut.table", "artifacts/x.h5", "params.yaml needs an entry 'x' in `tables`"),
+        (KD_LUT, "students.kd_lut.table", "models/students/x_table.h5", "train_student --keep-table"),
         ("train_student --student baseline", "students.baseline.identity.momentum", 1.5, "identity.momentum"),
         ("train_student --student baseline", "students.baseline.identity.target", "lut", "needs a table"),
         ("train_student --student kd_lut", "students.kd_lut.identity.target", "oim", "learns from no table"),

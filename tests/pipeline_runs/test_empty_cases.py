@@ -17,6 +17,7 @@ from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameter
 from tests.tiny import EMPTY_SCENE, TRAIN_SCENES, TinyDataSet, silent
 
 BASELINE = "train_student --student baseline"
+EXPORT = "export_lut --table id_lut"
 EVALUATE = [f"evaluate --student {row}" for row in students()]
 
 
@@ -115,7 +116,7 @@ def test_steps_without_anybody_labelled(here, row):
     """Each scene is a step of its own, and only the first three have labelled people."""
     prepare(Changed(train=without_labels(3)), here / "data/prepared", silent)
     one_scene_a_step(here)
-    run_through("crop", "train_reid", "export_lut", "train_detector", train_of(row))
+    run_through("crop", "train_reid", EXPORT, "train_detector", train_of(row))
     history = read_tsv(here / f"results/students/{row}/training.tsv")
     assert len(history["step"]) == TRAIN_SCENES
     assert all(math.isfinite(value) for column in history.values() for value in column)
@@ -130,7 +131,7 @@ def test_nobody_labelled_at_all(here):
     assert not any(read_tsv(here / "results/students/baseline/training.tsv")["identity"])
     metrics_of(here, "baseline")
     assert "needs two" in refused(here, "train_reid")
-    assert "nobody in the train split is labelled" in refused(here, "export_lut")
+    assert "nobody in the train split is labelled" in refused(here, EXPORT)
     assert "data set 'synthetic', the data are 'tiny'; 8 rows are of no identity" in refused(
         here, "train_student --student kd_lut"
     )

@@ -68,7 +68,7 @@ def files(folder):
     [
         ("data", "prepare", "data/.prepared.tmp/"),
         ("data", "crop", "data/.crops.tmp/"),
-        ("artifacts", "export_lut", "artifacts/id_lut.h5"),
+        ("artifacts", "export_lut --table id_lut", "artifacts/id_lut.h5"),
         ("models/teachers", "train_detector", "models/teachers/detector.safetensors"),
         ("results/students/kd_lut", "infer --student kd_lut", "results/students/kd_lut/detections.h5"),
     ],

@@ -114,16 +114,16 @@ def test_an_experiment_with_a_rows_setting_runs_that_row_alone(project):
 
 
 def test_a_new_average_of_the_table_leaves_the_baseline_alone(project):
-    before = project.parameters()["export_lut"]["average"]
+    before = project.parameters()["tables"]["id_lut"]["average"]
     (other,) = {"mean_then_normalise", "normalise_then_mean"} - {before}
-    project.set_parameter("export_lut.average", other)
-    assert project.repro("export_lut").ran == ["export_lut"]
+    project.set_parameter("tables.id_lut.average", other)
+    assert project.repro("export_lut").ran == ["export_lut@id_lut"]
     assert project.repro("--single-item", "train_student@kd_lut").ran == ["train_student@kd_lut"]
     first = set(project.repro("--dry").ran)
     waiting = TAUGHT_BY_TABLE - {"train_student@kd_lut"}
     assert waiting | {"infer@kd_lut"} <= first <= and_behind(waiting | {"infer@kd_lut"})
     assert not [name for name in first if "baseline" in name]
-    project.set_parameter("export_lut.average", before)
+    project.set_parameter("tables.id_lut.average", before)
     assert not project.repro("train_student@kd_lut").ran  # both are in the run cache
 
 

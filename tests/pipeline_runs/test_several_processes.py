@@ -132,12 +132,17 @@ def test_processes_that_train_together_end_together_and_go_on(befall, two_device
 SHARED = {
     ("infer", "--student", "kd_lut"): "results/students/kd_lut/detections.h5",
     ("evaluate_teachers",): "results/teachers/metrics.json",
-    ("export_lut",): "artifacts/id_lut.h5",
+    ("export_lut", "--table", "id_lut"): "artifacts/id_lut.h5",
+    ("export_lut", "--table", "from_student"): "artifacts/from_student.h5",
 }
 """Stages whose scenes or crops several devices share, and what they write."""
 
 
 def test_inference_on_two_devices_writes_what_one_does_and_once(project):
+    teacher = "models/students/baseline.safetensors"
+    entry = {"kind": "network", "teacher": teacher, "average": "mean_then_normalise"}
+    project.set_parameter("tables.from_student", entry)
+    run(project, ("python", "-m", "stages.export_lut", "--table", "from_student"))
     wanted = contents(project, SHARED.values())
     for path in SHARED.values():
         (project.root / path).unlink()

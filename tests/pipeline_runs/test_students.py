@@ -54,7 +54,12 @@ def naming(teacher):
 @pytest.mark.parametrize(
     ("stage", "parameter", "value", "teacher"),
     [
-        ("export_lut", "export_lut.average", "normalise_then_mean", "artifacts/id_lut.h5"),
+        (
+            "export_lut@id_lut",
+            "tables.id_lut.average",
+            "normalise_then_mean",
+            "artifacts/id_lut.h5",
+        ),
         ("train_detector", "train_detector.seed", 7, "models/teachers/detector.safetensors"),
     ],
 )

@@ -1,9 +1,9 @@
 import pytest
 
 from pipeline.basics.errors import UserError
-from stages.support.parameters import Parameters
+from stages.support.parameters import Parameters, read_parameters
 
-TEXT = "infer: {batch_size: 4}\nstudents:\n  a: {identity: {}}\n  b: {}\n"
+TEXT = "infer: {batch_size: 4}\nstudents:\n  a: {identity: {}}\n  b: {}\ntables: {t: {kind: crops}}\n"
 
 
 @pytest.fixture
@@ -17,6 +17,30 @@ def test_gives_what_is_declared(path):
     parameters = Parameters(("infer", "students.{student}"), path, student="a")
     assert parameters.section("infer") == {"batch_size": 4}
     assert parameters.section("students.a") == {"identity": {}}
+
+
+def test_gives_the_entry_of_a_table_alone(path):
+    parameters = Parameters(("tables.{table}",), path, table="t")
+    assert parameters.section("tables.t") == {"kind": "crops"}
+    with pytest.raises(LookupError, match="PARAMS"):
+        parameters.section("students.a")
+
+
+@pytest.mark.parametrize(
+    ("stated", "students", "tables"),
+    [
+        ("infer: {}", {"a", "b"}, {"t"}),
+        ("students: {c: {}}", {"c"}, {"t"}),
+        ("tables: {u: {}}", {"a", "b"}, {"u"}),
+        ("students: {}\ntables: {}", set(), set()),
+    ],
+)
+def test_a_file_that_has_entries_has_only_its_own(path, stated, students, tables):
+    other = path.with_name("other.yaml")
+    other.write_text(f"extends: params.yaml\n{stated}\n")
+    values = read_parameters(other)
+    assert (set(values["students"]), set(values["tables"])) == (students, tables)
+    assert "infer" in values
 
 
 @pytest.mark.parametrize("name", ["evaluate", "students", "students.b", "students.a.identity"])

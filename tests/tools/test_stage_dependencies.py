@@ -133,6 +133,13 @@ def test_a_stage_without_a_file_is_named_and_left_alone(project):
     assert "deps" not in yaml.safe_load(rewritten(TEXT, project))["stages"]["first"]
 
 
+def test_params_of_a_tables_entry(project):
+    (project / "stages" / "second.py").write_text('PARAMS = ("all", "tables.{table}")\n')
+    text = TEXT.replace("--student ${item.student}", "--table ${key}")
+    stages = yaml.safe_load(rewritten(text, project))["stages"]
+    assert stages["second"]["params"] == ["all", "tables.${key}"]
+
+
 def test_declared_params(project):
     assert declared_params("second", project) == ["all", "students.{student}"]
 
