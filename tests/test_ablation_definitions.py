@@ -16,8 +16,8 @@ from pipeline.reporting.comparison.groups import read_comparisons
 from pipeline.reporting.comparison.pooling import pooled
 from pipeline.reporting.comparison.runs import read_runs
 from pipeline.training.student.options import NO_DETECTOR, NO_TABLE, StudentOptions
-from stages.support.parameters import read_parameters
-from tools.stage_dependencies import declared_params, definition
+from stages.support.parameters import OWN_ENTRIES, read_parameters
+from tools.stage_dependencies import definition
 
 ROOT = Path(__file__).parents[1]
 ABLATION = ROOT / "ablation"
@@ -30,6 +30,8 @@ PARAMS = {folder: read_parameters(ABLATION / folder / "params.yaml") for folder 
 STUDENTS = STATED["students"]
 COMPARISONS = read_comparisons(ABLATION / "comparisons.yaml")
 LENGTH = {"steps", "warmup_steps"}
+FROM_STUDENTS = ("student_table", "oim_from_oim_table", "oim_from_large_oim")
+"""Students whose tables are of students without a teacher."""
 
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
 
@@ -45,7 +47,7 @@ def options_of(student, folder="data_0"):
 
 
 def test_what_is_stated_is_what_differs():
-    assert set(STATED) == {"extends", "train_student", "students"}
+    assert set(STATED) == {"extends", "train_student", "tables", "students"}
     assert set(STATED["train_student"]) == {"training"}
     assert set(STATED["train_student"]["training"]) == LENGTH
     for seed, folder in enumerate(FOLDERS):
@@ -61,7 +63,8 @@ def test_every_section_is_valid(folder):
 @every_folder
 def test_settings_are_the_default_runs_but_for_the_seed_of_the_data_and_the_length(folder):
     here, default = deepcopy(PARAMS[folder]), deepcopy(DEFAULT)
-    del here["students"], default["students"]
+    for section in OWN_ENTRIES:
+        del here[section], default[section]
     here["dataset"]["synthetic"]["seed"] = default["dataset"]["synthetic"]["seed"]
     for values in (here, default):
         for key in LENGTH:
@@ -75,6 +78,31 @@ def test_settings_are_the_default_runs_but_for_the_seed_of_the_data_and_the_leng
 )
 def test_the_main_students_are_the_default_runs(student, default):
     assert STUDENTS[student] == DEFAULT["students"][default]
+
+
+def test_the_re_id_teachers_table_is_the_default_runs():
+    assert STATED["tables"]["id_lut"] == DEFAULT["tables"]["id_lut"]
+
+
+def test_every_table_is_made_for_the_first_data_and_the_teachers_for_the_second():
+    assert STAGES["data_0_tables"]["foreach"] == "${tables}"
+    assert STAGES["data_1_tables"]["foreach"] == {"id_lut": "${tables.id_lut}"}
+    assert inner("data_1_tables") == inner("data_0_tables") | {"wdir": "data_1"}
+
+
+def test_the_teachers_of_tables_are_made_in_their_folder():
+    for folder, tables in (("data_0", STATED["tables"]), ("data_1", STAGES["data_1_tables"]["foreach"])):
+        for table in tables:
+            assert (folder, STATED["tables"][table]["teacher"]) in made_by_stages()
+
+
+def test_students_that_learn_from_students_differ_from_lut_in_the_table_alone():
+    tables = {student: options_of(student).table for student in FROM_STUDENTS}
+    assert len(set(tables.values())) == len(tables)
+    for student, table in tables.items():
+        assert options_of(student).model_copy(update={"table": options_of("lut").table}) == options_of("lut")
+        assert table != options_of("lut").table
+    assert definition("large_student", STAGES["large_student"]).entries == {"student": "large_oim"}
 
 
 def test_every_student_is_run_on_the_first_data_and_the_main_ones_on_the_second():
@@ -108,12 +136,12 @@ def test_params_are_those_that_the_program_reads_from_each_file_that_states_them
     for entry in inner(name).get("params", []):
         for file, sections in entry.items() if isinstance(entry, dict) else [("params.yaml", [entry])]:
             stated[(ABLATION / "data_0" / file).resolve()] = set(sections)
-    read = {name.replace("{student}", stage.student) for name in declared_params(stage.program, ROOT)}
-    students = {name for name in read if name.startswith("students.")}
+    read = set(stage.params(ROOT))
+    entries = {name for name in read if name.startswith(("students.", "tables."))}
     for path, own in (
         (ABLATION / "data_0/params.yaml", read & {"dataset"}),
-        (ABLATION / "params.yaml", read & {"train_student"} | students),
-        (ROOT / "params.yaml", read - students),
+        (ABLATION / "params.yaml", read & {"train_student"} | entries),
+        (ROOT / "params.yaml", read - entries),
     ):
         assert stated.pop(path, set()) == own, path
     assert not stated
@@ -130,12 +158,29 @@ def test_the_comparison_reads_all_that_says_what_a_network_costs():
     }
 
 
+def made_by_stages():
+    """Each file that a stage makes, with the folder that it is made in."""
+    made = set()
+    for name, stated in PROGRAMS.items():
+        wdir, outs = (
+            inner(name).get("wdir"),
+            filter(lambda path: isinstance(path, str), inner(name).get("outs", [])),
+        )
+        if name.endswith("_tables"):
+            tables = STATED["tables"] if name == "data_0_tables" else stated["foreach"]
+            made |= {(wdir, path.replace("${key}", table)) for path in outs for table in tables}
+        else:
+            made |= {(folder, path) for path in outs for folder in _folders(wdir, stated)}
+    return made
+
+
+def _folders(wdir, stated):
+    return stated["foreach"] if wdir == "${item}" else [wdir]
+
+
 def test_every_table_and_detector_is_made_by_a_stage_or_is_the_placeholder():
     made = {(folder, placeholder) for folder in FOLDERS for placeholder in (NO_TABLE, NO_DETECTOR)}
-    for name, stated in PROGRAMS.items():
-        wdir = inner(name).get("wdir")
-        for folder in stated["foreach"] if wdir == "${item}" else [wdir]:
-            made |= {(folder, path) for path in inner(name).get("outs", []) if isinstance(path, str)}
+    made |= made_by_stages()
     for folder, students in (("data_0", STUDENTS), ("data_1", STAGES["data_1"]["foreach"])):
         for student in students:
             for teacher in ("table", "detector"):
@@ -148,11 +193,18 @@ def test_the_placeholders_are_the_default_runs(folder, placeholder):
     assert (ABLATION / folder / placeholder).read_text() == (ROOT / placeholder).read_text()
 
 
-def test_all_students_are_compared_and_read():
-    wanted = [f"data_0/{name}" for name in STUDENTS] + [
-        f"data_1/{name}" for name in STAGES["data_1"]["foreach"]
-    ]
-    assert set(COMPARISONS.students()) == set(wanted)
+def test_all_students_with_results_are_compared_and_read():
+    """A student that was added and is yet to be run is compared once its results are there."""
+    run = {
+        f"{folder}/{path.stem}"
+        for folder in FOLDERS
+        for path in (ABLATION / folder / "results").glob("*.json")
+    }
+    there = {f"data_0/{name}" for name in STUDENTS}
+    there |= {f"data_1/{name}" for name in STAGES["data_1"]["foreach"]}
+    assert run <= there
+    assert set(COMPARISONS.students()) == run
+    assert there - run <= {f"data_0/{name}" for name in FROM_STUDENTS}
     assert {f"{folder}/results" for folder in FOLDERS} <= set(STAGES["compare"]["deps"])
 
 

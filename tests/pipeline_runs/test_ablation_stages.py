@@ -23,11 +23,15 @@ def done(command):
 
 
 def test_tables_of_the_same_people_that_are_not_the_teachers(here):
-    teachers = read_lookup_table(here / "artifacts/id_lut.h5")
+    values, teachers = tiny_parameters(), read_lookup_table(here / "artifacts/id_lut.h5")
+    of_student = {"kind": "network", "teacher": "models/students/baseline.safetensors"}
+    values["tables"]["id_lut_student"] = of_student | {"average": "mean_then_normalise"}
+    values["tables"]["id_lut_other"] = values["tables"]["id_lut"] | {"average": "normalise_then_mean"}
+    write_parameters(here, values)
     done("ablation.control_lut --control random")
     done("ablation.control_lut --control permuted")
-    done("ablation.student_lut --weights models/students/baseline.safetensors")
-    done("export_lut --average normalise_then_mean --table artifacts/id_lut_other.h5")
+    done("export_lut --table id_lut_student")
+    done("export_lut --table id_lut_other")
     for name in ("random", "permuted", "student", "other"):
         table = read_lookup_table(here / f"artifacts/id_lut_{name}.h5")
         assert table.features.shape == teachers.features.shape
@@ -125,7 +129,7 @@ def test_dvc_runs_a_student_with_its_own_teachers_and_its_lock_stays_out_of_git(
     ablation = Project(project.root / "ablation", project.home)
     ablation.set_parameter("train_student.training", {"steps": 4, "warmup_steps": 2})
     project.commit()
-    made = ["prepare@data_1", "crop@data_1", "train_reid@data_1", "export_lut@data_1", "data_1@lut"]
+    made = ["prepare@data_1", "crop@data_1", "train_reid@data_1", "data_1_tables@id_lut", "data_1@lut"]
     ran = ablation.repro("data_1@lut").ran
     assert ran[0] == "code"
     assert ran[1:] == made
