@@ -72,8 +72,7 @@ def validation_outcome(
         network,
         split,
         data.images(VALIDATION),
-        batch_size=inference.batch_size,
-        context_threshold=inference.context_threshold,
+        inference,
         device=one_device(),
         progress=progress,
     )

@@ -23,6 +23,7 @@ from commands.main import main as person_search
 from pipeline.datasets.packing import prepare
 from pipeline.evaluation.detections_file import read_detections, write_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_detections
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.targets import IdentityOptions
@@ -516,8 +517,7 @@ def test_the_walk_to_an_map_has_all_files_that_it_runs(tiny, tmp_path):
         network,
         split,
         tiny.images("test"),
-        batch_size=2,
-        context_threshold=0.5,
+        InferenceOptions(batch_size=2, context_threshold=0.5),
         device=torch.device("cpu"),
         progress=silent,
     )

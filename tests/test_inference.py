@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_detections
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import Split
@@ -27,8 +28,7 @@ def found_by(network, prepared, split: Split | None = None, batch_size=4, thresh
         network,
         split,
         images,
-        batch_size=batch_size,
-        context_threshold=threshold,
+        InferenceOptions(batch_size=batch_size, context_threshold=threshold),
         device=torch.device("cpu"),
         progress=progress,
     )

@@ -15,6 +15,7 @@ from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
 from pipeline.inference import sharing
 from pipeline.inference.crops import crop_embeddings, embed_crops
+from pipeline.inference.options import InferenceOptions
 from pipeline.inference.sharing import Gathering, done_by_all, own_batches
 from pipeline.inference.students import assemble, search_detections, search_scenes
 from pipeline.inference.two_step import two_step_detections, two_step_scenes
@@ -99,10 +100,12 @@ def test_two_processes_find_what_one_does(prepared, crops, tmp_path):
     first, second = in_each_process(lambda rank: found_in_each_process(prepared, crops, rank), tmp_path)
     network, detector, model = networks()
     split, images, cut = prepared.split("test"), prepared.images("test"), crops.split("train")
-    options = {"context_threshold": 0.5, "device": CPU, "progress": silent}
+    run = InferenceOptions(batch_size=2, context_threshold=0.5)
     alone = [
-        search_detections(network, split, images, batch_size=2, **options),
-        two_step_detections(detector, model, split, images, **options),
+        search_detections(network, split, images, run, device=CPU, progress=silent),
+        two_step_detections(
+            detector, model, split, images, context_threshold=0.5, device=CPU, progress=silent
+        ),
     ]
     for (own, found), (others, nothing), expected in zip(first[:2], second[:2], alone, strict=True):
         assert nothing is None

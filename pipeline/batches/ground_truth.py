@@ -10,9 +10,12 @@ from pipeline.scenes.scene import Scene
 PERSON = 1
 """The class label of a person; 0 is background."""
 
+QUERY = "query"
+"""Key of a target that says which of the scene's boxes is the query: `[1]` int64, where there is one."""
+
 Target = dict[str, Tensor]
 """Ground truth of one image: `boxes` `[N, 4]` float32 pixels, `labels` `[N]` int64 (all `PERSON`),
-`person_ids` `[N]` int64 (`0 .. I-1` or `UNLABELLED`)."""
+`person_ids` `[N]` int64 (`0 .. I-1` or `UNLABELLED`). A query scene's has `QUERY` as well."""
 
 
 def ground_truth(scene: Scene, size: tuple[int, int]) -> Target:

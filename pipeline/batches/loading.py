@@ -17,9 +17,9 @@ from torchvision.transforms import v2
 
 from pipeline.basics.errors import UserError
 from pipeline.batches.data_processes import loaded
-from pipeline.batches.ground_truth import Target, ground_truth
+from pipeline.batches.ground_truth import QUERY, Target, ground_truth
 from pipeline.batches.pictures import decode, training_floats
-from pipeline.batches.samplers import Draw, ShuffledBatches
+from pipeline.batches.samplers import Draw, PairDraw, ScenePairs, ShuffledBatches
 from pipeline.batches.transforms import ChangedCrop, CropTransform, erase
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
@@ -62,6 +62,20 @@ class TrainingScenes(Dataset[tuple[Tensor, Target]]):
             picture, target["boxes"] = self.transform(picture, target["boxes"])
         target["boxes"] = target["boxes"].as_subclass(Tensor)
         return picture.as_subclass(Tensor), target
+
+
+class TrainingPairs(Dataset[tuple[tuple[Tensor, Target], tuple[Tensor, Target]]]):
+    """Pairs of a query scene, whose target names the query's box, and a gallery scene."""
+
+    def __init__(self, scenes: TrainingScenes) -> None:
+        self.scenes = scenes
+
+    def __getitem__(self, draw: PairDraw) -> tuple[tuple[Tensor, Target], tuple[Tensor, Target]]:
+        """Load both scenes of a pair; see `TrainingScenes`."""
+        picture, target = self.scenes[draw.query]
+        # Random changes keep the order of boxes. A person that is there twice is looked for by the first.
+        boxes = torch.where(target["person_ids"] == draw.person_id)[0]
+        return (picture, target | {QUERY: boxes[:1]}), self.scenes[draw.gallery]
 
 
 class TrainingCrops(Dataset[tuple[ChangedCrop, int]]):
@@ -128,13 +142,45 @@ def scene_batches(
         raise UserError("the training split has no scenes; see `person-search check-data`")
     sampler = ShuffledBatches(len(scenes), batch_size, steps, seed, share.rank, share.ranks, done)
     for images, targets in loaded(scenes, sampler, _sent_scenes, workers, device):
-        yield SceneBatch(
-            [training_floats(image.to(device, non_blocking=True)) for image in images],
-            [
-                {name: values.to(device, non_blocking=True) for name, values in target.items()}
-                for target in targets
-            ],
+        yield _on_device(images, targets, device)
+
+
+def pair_batches(
+    scenes: TrainingScenes,
+    batch_size: int,
+    steps: int,
+    seed: int,
+    share: Share,
+    done: int,
+    workers: int,
+    device: torch.device = CPU,
+) -> Iterator[SceneBatch]:
+    """Yield a device's share of each batch of pairs: all query scenes, then their gallery scenes.
+
+    Arguments are those of `scene_batches`; `batch_size` is the number of pairs.
+
+    Raises:
+        UserError: nobody is in two scenes, or a shard is damaged.
+    """
+    people = [scene.person_ids for scene in scenes.scenes]
+    sampler = ScenePairs(people, batch_size, steps, seed, share.rank, share.ranks, done)
+    if not sampler.galleries:
+        raise UserError(
+            "no labelled person of the training split is in two scenes, so there are no pairs to train on; "
+            "take another network.head, or see `person-search check-data`"
         )
+    for images, targets in loaded(TrainingPairs(scenes), sampler, _sent_pairs, workers, device):
+        yield _on_device(images, targets, device)
+
+
+def _on_device(images: list[Tensor], targets: list[Target], device: torch.device) -> SceneBatch:
+    return SceneBatch(
+        [training_floats(image.to(device, non_blocking=True)) for image in images],
+        [
+            {name: values.to(device, non_blocking=True) for name, values in target.items()}
+            for target in targets
+        ],
+    )
 
 
 def crop_batches(
@@ -161,6 +207,12 @@ class _SentCrops(NamedTuple):
 
 def _sent_scenes(samples: list[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:
     return [picture for picture, _ in samples], [target for _, target in samples]
+
+
+def _sent_pairs(
+    samples: list[tuple[tuple[Tensor, Target], tuple[Tensor, Target]]],
+) -> tuple[list[Tensor], list[Target]]:
+    return _sent_scenes([query for query, _ in samples] + [gallery for _, gallery in samples])
 
 
 def _sent_crops(samples: list[tuple[ChangedCrop, int]]) -> _SentCrops:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
 
-from pipeline.scenes.scene import IntArray
+from pipeline.scenes.scene import UNLABELLED, IntArray
 
 Sample = TypeVar("Sample")
 Draw = tuple[int, int]
@@ -114,6 +114,76 @@ class IdentityBatches(Sampler[list[Draw]]):
         epoch, batch = divmod(step, max(1, people // self.identities))
         place = (batch * self.identities + turn) % people
         return int(_shuffled(people, self.seed, epoch)[place])
+
+
+class PairDraw(NamedTuple):
+    """A pair of scenes to load: the query's, whose person it is, and the gallery scene."""
+
+    query: Draw
+    person_id: int
+    gallery: Draw
+
+
+class ScenePairs(Sampler[list[PairDraw]]):
+    """Pairs of scenes that show the same person (ours; the paper has all pairs of CUHK-SYSU's training set).
+
+    Gallery scenes come in endless shuffled epochs of all scenes that show somebody who is in another scene
+    too. Each time, one such person is drawn, and a query scene among the others that show that person.
+
+    Args:
+        person_ids: by scene `[N]`, `0 .. I-1` or `UNLABELLED`.
+        batch_size: number of pairs in a batch, over all ranks together.
+        steps: number of batches in the whole training.
+        seed: of the order, the draws, and the random changes of each scene.
+        rank: which share of each batch to yield, `0 .. ranks-1`.
+        ranks: number of shares in a batch.
+        done: how many batches to leave out at the start.
+    """
+
+    def __init__(
+        self,
+        person_ids: Sequence[IntArray],
+        batch_size: int,
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        done: int = 0,
+    ) -> None:
+        self.batch_size, self.steps, self.seed = batch_size, steps, seed
+        self.rank, self.ranks, self.done = rank, ranks, done
+        scenes_of: dict[int, list[int]] = {}
+        for scene, people in enumerate(person_ids):
+            for person in np.unique(people[people != UNLABELLED]).tolist():
+                scenes_of.setdefault(person, []).append(scene)
+        self.scenes_of = {person: scenes for person, scenes in scenes_of.items() if len(scenes) > 1}
+        self.people_in: dict[int, list[int]] = {}
+        for person, scenes in self.scenes_of.items():
+            for scene in scenes:
+                self.people_in.setdefault(scene, []).append(person)
+        self.galleries = sorted(self.people_in)
+
+    def __len__(self) -> int:
+        """Return the number of batches that are left."""
+        return self.steps - self.done
+
+    def __iter__(self) -> Iterator[list[PairDraw]]:
+        """Yield batches of pairs."""
+        for step in range(self.done, self.steps):
+            batch = range(step * self.batch_size, (step + 1) * self.batch_size)
+            yield [self._pair_at(position) for position in share_of(batch, self.rank, self.ranks)]
+
+    def _pair_at(self, position: int) -> PairDraw:
+        epoch, place = divmod(position, len(self.galleries))
+        gallery = self.galleries[_shuffled(len(self.galleries), self.seed, epoch)[place]]
+        rng = np.random.default_rng([self.seed, 1, position])
+        person = int(rng.choice(self.people_in[gallery]))
+        query = int(rng.choice([scene for scene in self.scenes_of[person] if scene != gallery]))
+        return PairDraw(
+            (query, _draw_seed(self.seed, 2 * position)),
+            person,
+            (gallery, _draw_seed(self.seed, 2 * position + 1)),
+        )
 
 
 def share_of(batch: Sequence[Sample], rank: int, ranks: int) -> Sequence[Sample]:

@@ -1,7 +1,10 @@
-"""Running a trained student over a split: once over each scene, for galleries and queries."""
+"""Running a trained student over a split: once over each scene, for galleries and queries.
+
+A query-guided student is run over pairs of queries and scenes besides: see `pairs.py`.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +16,12 @@ from pipeline.batches.loading import Share
 from pipeline.batches.pictures import decode, scene_floats
 from pipeline.evaluation.detections import Detections
 from pipeline.inference.cost import count_parameters, flops_an_image
+from pipeline.inference.options import InferenceOptions
+from pipeline.inference.pairs import FoundPairs, KeptBlocks, joined, search_pairs, wanted_pairs
 from pipeline.inference.plain_pictures import plain_scenes
 from pipeline.inference.sharing import ALL, Gathering, done_by_all, own_batches
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.qeeps import Qeeps
 from pipeline.scenes.scene import FloatArray, Split
 from pipeline.scenes.shards import ImageShards
 
@@ -44,54 +50,78 @@ def search_detections(
     network: PersonSearchNetwork,
     split: Split,
     images: ImageShards,
+    options: InferenceOptions,
     *,
-    batch_size: int,
-    context_threshold: float,
     device: torch.device,
     progress: Progress,
 ) -> Detections:
-    """Detect and embed everybody in a split's scenes, and embed its queries and ground-truth boxes.
-
-    Args:
-        network: the student, in evaluation mode.
-        split: scenes and queries.
-        images: their pictures.
-        batch_size: scenes at a time.
-        context_threshold: lowest score of the people around a query that are kept for CBGM.
-        device: where the network runs.
-        progress: progress.
-    """
-    found = search_scenes(network, split, images, batch_size=batch_size, device=device, progress=progress)
-    return assemble(split, list(found.values()), context_threshold)
+    """Do what `joint_detections` does, in a process that runs alone."""
+    found = joint_detections(network, split, images, options, device=device, progress=progress)
+    assert found is not None, "a process that runs alone is the first"
+    return found
 
 
 def joint_detections(
     network: PersonSearchNetwork,
     split: Split,
     images: ImageShards,
+    options: InferenceOptions,
     *,
-    batch_size: int,
-    context_threshold: float,
     device: torch.device,
     progress: Progress,
+    kept: KeptBlocks | None = None,
 ) -> Detections | None:
-    """Do what `search_detections` does on several devices, if there are: the others than the first get None.
+    """Detect and embed everybody in a split's scenes, and embed its queries and ground-truth boxes.
+
+    A query-guided network searches pairs of queries and scenes besides. Several devices share the work.
+
+    Args:
+        network: the student, in evaluation mode.
+        split: scenes and queries.
+        images: their pictures.
+        options: how it is run.
+        device: where the network runs.
+        progress: progress, in scenes and pairs.
+        kept: where finished pairs are kept, of this device; None for nowhere.
+
+    Returns:
+        The detections on the first device, None on the others.
 
     Raises:
+        UserError: there is no gallery of a name that `options` has.
         RuntimeError: another device's process has ended.
     """
-    gathering = Gathering()
+    guided = network if isinstance(network, Qeeps) else None
+    wanted = wanted_pairs(split, options.galleries) if guided else None
+    pairs = 0 if wanted is None else int(wanted.sum())
+    everything = len(split.scenes) + pairs
+    gathering, gathering_pairs = Gathering(), Gathering()
     own = search_scenes(
         network,
         split,
         images,
-        batch_size=batch_size,
+        batch_size=options.batch_size,
         device=device,
-        progress=progress,
+        progress=lambda done, _: progress(done, everything),
         share=gathering.share,
     )
     found = gathering.on_first(own)
-    return None if found is None else assemble(split, found, context_threshold)
+    detections = None if found is None else assemble(split, found, options.context_threshold)
+    if guided is None or wanted is None:
+        return detections
+    own_pairs = search_pairs(
+        guided,
+        split,
+        images,
+        wanted,
+        batch_size=options.batch_size,
+        device=device,
+        progress=lambda done, _: progress(len(split.scenes) + done, everything),
+        kept=kept,
+        share=gathering_pairs.share,
+    )
+    blocks = gathering_pairs.on_first(own_pairs)
+    return None if detections is None or blocks is None else with_pairs(detections, joined(blocks))
 
 
 def search_scenes(
@@ -104,7 +134,7 @@ def search_scenes(
     progress: Progress,
     share: Share = ALL,
 ) -> dict[int, SceneResult]:
-    """Return what a student finds in a device's share of the scenes, by scene; see `search_detections`."""
+    """Return what a student finds in a device's share of the scenes, by scene; see `joint_detections`."""
     network = network.to(device)
     boxes = given_boxes(split)
     batches = own_batches(len(boxes), batch_size, share)
@@ -164,6 +194,18 @@ def assemble(split: Split, found: Sequence[SceneResult], context_threshold: floa
         query_ctx_feats=_stacked([feats for _, feats in context], width),
         ground_truth_counts=_lengths(truth),
         ground_truth_feats=_stacked(truth, width),
+    )
+
+
+def with_pairs(detections: Detections, pairs: FoundPairs) -> Detections:
+    """Return detections with those of the pairs besides."""
+    return replace(
+        detections,
+        pair_queries=pairs.queries,
+        pair_scenes=pairs.scenes,
+        pair_counts=pairs.counts,
+        pair_dets=pairs.detections,
+        pair_similarities=pairs.similarities,
     )
 
 

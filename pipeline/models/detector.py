@@ -190,13 +190,39 @@ class Detector(nn.Module):
         Returns:
             The four Faster R-CNN losses and what they were computed from.
         """
-        for target in targets:
-            check_float32(boxes=target["boxes"])
-        batch, resized = self.transform(images, targets)
+        batch, resized = self.resized(images, targets)
         features = {FEATURE_LEVEL: self.stem(batch.tensors)}
         proposals, rpn_losses = self.rpn(batch, features, resized)
         sampled = self.sample_boxes(proposals, resized)
         roi_features = self.roi_features(features, sampled.boxes, batch.image_sizes)
+        return self.step_from(batch, features, resized, rpn_losses, sampled, roi_features)
+
+    def resized(self, images: list[Tensor], targets: list[Target]) -> tuple[ImageList, list[Target]]:
+        """Resize, normalise and batch training images, and resize their boxes, which must be float32."""
+        for target in targets:
+            check_float32(boxes=target["boxes"])
+        batch, resized = self.transform(images, targets)
+        return batch, resized
+
+    def step_from(
+        self,
+        batch: ImageList,
+        features: dict[str, Tensor],
+        targets: list[Target],
+        rpn_losses: dict[str, Tensor],
+        sampled: MatchedBoxes,
+        roi_features: Tensor,
+    ) -> DetectionStep:
+        """Predict class and box of the sampled RoIs, and return what a training step computed.
+
+        Args:
+            batch: the resized images.
+            features: the stem's.
+            targets: ground truth, one an image, in pixels of the resized image.
+            rpn_losses: torchvision's, of the proposals.
+            sampled: the RoIs.
+            roi_features: `[R, C]` theirs.
+        """
         class_logits, box_regression = self._predictions(roi_features)
         rois = SampledRois(
             sampled.boxes,
@@ -215,7 +241,7 @@ class Detector(nn.Module):
             "roi_box": roi_box,
         }
         return DetectionStep(
-            losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois, resized
+            losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois, targets
         )
 
     def sample_boxes(self, candidates: list[Tensor], targets: list[Target]) -> MatchedBoxes:
@@ -266,11 +292,17 @@ class Detector(nn.Module):
         return batch, {FEATURE_LEVEL: self.stem(batch.tensors)}
 
     def found_in(self, batch: ImageList, features: dict[str, Tensor]) -> list[FoundPeople]:
-        """Find people in a stem's features, one result an image; boxes are in pixels of the resized image.
+        """Find people in a stem's features, one result an image; boxes are in pixels of the resized image."""
+        proposals, _ = self.rpn(batch, features)
+        return self.found_at(batch, features, proposals)
+
+    def found_at(
+        self, batch: ImageList, features: dict[str, Tensor], proposals: list[Tensor]
+    ) -> list[FoundPeople]:
+        """Make detections of proposals, by image `[N, 4]`; everything is in pixels of the resized image.
 
         It is what torchvision's `postprocess_detections` gives, which does not say where a detection is from.
         """
-        proposals, _ = self.rpn(batch, features)
         roi_features = self.roi_features(features, proposals, batch.image_sizes)
         class_logits, box_regression = self._predictions(roi_features)
         boxes = _as_person(self.roi_heads.box_coder.decode(box_regression, proposals))

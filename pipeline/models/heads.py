@@ -5,12 +5,14 @@ from pathlib import Path
 
 from pipeline.basics.errors import UserError
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
+from pipeline.models.qeeps import Qeeps
 from pipeline.models.seqnet import SeqNet
 from pipeline.models.weight_files import load_network
 
 HEADS: Mapping[str, type[PersonSearchNetwork]] = {
     "oim": PersonSearchNetwork,
     "seqnet": SeqNet,
+    "qeeps": Qeeps,
 }
 
 

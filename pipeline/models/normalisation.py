@@ -33,6 +33,18 @@ class FrozenBatchNorm(FrozenBatchNorm2d):  # type: ignore[misc]
         return result
 
 
+class RowNormalisation(nn.BatchNorm1d):
+    """Batch normalisation of rows. A single row has no deviation, so it is normalised as in evaluation."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Normalise `[N, C]`."""
+        if self.training and len(rows) < 2:
+            return functional.batch_norm(
+                rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(rows)
+
+
 class _FixedNormalisation(torch.autograd.Function):
     """`functional.batch_norm` without training. PyTorch's own keeps the input for gradients of the scales."""
 

@@ -13,6 +13,8 @@ from torchvision.models.detection.transform import resize_boxes
 from pipeline.basics.options import added_field
 from pipeline.batches.ground_truth import PERSON, Target
 from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
+from pipeline.models.post_processing import FoundPeople
+from pipeline.models.query_guidance import GuidanceOptions
 
 EmbedAt = Literal["final_box", "proposal"]
 
@@ -22,16 +24,19 @@ class PersonSearchOptions(DetectorOptions):
 
     Attributes:
         embedding_dim: size of the embedding.
-        head: the kind of network, a name of `heads.py`: `oim`, or `seqnet`, which has two heads in sequence.
+        head: the kind of network, a name of `heads.py`: `oim`; `seqnet`, which has two heads in sequence; or
+            `qeeps`, which a query guides.
         embed_at: where a detection is embedded: at its `final_box`, by a further pass through the tail; or at
             its `proposal`, from the RoI features that it was made from, without a further pass. None for the
             head's own way: `oim` at the final box (ours; OIM at the proposal), `seqnet` at what its second
             head gets as a proposal, a box of the first. Boxes that are given are embedded where they are.
+        guidance: what a query guides, with `head: qeeps` alone.
     """
 
     embedding_dim: int = Field(default=256, gt=0)
     head: str = added_field("oim")
     embed_at: EmbedAt | None = added_field(None)
+    guidance: GuidanceOptions = added_field(GuidanceOptions())
 
 
 class FurtherLosses(NamedTuple):
@@ -77,6 +82,8 @@ class PersonSearchNetwork(Detector):
 
     own_embed_at: ClassVar[EmbedAt] = "final_box"
     """Where this kind embeds a detection if `embed_at` is None."""
+    trains_on_pairs: ClassVar[bool] = False
+    """Whether this kind is trained on pairs of scenes, each with a person to look for."""
     options: PersonSearchOptions
 
     def __init__(self, options: PersonSearchOptions) -> None:
@@ -133,7 +140,7 @@ class PersonSearchNetwork(Detector):
         detections = self.in_own_pixels(found, batch.image_sizes, sizes)
         given = [boxes.to(own["boxes"]) for boxes, own in zip(given_boxes, detections, strict=True)]
         if self.embed_at == "proposal":
-            embedded = self.embed(torch.cat([people.roi_features for people in found]))
+            embedded = self.embed_found(batch, features, found)
             of_images = torch.split(embedded, [len(people.boxes) for people in found])
             embedded_given = self._embed_boxes(batch, features, given, sizes)
         else:
@@ -145,6 +152,15 @@ class PersonSearchNetwork(Detector):
         for own, rows in zip(detections, of_images, strict=True):
             own["embeddings"] = rows
         return detections, embedded_given
+
+    def embed_found(self, batch: ImageList, features: dict[str, Tensor], found: list[FoundPeople]) -> Tensor:
+        """Embed detections of all images in order, `[N, D]`, where `embed_at` says."""
+        if self.embed_at == "proposal":
+            return self.embed(torch.cat([people.roi_features for people in found]))
+        boxes = [people.boxes for people in found]
+        if not any(len(own) for own in boxes):
+            return boxes[0].new_zeros(0, self.options.embedding_dim)
+        return self.embed(self.identity_features(features, boxes, batch.image_sizes))
 
     def run_heads(self, batch: ImageList, features: dict[str, Tensor], box: Tensor) -> None:
         """Run the heads on as many RoIs as a scene can have at most, to count what they cost.

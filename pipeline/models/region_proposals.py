@@ -7,6 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import (
     RegionProposalNetwork,
     RPNHead,
@@ -15,6 +16,7 @@ from torchvision.models.detection.rpn import (
 from torchvision.ops import Conv2dNormActivation
 
 from pipeline.basics.options import Options, added_field
+from pipeline.batches.ground_truth import Target
 
 SMOOTH_L1_BETA = 1 / 9
 """Where the box loss turns from square to linear, as in Faster R-CNN and torchvision."""
@@ -96,6 +98,57 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
         )
         self.min_size = options.min_size
         self._sampled: SampledAnchors | None = None
+        self._guidance: Tensor | None = None
+
+    def forward(
+        self,
+        images: ImageList,
+        features: dict[str, Tensor],
+        targets: list[Target] | None = None,
+        guidance: Tensor | None = None,
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Return the proposals, by image `[N, 4]` in pixels of the resized image, and the losses.
+
+        Args:
+            images: the resized batch.
+            features: the stem's.
+            targets: ground truth; only a training needs it.
+            guidance: `[B, A, H, W]` added to the objectness logits when proposals are ranked; the losses do
+                not see it. None for nothing.
+        """
+        self._guidance = guidance
+        proposals, losses = super().forward(images, features, targets)
+        return proposals, losses
+
+    def filter_proposals(
+        self,
+        proposals: Tensor,
+        objectness: Tensor,
+        image_shapes: list[tuple[int, int]],
+        num_anchors_per_level: list[int],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Choose the proposals as torchvision's method does, by objectness and guidance together."""
+        if self._guidance is not None:
+            objectness = objectness + anchor_rows(self._guidance)[:, None]
+            self._guidance = None
+        kept, scores = super().filter_proposals(proposals, objectness, image_shapes, num_anchors_per_level)
+        return kept, scores
+
+    def matched_anchors(
+        self, images: ImageList, features: dict[str, Tensor], targets: list[Target]
+    ) -> tuple[Tensor, Tensor]:
+        """Sample anchors for a loss: places `[A]` among all of the batch, positives first, and labels `[A]`.
+
+        Args:
+            images: the resized batch.
+            features: the stem's.
+            targets: an anchor is positive (1) by its overlap with their boxes, and else background (0).
+        """
+        anchors = self.anchor_generator(images, list(features.values()))
+        labels, _ = self.assign_targets_to_anchors(anchors, targets)
+        positives, negatives = (torch.where(torch.cat(masks))[0] for masks in self.fg_bg_sampler(labels))
+        indices = torch.cat([positives, negatives])
+        return indices, torch.cat(labels)[indices]
 
     def compute_loss(
         self,
@@ -140,6 +193,11 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
         objectness, deltas = self.head([features])
         flat_objectness, flat_deltas = concat_box_prediction_layers(objectness, deltas)
         return flat_objectness.flatten()[indices], flat_deltas[indices]
+
+
+def anchor_rows(logits: Tensor) -> Tensor:
+    """Return logits `[B, A, H, W]` in the order of anchors, image by image: `[B H W A]`."""
+    return logits.permute(0, 2, 3, 1).flatten()
 
 
 def check_float32(**tensors: Tensor) -> None:

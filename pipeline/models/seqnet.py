@@ -16,6 +16,7 @@ from torchvision.ops import clip_boxes_to_image
 
 from pipeline.batches.ground_truth import PERSON
 from pipeline.models.detector import FEATURE_LEVEL, DetectionStep, people_box_loss
+from pipeline.models.normalisation import RowNormalisation
 from pipeline.models.person_search import (
     FurtherLosses,
     PersonSearchNetwork,
@@ -94,12 +95,14 @@ class SeqNet(PersonSearchNetwork):
             FurtherLosses(losses, dict.fromkeys(losses, count)),
         )
 
-    def found_in(self, batch: ImageList, features: dict[str, Tensor]) -> list[FoundPeople]:
+    def found_at(
+        self, batch: ImageList, features: dict[str, Tensor], proposals: list[Tensor]
+    ) -> list[FoundPeople]:
         """Find people with the first head, and give them the boxes of the second.
 
         The scores stay those of the first head: SeqNet's First Classification Score.
         """
-        first = super().found_in(batch, features)
+        first = super().found_at(batch, features, proposals)
         boxes = [people.boxes for people in first]
         roi_features = self.identity_features(features, boxes, batch.image_sizes)
         return self.kept_people(
@@ -129,18 +132,6 @@ class SeqNet(PersonSearchNetwork):
         """Return `[R, 4]` what encoded boxes make of boxes, by image `[R_i, 4]`."""
         decoded: Tensor = self.roi_heads.box_coder.decode(deltas, boxes).reshape(-1, 4)
         return decoded
-
-
-class RowNormalisation(nn.BatchNorm1d):
-    """Batch normalisation of rows. A single row has no deviation, so it is normalised as in evaluation."""
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Normalise `[N, C]`."""
-        if self.training and len(rows) < 2:
-            return functional.batch_norm(
-                rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(rows)
 
 
 def norm_aware_loss(logits: Tensor, labels: Tensor) -> Tensor:

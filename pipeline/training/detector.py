@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
 from pipeline.basics.progress import TrainingProgress
-from pipeline.batches.loading import SceneBatch, Share, TrainingScenes, scene_batches
+from pipeline.batches.loading import SceneBatch, Share, TrainingScenes, pair_batches, scene_batches
 from pipeline.batches.transforms import AugmentationOptions, scene_transform
 from pipeline.devices import data_workers, make_fabric, seed_everything
 from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
@@ -88,8 +88,19 @@ def train_detector(
     return network.eval(), history
 
 
-def device_batches(scenes: TrainingScenes, training: TrainingOptions, seed: int, fabric: Fabric) -> Batches:
-    """Return what gives this device's share of each batch. Raises `UserError` where there is none to give."""
+def device_batches(
+    scenes: TrainingScenes,
+    training: TrainingOptions,
+    seed: int,
+    fabric: Fabric,
+    *,
+    pairs: bool = False,
+) -> Batches:
+    """Return what gives this device's share of each batch, of scenes or of pairs of scenes.
+
+    Raises:
+        UserError: a batch has less than one for each device.
+    """
     if training.batch_size < fabric.world_size:
         raise UserError(
             f"a batch of {training.batch_size} cannot be shared by {fabric.world_size} devices; set "
@@ -97,7 +108,8 @@ def device_batches(scenes: TrainingScenes, training: TrainingOptions, seed: int,
         )
     share = Share(fabric.global_rank, fabric.world_size)
     batches = training.accumulate  # a step
-    return lambda done: scene_batches(
+    yielded = pair_batches if pairs else scene_batches
+    return lambda done: yielded(
         scenes,
         training.batch_size,
         training.steps * batches,

@@ -18,6 +18,7 @@ from pipeline.devices import make_fabric, placement
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.inference.options import InferenceOptions
+from pipeline.inference.pairs import KeptBlocks
 from pipeline.inference.students import joint_detections
 from pipeline.reporting.comparison.origin import origin
 from pipeline.reporting.comparison.run_file import ENVIRONMENT, QUERIES
@@ -113,17 +114,18 @@ def _run(student: str, seed: int) -> Result:
         ShownProgress(name) as progress,
     ):
         network, _history = train_student(data, options, teachers, progress, checkpoints)
-    split = data.split("test")
-    with ShownProgress(f"{name}: inference") as progress:
+        split, kept = data.split("test"), KeptBlocks(checkpoints.folder / "pairs")
+        progress.begin(f"{name}: inference")
         detections = joint_detections(
             network,
             split,
             data.images("test"),
-            batch_size=inference.batch_size,
-            context_threshold=inference.context_threshold,
+            inference,
             device=make_fabric().device,
             progress=progress,
+            kept=kept,
         )
+        kept.remove()
     if detections is None:
         return None
     device = next(network.parameters()).device

@@ -56,23 +56,33 @@ def resuming(stage: str, options: NetworkTrainingOptions, inputs: Mapping[str, s
         inputs: by name, the SHA-256 of each file or data set that is read, but pretrained weights.
 
     Raises:
-        UserError: another process is training this stage, or a variable has no usable value.
+        UserError: another process is running this stage, or a variable has no usable value.
     """
-    top = Path(os.environ.get(FOLDER_VARIABLE) or "checkpoints") / stage
-    with _only_one(top, stage):
-        read = {**inputs, **pretrained_sha256(options.network.backbone.weights)}
-        folder = top / fingerprint(stage, options, read)
-        if rank() == 0:
-            _drop_old(top, folder)
+    read = {**inputs, **pretrained_sha256(options.network.backbone.weights)}
+    with own_folder(stage, options, read) as folder:
         seconds = whole_number(SECONDS_VARIABLE, DEFAULT_SECONDS, least=1, most=MOST)
         steps = whole_number(STEPS_VARIABLE, MOST, least=1, most=MOST)
-        own = folder if rank() == 0 else folder / f"rank-{rank()}"
-        checkpoints = Checkpoints(own, seconds, steps)
+        checkpoints = Checkpoints(folder, seconds, steps)
         newest = checkpoints.newest()
         if newest is not None and rank() == 0:
             click.echo(f"{stage}: going on after step {newest.step}, from {folder}", err=True)
         yield checkpoints
         checkpoints.remove()
+
+
+@contextmanager
+def own_folder(stage: str, options: Options, inputs: Mapping[str, str]) -> Iterator[Path]:
+    """Lock a stage's folder, and give the folder of these inputs, or of this device in it.
+
+    Raises:
+        UserError: another process is running this stage.
+    """
+    top = Path(os.environ.get(FOLDER_VARIABLE) or "checkpoints") / stage
+    with _only_one(top, stage):
+        folder = top / fingerprint(stage, options, inputs)
+        if rank() == 0:
+            _drop_old(top, folder)
+        yield folder if rank() == 0 else folder / f"rank-{rank()}"
 
 
 def fingerprint(stage: str, options: Options, inputs: Mapping[str, str]) -> str:
@@ -118,7 +128,7 @@ def _only_one(top: Path, stage: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"another process is training {stage} here (it has locked {top}); wait for it, or stop it"
+                f"another process is running {stage} here (it has locked {top}); wait for it, or stop it"
             ) from None
         except OSError as error:
             if error.errno not in WITHOUT_LOCKS:

@@ -98,6 +98,10 @@ class ShownProgress:
         if self._bar is not None:
             self._bar.stop()
 
+    def begin(self, what: str) -> None:
+        """Show the progress of something else from now on."""
+        self.what, self._first, self._lines = what, None, 0
+
     def __call__(self, done: int, total: int, values: Mapping[str, float] | None = None) -> None:
         """Show that `done` of `total` are done, with the newest values beside it."""
         shown = "  ".join(

@@ -9,8 +9,15 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from pipeline.basics.errors import UserError
-from pipeline.batches.ground_truth import PERSON, ground_truth
-from pipeline.batches.loading import Share, TrainingCrops, TrainingScenes, crop_batches, scene_batches
+from pipeline.batches.ground_truth import PERSON, QUERY, ground_truth
+from pipeline.batches.loading import (
+    Share,
+    TrainingCrops,
+    TrainingScenes,
+    crop_batches,
+    pair_batches,
+    scene_batches,
+)
 from pipeline.batches.pictures import decode, training_floats
 from pipeline.batches.samplers import IdentityBatches, ShuffledBatches
 from pipeline.batches.transforms import (
@@ -128,6 +135,28 @@ def test_scene_batches_do_not_depend_on_the_workers(workers, prepared):
     pictures = [[training_floats(picture) for picture, _ in batch] for batch in expected]
     targets = [[target for _, target in batch] for batch in expected]
     assert_batches_equal(loaded, [type(loaded[0])(*both) for both in zip(pictures, targets, strict=True)])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_pairs_hold_queries_then_gallery_scenes(workers, prepared):
+    scenes = scenes_of(prepared, EVERYTHING)
+    alone = list(pair_batches(scenes, 3, 4, 0, Share(), 0, 0))
+    assert_batches_equal(alone, pair_batches(scenes, 3, 4, 0, Share(), 0, workers))
+    for batch in alone:
+        assert len(batch.images) == len(batch.targets) == 6
+        for query, gallery in zip(batch.targets[:3], batch.targets[3:], strict=True):
+            person = int(query["person_ids"][query[QUERY]])
+            assert person != UNLABELLED
+            assert person in gallery["person_ids"].tolist()
+            assert QUERY not in gallery
+    shares = [list(pair_batches(scenes, 3, 4, 0, Share(rank, 2), 0, 0)) for rank in range(2)]
+    for whole, first, second in zip(alone, *shares, strict=True):
+        halves = [
+            (own.images[: len(own.images) // 2], own.images[len(own.images) // 2 :])
+            for own in (first, second)
+        ]
+        joined = [image for side in zip(*halves, strict=True) for part in side for image in part]
+        assert all(torch.equal(one, other) for one, other in zip(whole.images, joined, strict=True))
 
 
 def as_torchvision_alone(options, picture, seed, size=None):

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.batches.samplers import IdentityBatches, ShuffledBatches
+from pipeline.batches.samplers import IdentityBatches, ScenePairs, ShuffledBatches
+from pipeline.scenes.scene import UNLABELLED
 
+SCENES = [np.array(people) for people in ([0, 1], [1, 2, UNLABELLED], [0], [], [2, 0], [3], [1])]
+"""Person 3 is in one scene alone."""
 sizes = st.integers(1, 12)
 seeds = st.integers(0, 1000)
 
@@ -37,11 +40,25 @@ def test_epochs_and_changes_differ():
     assert len({seed for batch in batches for _, seed in batch}) == 100
 
 
+def flattened(pairs):
+    """Pairs as lists of draws, two a pair."""
+
+    class Flattened:
+        def __len__(self):
+            return len(pairs)
+
+        def __iter__(self):
+            return ([draw for pair in batch for draw in (pair.query, pair.gallery)] for batch in pairs)
+
+    return Flattened()
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda seed, steps: ShuffledBatches(10, 4, steps, seed),
         lambda seed, steps: IdentityBatches(np.repeat(np.arange(5), 3), 3, 2, steps, seed),
+        lambda seed, steps: flattened(ScenePairs(SCENES, 4, steps, seed)),
     ],
 )
 class TestAnySampler:
@@ -85,3 +102,50 @@ def test_pk_batches_show_everybody():
     seen = [int(people[crop]) for batch in IdentityBatches(people, 3, 2, 60, 0) for crop, _ in batch]
     shown = np.bincount(seen)
     assert shown.min() > 0.5 * shown.mean()
+
+
+people_of_scenes = st.lists(
+    st.lists(st.integers(UNLABELLED, 4), max_size=4).map(lambda ids: np.array(ids, dtype=np.int64)),
+    max_size=8,
+)
+
+
+@given(scenes=people_of_scenes, batch_size=st.integers(1, 5), seed=seeds)
+def test_a_pair_is_of_two_scenes_that_show_the_person(scenes, batch_size, seed):
+    pairs = ScenePairs(scenes, batch_size, 6, seed)
+    shared = {
+        index
+        for index, people in enumerate(scenes)
+        for other, others in enumerate(scenes)
+        if index != other and set(people.tolist()) & set(others.tolist()) - {UNLABELLED}
+    }
+    assert set(pairs.galleries) == shared
+    if not shared:
+        return
+    drawn = [pair for batch in pairs for pair in batch]
+    assert len(drawn) == 6 * batch_size
+    for pair in drawn:
+        assert pair.person_id != UNLABELLED
+        assert pair.query[0] != pair.gallery[0]
+        assert pair.person_id in scenes[pair.query[0]]
+        assert pair.person_id in scenes[pair.gallery[0]]
+
+
+def test_each_epoch_of_pairs_shows_each_gallery_scene_once_and_draws_anew():
+    pairs = ScenePairs(SCENES, 5, 40, seed=3)
+    drawn = [pair for batch in pairs for pair in batch]
+    epochs = [drawn[start : start + 5] for start in range(0, 200, 5)]
+    for epoch in epochs:
+        assert sorted(pair.gallery[0] for pair in epoch) == [0, 1, 2, 4, 6]
+    assert len({tuple(pair.gallery[0] for pair in epoch) for epoch in epochs}) > 5
+    of_first = {(pair.query[0], pair.person_id) for pair in drawn if pair.gallery[0] == 0}
+    assert of_first == {(2, 0), (4, 0), (1, 1), (6, 1)}
+
+
+@given(seed=seeds, ranks=st.integers(1, 4), done=st.integers(0, 5))
+def test_ranks_share_pairs_and_a_resume_goes_on(seed, ranks, done):
+    whole = list(ScenePairs(SCENES, 4, 6, seed))
+    assert list(ScenePairs(SCENES, 4, 6, seed, done=done)) == whole[done:]
+    shares = [list(ScenePairs(SCENES, 4, 6, seed, rank, ranks)) for rank in range(ranks)]
+    for step, batch in enumerate(whole):
+        assert [pair for share in shares for pair in share[step]] == batch

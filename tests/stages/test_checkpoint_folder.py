@@ -117,7 +117,7 @@ def test_one_trainer_a_stage_and_the_lock_of_a_dead_one_is_free():
     other.start()
     assert entered.wait(20)
     try:
-        with pytest.raises(UserError, match=r"another process is training train_student@kd_lut"), enter():
+        with pytest.raises(UserError, match=r"another process is running train_student@kd_lut"), enter():
             pass
         with enter(stage="train_student@kd_both"):
             pass

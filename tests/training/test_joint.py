@@ -183,7 +183,19 @@ def test_on_cuda_pytorchs_own_is_taken_and_frozen_ones_stay(monkeypatch):
 
 
 STEPS = {"steps": 4, "warmup_steps": 1, "optimizer": "sgd", "learning_rate": 0.01}
-KINDS = ("detector", "reid", "oim", "lut", "kd", "uneven", "accumulated", "seqnet", "seqnet_kd")
+KINDS = (
+    "detector",
+    "reid",
+    "oim",
+    "lut",
+    "kd",
+    "uneven",
+    "accumulated",
+    "seqnet",
+    "seqnet_kd",
+    "qeeps",
+    "qeeps_kd",
+)
 
 
 def trained(kind, prepared, crops):
@@ -197,14 +209,16 @@ def trained(kind, prepared, crops):
     special = {
         "uneven": {"batch_size": 3},
         "seqnet": {"batch_size": 3},
+        "qeeps": {"batch_size": 3},
         "accumulated": {"accumulate": 2},
         "bf16": {"precision": "bf16-mixed", "steps": 1},
     }.get(kind, {})
     options = student_options(
-        "lut" if kind in ("lut", "kd", "seqnet_kd") else "oim", **({"batch_size": 4} | STEPS | special)
+        "lut" if kind in ("lut", "kd", "seqnet_kd", "qeeps_kd") else "oim",
+        **({"batch_size": 4} | STEPS | special),
     )
-    if kind.startswith("seqnet"):
-        options = with_head(options, "seqnet")
+    if kind.startswith(("seqnet", "qeeps")):
+        options = with_head(options, kind.removesuffix("_kd"))
     teacher = None
     if kind.endswith("kd"):
         torch.manual_seed(3)

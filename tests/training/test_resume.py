@@ -27,7 +27,18 @@ from tests.training.test_trainings import (
 )
 
 STEPS = 8
-KINDS = ("detector", "reid", "oim", "lut_ema", "by_detector", "channels_last", "bf16", "sgd", "seqnet")
+KINDS = (
+    "detector",
+    "reid",
+    "oim",
+    "lut_ema",
+    "by_detector",
+    "channels_last",
+    "bf16",
+    "sgd",
+    "seqnet",
+    "qeeps",
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +65,7 @@ def run(prepared, crops):
                 "sgd": {"optimizer": "sgd", "schedule": "step", "decay_steps": [5]},
             }.get(kind, {})
             options = student_options("lut_ema" if kind == "lut_ema" else "oim", **(length | special))
-            if kind == "seqnet":
+            if kind in ("seqnet", "qeeps"):
                 options = with_head(options, kind)
             if kind == "channels_last":
                 options = of_full_width(options)

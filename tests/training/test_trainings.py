@@ -1,10 +1,12 @@
 """Detector, re-ID model and student on the tiny data set."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from pipeline.basics.errors import UserError
+from pipeline.batches.samplers import ScenePairs
 from pipeline.batches.transforms import AugmentationOptions
 from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
@@ -12,10 +14,11 @@ from pipeline.devices import _Autocast
 from pipeline.losses.identity.targets import IdentityOptions, build_identity_loss
 from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.models.qeeps import Qeeps
 from pipeline.models.reid import ReidModel
 from pipeline.models.seqnet import SeqNet
 from pipeline.models.weight_files import save_weights
-from pipeline.scenes.scene import Split
+from pipeline.scenes.scene import UNLABELLED, Split
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from pipeline.training.reid import ReidTrainingOptions, train_reid
 from pipeline.training.student import training as student_module
@@ -35,6 +38,7 @@ from tests.tiny import (
 TARGETS = ("oim", "lut", "lut_ema", "cosine", "kl")
 EMBEDDING = 16
 SECOND = ("second_class", "second_box")
+GUIDED = ("query_objectness", "similarity")
 
 
 def teacher_table():
@@ -145,6 +149,42 @@ def test_every_target_teaches_a_seqnet(target, prepared):
     first = next(row["identity"] for row in history if row["identity"] > 0)
     for name, before in {"identity": first, **{n: mean_of(history[:5], n) for n in SECOND}}.items():
         assert mean_of(history[-5:], name) < 0.9 * before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_teaches_a_qeeps(target, prepared):
+    options = with_head(student_options(target, steps=30, warmup_steps=6), "qeeps")
+    network, history = train_student(prepared, options, Teachers(teacher_table()), silent)
+    assert isinstance(network, Qeeps)
+    first = next(row["identity"] for row in history if row["identity"] > 0)
+    before = {"identity": first, **{name: mean_of(history[:5], name) for name in GUIDED}}
+    for name, value in before.items():
+        assert mean_of(history[-5:], name) < 0.95 * value
+
+
+def test_losses_of_guidance_can_be_weighted(prepared):
+    """Without its weight, the query-guided RPN has nothing to learn from."""
+    options = with_head(student_options("lut", weight_decay=0.0), "qeeps")
+    options = options.model_copy(update={"loss_weights": StudentWeights(query_objectness=0.0)})
+    network, _ = train_student(prepared, options, Teachers(teacher_table()), silent)
+    torch.manual_seed(options.seed)
+    start = build_student(options.network)
+    assert torch.equal(network.query_proposals.conv.weight, start.query_proposals.conv.weight)
+    assert not torch.equal(network.similarity.same.weight, start.similarity.same.weight)
+
+
+def test_pairs_need_somebody_in_two_scenes(prepared, monkeypatch):
+    monkeypatch.setattr(ScenePairs, "__init__", without_pairs(ScenePairs.__init__))
+    options = with_head(student_options("oim"), "qeeps")
+    with pytest.raises(UserError, match="no labelled person of the training split is in two scenes"):
+        train_student(prepared, options, Teachers(), silent)
+
+
+def without_pairs(original):
+    def init(self, person_ids, *rest):
+        original(self, [np.full_like(ids, UNLABELLED) for ids in person_ids], *rest)
+
+    return init
 
 
 def test_losses_of_a_second_head_can_be_weighted(prepared):

@@ -15,10 +15,19 @@ NO_DETECTOR = "models/no_detector"
 
 
 class StudentWeights(DetectionWeights):
-    """Factors on the losses of detection. Those of the second head count with `head: seqnet` alone."""
+    """Factors on the losses of detection and, where the network's head has them, on further ones.
+
+    Attributes:
+        second_class: on the norm-aware score of SeqNet's second head.
+        second_box: on the box of SeqNet's second head.
+        query_objectness: on QEEPS' query-guided RPN.
+        similarity: on QEEPS' similarity subnet.
+    """
 
     second_class: float = added_field(1.0, ge=0)
     second_box: float = added_field(1.0, ge=0)
+    query_objectness: float = added_field(1.0, ge=0)
+    similarity: float = added_field(1.0, ge=0)
 
 
 class StudentOptions(NetworkTrainingOptions):

@@ -143,7 +143,7 @@ def train_with_target(
         teachers.detector.to(fabric.device).eval().requires_grad_(False)
     task = StudentTask(network, identity_loss, teachers.detector, options.detector_distillation)
     scenes = TrainingScenes(split, data.images("train"), scene_transform(options.augmentation))
-    batches = device_batches(scenes, options.training, options.seed, fabric)
+    batches = device_batches(scenes, options.training, options.seed, fabric, pairs=student.trains_on_pairs)
     with sharing_draws(student):
         history = train(fabric, task, batches, options.training, options.weights(), progress, checkpoints)
     return student.eval(), history, identity_loss
