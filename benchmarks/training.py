@@ -1,9 +1,9 @@
 """What a training step costs: the distilled students' beside the plain ones', in one run.
 
-Run as `python -m benchmarks.training`. The students are those of params.yaml, and two of them as a SeqNet, on
-the same generated scenes. A step is the pipeline's own `training_step`. Steps are taken in turn: a slow
-moment of the machine hits all students. The table and the detector teacher are random: their cost does not
-depend on what they hold.
+Run as `python -m benchmarks.training`. The students are those of params.yaml, and two of them as a SeqNet and
+as a QEEPS, on the same generated scenes; a QEEPS has as many query scenes besides. A step is the pipeline's own
+`training_step`. Steps are taken in turn: a slow moment of the machine hits all students. The table and the
+detector teacher are random: their cost does not depend on what they hold.
 """
 
 import math
@@ -19,13 +19,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.batches.ground_truth import PERSON
+from pipeline.batches.ground_truth import PERSON, QUERY
 from pipeline.batches.loading import SceneBatch
 from pipeline.devices import make_fabric, seed_everything
 from pipeline.losses.identity.targets import build_identity_loss
 from pipeline.models.backbones import NetworkOptions
 from pipeline.models.detector import Detector
-from pipeline.models.heads import build_student
+from pipeline.models.heads import HEADS, build_student
 from pipeline.training.detector import DetectorTrainingOptions
 from pipeline.training.engine.loop import Task, set_up, training_step
 from pipeline.training.student.options import StudentOptions
@@ -33,13 +33,23 @@ from pipeline.training.student.taught_student import TaughtStudent
 from pipeline.training.student.training import StudentTask
 from stages.support.parameters import PARAMETERS, Parameters, read_parameters
 
-ALLOWED_RATIOS = {"kd_lut": 1.02, "kd_detector": 1.6, "kd_both": 1.6, "seqnet": 1.5, "seqnet_kd_lut": 1.02}
+ALLOWED_RATIOS = {
+    "kd_lut": 1.02,
+    "kd_detector": 1.6,
+    "kd_both": 1.6,
+    "seqnet": 1.5,
+    "seqnet_kd_lut": 1.02,
+    "qeeps": 2.3,
+    "qeeps_kd_lut": 1.02,
+}
 """Of a student's step to that of the one beside it. A detector teacher costs a forward pass more, a SeqNet a
-second tail: 1.41 was measured on two threads, 1.31 on one."""
+second tail (1.41 was measured on two threads, 1.31 on one), a QEEPS a second scene."""
 PLAIN = "baseline"
 IDENTITIES = 240
 PEOPLE = 5
 WARM_UP = 5
+QUERY_SEEDS = 1000
+"""Added to a batch's seed for its query scenes."""
 Untrained = TypeVar("Untrained", bound=NetworkOptions)
 
 
@@ -52,7 +62,13 @@ class Row(NamedTuple):
 
 
 AS_SEQNET = {"network": {"head": "seqnet"}}
-SEQNETS = {"seqnet": Row(PLAIN, PLAIN, AS_SEQNET), "seqnet_kd_lut": Row("kd_lut", "seqnet", AS_SEQNET)}
+AS_QEEPS = {"network": {"head": "qeeps"}}
+OTHER_HEADS = {
+    "seqnet": Row(PLAIN, PLAIN, AS_SEQNET),
+    "seqnet_kd_lut": Row("kd_lut", "seqnet", AS_SEQNET),
+    "qeeps": Row(PLAIN, PLAIN, AS_QEEPS),
+    "qeeps_kd_lut": Row("kd_lut", "qeeps", AS_QEEPS),
+}
 
 
 @click.command()
@@ -62,14 +78,16 @@ def main(steps: int, threads: int) -> None:
     """Time training steps of all students in turn; exit code 1 if one costs more than it is allowed."""
     fabric = make_fabric()
     torch.set_num_threads(threads)
-    rows = {name: Row(name) for name in read_parameters(PARAMETERS)["students"]} | SEQNETS
+    rows = {name: Row(name) for name in read_parameters(PARAMETERS)["students"]} | OTHER_HEADS
     names = list(rows)
     students = {name: TimedStudent(row.student, fabric, changes=row.changes) for name, row in rows.items()}
-    batches = [batch_of(students[PLAIN].options, seed) for seed in range(4)]
+    batches = {
+        name: [batch_of(student.options, seed) for seed in range(4)] for name, student in students.items()
+    }
     times: dict[str, list[float]] = {name: [] for name in names}
     for step in range(WARM_UP + steps):
         for name in names if step % 2 else names[::-1]:
-            seconds = students[name].step(batches[step % len(batches)])
+            seconds = students[name].step(batches[name][step % len(batches[name])])
             if step >= WARM_UP:
                 times[name].append(seconds)
     too_slow = []
@@ -164,7 +182,21 @@ def without_weights(options: Untrained) -> Untrained:
 
 
 def batch_of(options: StudentOptions, seed: int) -> SceneBatch:
-    """Draw a student's batch: noise with people anywhere, some of them unlabelled."""
+    """Draw a student's batch: noise with people anywhere, some of them unlabelled.
+
+    Where the student is trained on pairs, the first person in each query scene is in the gallery scene too.
+    """
+    if HEADS[options.network.head].trains_on_pairs:
+        queries, galleries = (_scenes_of(options, own) for own in (seed + QUERY_SEEDS, seed))
+        for query, gallery in zip(queries.targets, galleries.targets, strict=True):
+            person = gallery["person_ids"].clamp(min=0)[0]
+            query["person_ids"][0] = gallery["person_ids"][0] = person
+            query[QUERY] = torch.tensor([0])
+        return SceneBatch(queries.images + galleries.images, queries.targets + galleries.targets)
+    return _scenes_of(options, seed)
+
+
+def _scenes_of(options: StudentOptions, seed: int) -> SceneBatch:
     generator = torch.Generator().manual_seed(seed)
     height, width = options.network.short_side, options.network.long_side
     images, targets = [], []
