@@ -1,9 +1,9 @@
 """What a training step costs: the distilled students' beside the plain ones', in one run.
 
-Run as `python -m benchmarks.training`. The students are those of params.yaml, and two of them as a SeqNet and
-as a QEEPS, on the same generated scenes; a QEEPS has as many query scenes besides. A step is the pipeline's own
-`training_step`. Steps are taken in turn: a slow moment of the machine hits all students. The table and the
-detector teacher are random: their cost does not depend on what they hold.
+Run as `python -m benchmarks.training`. The students are those of params.yaml, and two of them as a SeqNet
+and as a QEEPS, on the same generated scenes; a QEEPS has as many query scenes besides. A step is the
+pipeline's own `training_step`. Steps are taken in turn: a slow moment of the machine hits all students. The
+table and the detector teacher are random: their cost does not depend on what they hold.
 """
 
 import math
