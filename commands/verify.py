@@ -23,12 +23,13 @@ Thing = TypeVar("Thing")
 @click.command()
 @click.option("--cache/--no-cache", default=True, show_default=True, help="Also look through DVC's cache.")
 def verify(cache: bool) -> None:
-    """Re-hash all outputs and DVC's cache, and open every file; exit code 1 if not all of it is sound.
+    """Re-hash and open all outputs and, without --no-cache, DVC's cache; exit code 1 if not all is sound.
 
     Where the prepared data only refer to pictures (`dataset.pictures: reference`), these are re-hashed too.
 
-    Each damaged file is named with the command that restores it. An output that is not here, as in a new
-    clone, is not damaged. An output that dvc.lock does not name is an error.
+    Each damaged file is named with the command that restores it. An output that DVC keeps and that is not
+    here, as in a new clone, is not damaged; one that git keeps is. An output of dvc.yaml that dvc.lock has no
+    hash of is an error.
     """
     outputs, unrecorded, folder = _recorded()
     found = list(_all(outputs, lambda output: check_output(output, folder), "outputs"))

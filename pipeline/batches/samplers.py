@@ -20,7 +20,7 @@ class ShuffledBatches(Sampler[list[Draw]]):
     Args:
         samples: number of samples.
         batch_size: number of samples in a batch, over all ranks together.
-        steps: number of batches.
+        steps: number of batches in the whole training; `steps - done` are yielded.
         seed: of the shuffling and of each sample's random changes.
         rank: which share of each batch to yield, `0 .. ranks-1`.
         ranks: number of shares in a batch.
@@ -60,14 +60,14 @@ class IdentityBatches(Sampler[list[Draw]]):
     """PK sampling: P identities a batch, K crops of each (Hermans et al., 2017).
 
     Identities come in endless shuffled epochs. The last identities of an epoch, fewer than P, are left out,
-    so that nobody is in a batch twice (unless there are fewer than P identities). An identity with fewer than
-    K crops gives some of them more than once.
+    so that nobody is in a batch twice (unless there are fewer than P identities). Of an identity with fewer
+    than K crops, K are drawn with replacement.
 
     Args:
         person_ids: `[N]` identity of each crop.
         identities_per_batch: P.
         crops_per_identity: K.
-        steps: number of batches.
+        steps: number of batches in the whole training; `steps - done` are yielded.
         seed: of the order, the choice of crops, and their random changes.
         rank: which share of each batch to yield, `0 .. ranks-1`.
         ranks: number of shares in a batch.
@@ -133,7 +133,7 @@ class ScenePairs(Sampler[list[PairDraw]]):
     Args:
         person_ids: by scene `[N]`, `0 .. I-1` or `UNLABELLED`.
         batch_size: number of pairs in a batch, over all ranks together.
-        steps: number of batches in the whole training.
+        steps: number of batches in the whole training; `steps - done` are yielded.
         seed: of the order, the draws, and the random changes of each scene.
         rank: which share of each batch to yield, `0 .. ranks-1`.
         ranks: number of shares in a batch.

@@ -1,4 +1,7 @@
-"""The random changes of pictures (torchvision's v2), as uint8: they become floats on the network's device."""
+"""The random changes of pictures, and the size of crops (torchvision's v2); a detector resizes scenes itself.
+
+Pictures are uint8. They become floats on the network's device.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

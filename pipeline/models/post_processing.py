@@ -35,16 +35,17 @@ def inside(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
 def strongest(
     boxes: Tensor, scores: Tensor, *, score_threshold: float, nms_threshold: float, most: int
 ) -> Tensor:
-    """Return which boxes of one image are detections: places `[N]`, by falling score.
+    """Return the indices `[N]` of the boxes that are one image's detections, by falling score.
 
-    The steps and their order are those of torchvision's `postprocess_detections` for the class person.
+    Boxes of low scores and tiny ones are dropped, then those that non-maximum suppression (NMS) drops. The
+    steps and their order are those of torchvision's `postprocess_detections` for the class person.
 
     Args:
         boxes: `[R, 4]` clipped to the image.
         scores: `[R]` 0..1.
-        score_threshold: a detection's score is higher.
+        score_threshold: only boxes with a higher score are detections.
         nms_threshold: of two boxes with a higher overlap, the one of the higher score is kept.
-        most: detections at most.
+        most: how many are kept at most.
     """
     places = torch.where(scores > score_threshold)[0]
     places = places[remove_small_boxes(boxes[places], SMALLEST_SIDE)]

@@ -110,14 +110,14 @@ class Parameters:
             raise self._missing(f"{STUDENTS}.{student}")
 
     def _missing(self, name: str) -> UserError:
-        """Return the error for a section that is not there."""
-        section, _, student = name.partition(".")
-        students = self._values.get(section)
-        if not isinstance(students, dict):
+        """Return the error for a section, or an entry of one, that is not there."""
+        section, _, entry = name.partition(".")
+        entries = self._values.get(section)
+        if not isinstance(entries, dict) or not entry:
             return UserError(f"{self.path}: section '{section}' is missing")
-        known = ", ".join(map(str, students))
-        has = f"it has {known}" if known else f"'{STUDENTS}' names none, add an entry"
-        return UserError(f"{self.path}: no student '{student}'; {has}")
+        known = ", ".join(map(str, entries))
+        has = f"it has {known}" if known else f"'{section}' names none, add an entry"
+        return UserError(f"{self.path}: no {section.removesuffix('s')} '{entry}'; {has}")
 
 
 def read_parameters(path: Path) -> dict[str, Any]:

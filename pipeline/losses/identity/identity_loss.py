@@ -7,7 +7,7 @@ class IdentityLoss(nn.Module):
     """An identity loss with whatever state it keeps, in buffers.
 
     A new target is a file beside this one, and its name and branch in `targets.py`. Where it needs no table,
-    `needs_table` there says so.
+    `needs_table` there says so, and its branch comes before the check of the table.
     """
 
     def forward(self, embeddings: Tensor, person_ids: Tensor) -> dict[str, Tensor]:
@@ -23,7 +23,10 @@ class IdentityLoss(nn.Module):
         raise NotImplementedError
 
     def update(self, embeddings: Tensor, person_ids: Tensor) -> None:
-        """Take a batch's embeddings into the state, once its gradients are known. A frozen table stays."""
+        """Update the state with a batch's embeddings, after its backward pass.
+
+        A frozen table does not change; its queue does.
+        """
 
 
 def mean_over_labelled(losses: Tensor) -> Tensor:

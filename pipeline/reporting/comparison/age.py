@@ -12,13 +12,13 @@ _CODE = " or ".join(f"{folder}/" for folder in CODE)
 
 
 def ablation_age(comparison: Path) -> str | None:
-    """Return how many commits of code lie between the runs of a comparison and now.
+    """Return a sentence: how many commits have changed the code since a comparison's runs.
 
     Args:
         comparison: the `comparison.json` of the stage `compare`.
 
     Returns:
-        One sentence; None where there is no such file, or Git cannot tell.
+        The fewest and the most of all runs; None where there is no such file, or Git cannot tell.
     """
     try:
         origins = json.loads(comparison.read_text())["origins"]

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class TrainingState:
-    """The moving parts of a training. Resumed from them, it ends with the bits of an uninterrupted one.
+    """The moving parts of a training. With them and the random state, a resumed one ends with the same bits.
 
     Args:
         fabric: its precision may hold a gradient scaler.
@@ -41,7 +41,7 @@ class TrainingState:
         }
 
     def put_back(self, state: Mapping[str, Any]) -> None:
-        """Make everything as it was when `take` returned this state."""
+        """Put modules, optimiser, schedule and precision back to what `take` returned."""
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -64,7 +64,7 @@ def check_teachers(options: StudentOptions, where: str) -> None:
         where: what the message calls the student.
 
     Raises:
-        UserError: a teacher is missing, or named and not learned from.
+        UserError: a teacher is needed and not named, or named and not needed.
     """
     target, distillation = options.identity.target, options.detector_distillation
     if options.identity.needs_table and options.table == NO_TABLE:

@@ -82,10 +82,10 @@ def silhouette(
     """Return `[height, width]`, true for the cells that the parts cover, without antialiasing.
 
     Args:
-        parts: the parts to outline.
+        parts: the parts to fill.
         width: width of the result in cells.
         height: height of the result in cells.
-        scale: number of cells along a pixel's side.
+        scale: cells a pixel, along each axis; below 1, a cell covers several pixels.
         shift: added to x and y before scaling, in pixels.
     """
     image = Image.new("L", (width, height))
