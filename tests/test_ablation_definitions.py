@@ -30,8 +30,12 @@ PARAMS = {folder: read_parameters(ABLATION / folder / "params.yaml") for folder 
 STUDENTS = STATED["students"]
 COMPARISONS = read_comparisons(ABLATION / "comparisons.yaml")
 LENGTH = {"steps", "warmup_steps"}
-FROM_STUDENTS = ("student_table", "oim_from_oim_table", "oim_from_large_oim")
-"""Students whose tables are of students without a teacher."""
+FROM_STUDENTS = ("student_table", "oim_from_oim_table", "oim_from_large_oim", "oim_from_qeeps")
+"""Students whose tables are of networks without a teacher."""
+
+OTHER_NETWORKS = {"seqnet": "oim", "seqnet_kd": "lut", "qeeps": "oim", "qeeps_kd": "lut"}
+"""Students of another network, and the student that they differ from in the network alone."""
+TEACHERS = STAGES["network_teacher"]["foreach"]
 
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
 
@@ -102,7 +106,17 @@ def test_students_that_learn_from_students_differ_from_lut_in_the_table_alone():
     for student, table in tables.items():
         assert options_of(student).model_copy(update={"table": options_of("lut").table}) == options_of("lut")
         assert table != options_of("lut").table
-    assert definition("large_student", STAGES["large_student"]).entries == {"student": "large_oim"}
+    assert definition("network_teacher", STAGES["network_teacher"]).entries == {"student": "${item}"}
+    for teacher in STAGES["network_teacher"]["foreach"]:
+        assert not options_of(teacher).identity.needs_table
+        assert options_of(teacher).training.steps == options_of("oim_long").training.steps
+
+
+def test_other_networks_differ_in_the_network_alone():
+    for student, plain in OTHER_NETWORKS.items():
+        own, other = options_of(student), options_of(plain)
+        assert own.network.head == student.removesuffix("_kd")
+        assert own.model_copy(update={"network": other.network}) == other
 
 
 def test_every_student_is_run_on_the_first_data_and_the_main_ones_on_the_second():
@@ -114,7 +128,7 @@ def test_every_student_is_run_on_the_first_data_and_the_main_ones_on_the_second(
 
 
 def test_long_students_differ_by_their_length_alone():
-    for student in ("oim", "lut", "random", "no_identity"):
+    for student in ("oim", "lut", "random", "no_identity", "large_oim", "qeeps"):
         short, long = options_of(student), options_of(f"{student}_long")
         assert long.training.steps == 2 * short.training.steps
         assert long.model_copy(update={"training": short.training}) == short
@@ -169,6 +183,8 @@ def made_by_stages():
         if name.endswith("_tables"):
             tables = STATED["tables"] if name == "data_0_tables" else stated["foreach"]
             made |= {(wdir, path.replace("${key}", table)) for path in outs for table in tables}
+        elif name == "network_teacher":
+            made |= {(wdir, path.replace("${item}", item)) for path in outs for item in stated["foreach"]}
         else:
             made |= {(folder, path) for path in outs for folder in _folders(wdir, stated)}
     return made
@@ -204,7 +220,7 @@ def test_all_students_with_results_are_compared_and_read():
     there |= {f"data_1/{name}" for name in STAGES["data_1"]["foreach"]}
     assert run <= there
     assert set(COMPARISONS.students()) == run
-    assert there - run <= {f"data_0/{name}" for name in FROM_STUDENTS}
+    assert there - run <= {f"data_0/{name}" for name in (*FROM_STUDENTS, *OTHER_NETWORKS, *TEACHERS)}
     assert {f"{folder}/results" for folder in FOLDERS} <= set(STAGES["compare"]["deps"])
 
 
