@@ -15,7 +15,7 @@ from pipeline.inference.students import joint_detections, student_cost
 from pipeline.models.heads import load_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import open_prepared
-from stages.support.checkpoint_folder import own_folder
+from stages.support.own_folder import own_folder
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, student_results, student_weights
 from stages.support.running import ShownProgress, joint_stage, say

@@ -12,8 +12,9 @@ import pytest
 
 import pipeline.training.engine.loop
 from pipeline.basics.errors import UserError
-from stages.support import checkpoint_folder as module
-from stages.support.checkpoint_folder import OTHERS_KEPT, fingerprint, resuming
+from stages.support import own_folder as module
+from stages.support.checkpoint_folder import resuming
+from stages.support.own_folder import OTHERS_KEPT, fingerprint
 from tests.training.test_trainings import student_options
 
 INPUTS = {"data": "aa", "table": "bb"}

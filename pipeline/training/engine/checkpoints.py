@@ -32,7 +32,7 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """A folder of checkpoints of one training, and when a new one is due: by time, and if asked for by steps.
 
-    The folder belongs to one training with these very inputs: see `stages/support/checkpoint_folder.py`. A
+    The folder belongs to one training with these very inputs: see `stages/support/own_folder.py`. A
     file's name has the SHA-256 of its content, so that no damage is taken for a state.
 
     Args:
