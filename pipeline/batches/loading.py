@@ -154,16 +154,19 @@ def pair_batches(
     done: int,
     workers: int,
     device: torch.device = CPU,
+    *,
+    absent: float = 0.0,
 ) -> Iterator[SceneBatch]:
     """Yield a device's share of each batch of pairs: all query scenes, then their gallery scenes.
 
-    Arguments are those of `scene_batches`; `batch_size` is the number of pairs.
+    Arguments are those of `scene_batches`, but `batch_size` is the number of pairs, and `absent` the share of
+    pairs whose gallery scene does not show the query's person.
 
     Raises:
         UserError: nobody is in two scenes, or a shard is damaged.
     """
     people = [scene.person_ids for scene in scenes.scenes]
-    sampler = ScenePairs(people, batch_size, steps, seed, share.rank, share.ranks, done)
+    sampler = ScenePairs(people, batch_size, steps, seed, share.rank, share.ranks, done, absent)
     if not sampler.galleries:
         raise UserError(
             "no labelled person of the training split is in two scenes, so there are no pairs to train on; "

@@ -128,11 +128,13 @@ class ScenePairs(Sampler[list[PairDraw]]):
     """Pairs of scenes that show the same person (ours; the paper has all pairs of CUHK-SYSU's training set).
 
     Gallery scenes come in endless shuffled epochs of all scenes that show somebody who is in another scene
-    too. Each time, one such person is drawn, and a query scene among the others that show that person.
+    too. Each time, one such person is drawn, and a query scene among the others that show that person. In a
+    share of the pairs, the query is somebody else instead, whom the gallery scene does not show.
 
     Args:
         person_ids: by scene `[N]`, `0 .. I-1` or `UNLABELLED`.
         batch_size: number of pairs in a batch, over all ranks together.
+        absent: that share, 0..1.
         steps: number of batches in the whole training; `steps - done` are yielded.
         seed: of the order, the draws, and the random changes of each scene.
         rank: which share of each batch to yield, `0 .. ranks-1`.
@@ -149,8 +151,9 @@ class ScenePairs(Sampler[list[PairDraw]]):
         rank: int = 0,
         ranks: int = 1,
         done: int = 0,
+        absent: float = 0.0,
     ) -> None:
-        self.batch_size, self.steps, self.seed = batch_size, steps, seed
+        self.batch_size, self.steps, self.seed, self.absent = batch_size, steps, seed, absent
         self.rank, self.ranks, self.done = rank, ranks, done
         scenes_of: dict[int, list[int]] = {}
         for scene, people in enumerate(person_ids):
@@ -177,13 +180,19 @@ class ScenePairs(Sampler[list[PairDraw]]):
         epoch, place = divmod(position, len(self.galleries))
         gallery = self.galleries[_shuffled(len(self.galleries), self.seed, epoch)[place]]
         rng = np.random.default_rng([self.seed, 1, position])
-        person = int(rng.choice(self.people_in[gallery]))
+        person = self._person_for(gallery, rng)
         query = int(rng.choice([scene for scene in self.scenes_of[person] if scene != gallery]))
         return PairDraw(
             (query, _draw_seed(self.seed, 2 * position)),
             person,
             (gallery, _draw_seed(self.seed, 2 * position + 1)),
         )
+
+    def _person_for(self, gallery: int, rng: np.random.Generator) -> int:
+        there = self.people_in[gallery]
+        if self.absent and rng.random() < self.absent and len(there) < len(self.scenes_of):
+            return int(rng.choice(sorted(self.scenes_of.keys() - set(there))))
+        return int(rng.choice(there))
 
 
 def share_of(batch: Sequence[Sample], rank: int, ranks: int) -> Sequence[Sample]:

@@ -1,6 +1,6 @@
 """Training of a detector: the four detection losses and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from lightning_fabric import Fabric
 from pydantic import Field
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options
 from pipeline.basics.progress import TrainingProgress
-from pipeline.batches.loading import SceneBatch, Share, TrainingScenes, pair_batches, scene_batches
+from pipeline.batches.loading import SceneBatch, Share, TrainingScenes, scene_batches
 from pipeline.batches.transforms import AugmentationOptions, scene_transform
 from pipeline.devices import data_workers, make_fabric, seed_everything
 from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
@@ -93,10 +93,16 @@ def device_batches(
     training: TrainingOptions,
     seed: int,
     fabric: Fabric,
-    *,
-    pairs: bool = False,
+    yielded: Callable[..., Iterator[SceneBatch]] = scene_batches,
 ) -> Batches:
-    """Return what gives this device's share of each batch, of scenes or of pairs of scenes.
+    """Return what gives this device's share of each batch.
+
+    Args:
+        scenes: the training scenes.
+        training: how long and how many at a time.
+        seed: of the order, and of random changes.
+        fabric: the devices.
+        yielded: `scene_batches`, or `pair_batches` for a network that is trained on pairs.
 
     Raises:
         UserError: a batch has less than one for each device.
@@ -108,7 +114,6 @@ def device_batches(
         )
     share = Share(fabric.global_rank, fabric.world_size)
     batches = training.accumulate  # a step
-    yielded = pair_batches if pairs else scene_batches
     return lambda done: yielded(
         scenes,
         training.batch_size,

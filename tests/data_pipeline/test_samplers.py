@@ -142,6 +142,17 @@ def test_each_epoch_of_pairs_shows_each_gallery_scene_once_and_draws_anew():
     assert of_first == {(2, 0), (4, 0), (1, 1), (6, 1)}
 
 
+def test_a_share_of_pairs_has_queries_that_the_gallery_scene_does_not_show():
+    drawn = [pair for batch in ScenePairs(SCENES, 5, 80, seed=1, absent=0.4) for pair in batch]
+    absent = [pair for pair in drawn if pair.person_id not in SCENES[pair.gallery[0]]]
+    assert 0.3 * len(drawn) < len(absent) < 0.5 * len(drawn)
+    for pair in drawn:
+        assert pair.person_id in SCENES[pair.query[0]]
+        assert pair.query[0] != pair.gallery[0]
+    everybody = [np.array([0, 1]), np.array([0, 1])]  # nobody is absent anywhere
+    assert len([pair for batch in ScenePairs(everybody, 2, 3, 0, absent=1.0) for pair in batch]) == 6
+
+
 @given(seed=seeds, ranks=st.integers(1, 4), done=st.integers(0, 5))
 def test_ranks_share_pairs_and_a_resume_goes_on(seed, ranks, done):
     whole = list(ScenePairs(SCENES, 4, 6, seed))

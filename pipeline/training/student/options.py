@@ -40,6 +40,8 @@ class StudentOptions(NetworkTrainingOptions):
         loss_weights: factors on the losses of detection.
         identity: what the embeddings are taught against.
         detector_distillation: which parts of the detector teach, and how much; None without one.
+        absent_pairs: share of the pairs, 0..1, whose gallery scene does not show the query's person; of a
+            query-guided network alone (ours; the paper names pairs that share somebody).
     """
 
     table: str = NO_TABLE
@@ -49,6 +51,7 @@ class StudentOptions(NetworkTrainingOptions):
     loss_weights: StudentWeights = StudentWeights()
     identity: IdentityOptions
     detector_distillation: DetectorDistillationOptions | None = None
+    absent_pairs: float = added_field(0.0, ge=0, le=1)
 
     def weights(self) -> dict[str, float]:
         """Return the factor on each loss by name."""

@@ -5,6 +5,7 @@ is never loaded), and the detector teacher predicts for the student's own anchor
 """
 
 from collections.abc import Mapping
+from functools import partial
 from operator import attrgetter
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.progress import TrainingProgress
-from pipeline.batches.loading import SceneBatch, TrainingScenes
+from pipeline.batches.loading import SceneBatch, TrainingScenes, pair_batches, scene_batches
 from pipeline.batches.transforms import scene_transform
 from pipeline.devices import make_fabric, seed_everything
 from pipeline.losses.detector_distillation import (
@@ -143,7 +144,9 @@ def train_with_target(
         teachers.detector.to(fabric.device).eval().requires_grad_(False)
     task = StudentTask(network, identity_loss, teachers.detector, options.detector_distillation)
     scenes = TrainingScenes(split, data.images("train"), scene_transform(options.augmentation))
-    batches = device_batches(scenes, options.training, options.seed, fabric, pairs=student.trains_on_pairs)
+    pairs = partial(pair_batches, absent=options.absent_pairs)
+    yielded = pairs if student.trains_on_pairs else scene_batches
+    batches = device_batches(scenes, options.training, options.seed, fabric, yielded)
     with sharing_draws(student):
         history = train(fabric, task, batches, options.training, options.weights(), progress, checkpoints)
     return student.eval(), history, identity_loss
