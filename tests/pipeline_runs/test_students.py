@@ -38,6 +38,19 @@ def test_a_fifth_student_is_one_entry_and_goes_with_it(project):
     assert shown(project) == ({*entries},) * 3
 
 
+def test_a_query_guided_student_is_one_entry_too(project):
+    """Its search is that of pairs, and it leaves nothing unfinished behind."""
+    entries = project.parameters()["students"]
+    project.set_parameter("students", entries | {NEW: ENTRY | {"network": {"head": "qeeps"}}})
+    assert project.repro().ran == [f"train_student@{NEW}", f"infer@{NEW}", f"evaluate@{NEW}", "report"]
+    assert shown(project) == ({*entries, NEW},) * 3
+    protocol = json.loads((project.root / f"results/students/{NEW}/metrics.json").read_text())["protocol"]
+    assert protocol["query_guided"] is True
+    assert protocol["counts"]["pairs"] > 0
+    assert not list((project.root / "checkpoints").glob(f"infer@{NEW}/*"))
+    assert "query_guided" not in (project.root / "results/students/baseline/metrics.json").read_text()
+
+
 def test_a_student_less_leaves_nothing_behind(project):
     entries = project.parameters()["students"]
     del entries["kd_detector"]
