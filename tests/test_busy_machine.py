@@ -41,8 +41,8 @@ print(*said, os.nice(0))
 ENTRIES = (
     "stages.train_detector",
     "stages.infer",
-    "commands.find",
-    "commands.tune",
+    "commands.finding",
+    "commands.tuning",
     "benchmarks.training",
     "tests.tiny",
 )

@@ -111,9 +111,9 @@ class Parameters:
 
     def _missing(self, name: str) -> UserError:
         """Return the error for a section, or an entry of one, that is not there."""
-        section, _, entry = name.partition(".")
+        section, dot, entry = name.partition(".")
         entries = self._values.get(section)
-        if not isinstance(entries, dict) or not entry:
+        if not isinstance(entries, dict) or not dot:
             return UserError(f"{self.path}: section '{section}' is missing")
         known = ", ".join(map(str, entries))
         has = f"it has {known}" if known else f"'{section}' names none, add an entry"

@@ -218,8 +218,9 @@ def test_the_second_head_learns_from_the_first_heads_boxes_and_the_ground_truth(
 
 def test_scores_are_the_first_heads(seqnet):
     batch, features = seqnet.scene_features([image(0)])
-    (first,) = super(type(seqnet), seqnet).found_in(batch, features)
-    (second,) = seqnet.found_in(batch, features)
+    proposals, _ = seqnet.rpn(batch, features)
+    (first,) = super(type(seqnet), seqnet).found_at(batch, features, proposals)
+    (second,) = seqnet.found_at(batch, features, proposals)
     assert set(second.scores.tolist()) <= set(first.scores.tolist())
     places = [first.scores.tolist().index(score) for score in second.scores.tolist()]
     assert torch.equal(second.rois, first.boxes[places])

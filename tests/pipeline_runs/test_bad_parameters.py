@@ -108,7 +108,7 @@ def test_unknown_parameter(here, command, section):
         (EXPORT, "tables.id_lut.kind", "scenes", "'crops' or 'network'"),
         (EXPORT, "tables.id_lut.teacher", None, "teacher"),
         (EXPORT, "tables.id_lut", "models/teachers/reid.safetensors", "'tables.id_lut' must be a section"),
-        (EXPORT, "tables", {}, "section 'tables.id_lut' is missing"),
+        (EXPORT, "tables", {}, "no table 'id_lut'; 'tables' names none, add an entry"),
         (EXPORT, "tables.id_lut.kind", "network", "holds a network of kind 'reid', not 'person_search'"),
         (EXPORT, "tables.id_lut.teacher", STUDENT_FILE, "a network of kind 'person_search', not 'reid'"),
         (
