@@ -2,7 +2,8 @@
 
 Run as `python -m benchmarks.pairs` after `dvc repro`. The network is the first student of params.yaml with
 QEEPS' modules, which are untrained. Running anew is given pictures in memory; the pipeline's own search over
-pairs loads them. Both take turns, query scene by query scene, and must find the same.
+pairs loads them. Both take turns, some query scenes at a time, and must find the same. In a whole run a gallery
+scene's first stage serves more pairs than here.
 """
 
 import statistics
@@ -36,9 +37,10 @@ Result = TypeVar("Result")
 
 
 @click.command()
-@click.option("--scenes", default=12, show_default=True, help="Query scenes.")
+@click.option("--scenes", default=16, show_default=True, help="Query scenes a round.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds, each over other query scenes.")
 @click.option("--threads", default=2, show_default=True, help="Threads of the network.")
-def main(scenes: int, threads: int) -> None:
+def main(scenes: int, rounds: int, threads: int) -> None:
     """Time both ways; exit code 1 if the search over pairs is too slow or finds something else."""
     device = make_fabric().device
     torch.set_num_threads(threads)
@@ -46,11 +48,11 @@ def main(scenes: int, threads: int) -> None:
     split, images = data.split("test"), data.images("test")
     network = guided_student().to(device)
     wanted = wanted_pairs(split, None)
+    query_scenes = list(dict.fromkeys(query.scene for query in split.queries))
     ratios, anew_ms, pair_ms = [], [], []
-    for number, scene in enumerate(dict.fromkeys(query.scene for query in split.queries)):
-        if number == scenes:
-            break
-        own = wanted & np.array([query.scene == scene for query in split.queries])[:, None]
+    for number in range(rounds):
+        chosen = query_scenes[number * scenes : (number + 1) * scenes]
+        own = wanted & np.array([query.scene in chosen for query in split.queries])[:, None]
         pictures = pictures_of(split, images, own, device)
         anew, slow = timed(partial(run_anew, network, split, pictures, own))
         found, fast = timed(partial(together, network, split, images, own))
@@ -62,7 +64,8 @@ def main(scenes: int, threads: int) -> None:
     click.echo(
         f"a pair: {statistics.median(pair_ms):.1f} ms, "
         f"both branches anew: {statistics.median(anew_ms):.1f} ms, "
-        f"{ratio:.2f} times faster (medians of {scenes} query scenes, at least {ALLOWED_SPEEDUP})"
+        f"{ratio:.2f} times faster (medians of {rounds} rounds of {scenes} query scenes, "
+        f"at least {ALLOWED_SPEEDUP})"
     )
     if ratio < ALLOWED_SPEEDUP:
         raise click.ClickException(f"searching pairs is only {ratio:.2f} times faster")
