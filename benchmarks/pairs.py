@@ -2,8 +2,8 @@
 
 Run as `python -m benchmarks.pairs` after `dvc repro`. The network is the first student of params.yaml with
 QEEPS' modules, which are untrained. Running anew is given pictures in memory; the pipeline's own search over
-pairs loads them. Both take turns, some query scenes at a time, and must find the same. In a whole run a gallery
-scene's first stage serves more pairs than here.
+pairs loads them. Both take turns, some query scenes at a time, and must find the same. In a whole run a
+gallery scene's first stage serves more pairs than here.
 """
 
 import statistics
@@ -76,10 +76,10 @@ def guided_student() -> Qeeps:
     plain = load_student(student_weights(next(iter(read_parameters(PARAMETERS)["students"]))))
     torch.manual_seed(0)
     network = build_student(plain.options.model_copy(update={"head": "qeeps"})).eval()
+    assert isinstance(network, Qeeps)
     network.load_state_dict(plain.state_dict(), strict=False)
     for excitation in network.excitations:  # at first they have no effect
         nn.init.normal_(excitation.excitation.excite.weight, std=0.1)
-    assert isinstance(network, Qeeps)
     return network
 
 
