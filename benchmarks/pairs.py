@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 
 @click.command()
-@click.option("--scenes", default=16, show_default=True, help="Query scenes a round.")
+@click.option("--scenes", default=8, show_default=True, help="Query scenes a round.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds, each over other query scenes.")
 @click.option("--threads", default=2, show_default=True, help="Threads of the network.")
 def main(scenes: int, rounds: int, threads: int) -> None:
