@@ -36,6 +36,12 @@ FROM_STUDENTS = ("student_table", "oim_from_oim_table", "oim_from_large_oim", "o
 OTHER_NETWORKS = {"seqnet": "oim", "seqnet_kd": "lut", "qeeps": "oim", "qeeps_kd": "lut"}
 """Students of another network, and the student that they differ from in the network alone."""
 TEACHERS = STAGES["network_teacher"]["foreach"]
+CLAIM = tuple(STAGES["further_seeds"]["foreach"])
+"""Students that show whether a table improves detection."""
+
+YET_TO_RUN = {name for name in STUDENTS if name in (*FROM_STUDENTS, *OTHER_NETWORKS, *TEACHERS, *CLAIM)} | {
+    name for name in STUDENTS if "_weight_" in name
+}
 
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
 
@@ -128,10 +134,37 @@ def test_every_student_is_run_on_the_first_data_and_the_main_ones_on_the_second(
 
 
 def test_long_students_differ_by_their_length_alone():
-    for student in ("oim", "lut", "random", "no_identity", "large_oim", "qeeps"):
+    short = ("oim", "lut", "random", "no_identity", "qeeps")
+    for student in (*short, *(name for name in CLAIM if not name.endswith("_long"))):
         short, long = options_of(student), options_of(f"{student}_long")
         assert long.training.steps == 2 * short.training.steps
         assert long.model_copy(update={"training": short.training}) == short
+
+
+def test_further_seeds_are_other_seeds_of_students_of_three_widths_two_lengths_and_three_targets():
+    further, first = inner("further_seeds"), inner("data_0")
+    seeds = [set(re.findall(r"--seed (\d+)", stated["cmd"])) for stated in (first, further)]
+    assert len(seeds[0] | seeds[1]) == len(seeds[0]) + len(seeds[1]) == 8
+    assert {key: further[key] for key in ("wdir", "deps", "params")} == {
+        key: first[key] for key in ("wdir", "deps", "params")
+    }
+    kinds = set()
+    for student, entry in STAGES["further_seeds"]["foreach"].items():
+        assert entry == f"${{students.{student}}}"
+        own = options_of(student)
+        plain = own.model_copy(
+            update={
+                "table": options_of("oim").table,
+                "identity": options_of("oim").identity,
+                "training": options_of("oim").training,
+                "network": options_of("oim").network,
+            }
+        )
+        assert plain == options_of("oim")
+        assert own.identity == options_of("lut" if own.identity.needs_table else "oim").identity
+        kinds.add((own.network.backbone.width, own.training.steps, own.table))
+    assert len(kinds) == len(CLAIM) == 18
+    assert [len(set(kind)) for kind in zip(*kinds, strict=True)] == [3, 2, 3]
 
 
 def test_the_programs_and_their_code():
@@ -220,7 +253,7 @@ def test_all_students_with_results_are_compared_and_read():
     there |= {f"data_1/{name}" for name in STAGES["data_1"]["foreach"]}
     assert run <= there
     assert set(COMPARISONS.students()) == run
-    assert there - run <= {f"data_0/{name}" for name in (*FROM_STUDENTS, *OTHER_NETWORKS, *TEACHERS)}
+    assert there - run <= {f"data_0/{name}" for name in YET_TO_RUN}
     assert {f"{folder}/results" for folder in FOLDERS} <= set(STAGES["compare"]["deps"])
 
 

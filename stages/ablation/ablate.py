@@ -36,6 +36,7 @@ from stages.support.paths import PREPARED, RESULTS
 from stages.support.running import ShownProgress, joint_stage, say
 from stages.support.starter import end_with_parent
 
+FURTHER = RESULTS / "further"
 PARAMS = ("network", "train_student", "infer", "evaluate", "students.{student}")
 Result = Mapping[str, Any] | None
 """What a run reaches; of devices that run together, the first has it and the others have None."""
@@ -53,7 +54,8 @@ Result = Mapping[str, Any] | None
     show_envvar=True,
     help="How many seeds are run beside one another, each in a process.",
 )
-def main(student: str, seeds: tuple[int, ...], at_once: int) -> None:
+@click.option("--further", is_flag=True, help="Seeds in addition to others, in a file of their own.")
+def main(student: str, seeds: tuple[int, ...], at_once: int, further: bool) -> None:
     """Train one student with several seeds, and write what each run reaches on the test scenes."""
     if at_once > 1 and (devices := placement().devices) > 1:
         raise UserError(f"{devices} devices train one seed after another: leave --at-once at 1")
@@ -64,7 +66,7 @@ def main(student: str, seeds: tuple[int, ...], at_once: int) -> None:
     runs = {str(seed): result for seed, result in zip(seeds, results, strict=True) if result is not None}
     if not runs:
         return  # the first device has them
-    out = RESULTS / f"{student}.json"
+    out = (FURTHER if further else RESULTS) / f"{student}.json"
     write_json(out, runs, indent=1)
     reached = ", ".join(f"{run['search']['mAP']:.4f}" for run in runs.values())
     detected = ", ".join(f"{run['detection']['coco_ap50']:.4f}" for run in runs.values())
