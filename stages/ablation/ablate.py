@@ -21,7 +21,7 @@ from pipeline.inference.options import InferenceOptions
 from pipeline.inference.pairs import KeptBlocks
 from pipeline.inference.students import joint_detections
 from pipeline.reporting.comparison.origin import origin
-from pipeline.reporting.comparison.run_file import ENVIRONMENT, QUERIES
+from pipeline.reporting.comparison.run_file import ENVIRONMENT, FURTHER, QUERIES
 from pipeline.reporting.ranking import query_results
 from pipeline.scenes.prepared import open_prepared
 from pipeline.scenes.scene import Split
@@ -36,7 +36,6 @@ from stages.support.paths import PREPARED, RESULTS
 from stages.support.running import ShownProgress, joint_stage, say
 from stages.support.starter import end_with_parent
 
-FURTHER = RESULTS / "further"
 PARAMS = ("network", "train_student", "infer", "evaluate", "students.{student}")
 Result = Mapping[str, Any] | None
 """What a run reaches; of devices that run together, the first has it and the others have None."""
@@ -66,7 +65,7 @@ def main(student: str, seeds: tuple[int, ...], at_once: int, further: bool) -> N
     runs = {str(seed): result for seed, result in zip(seeds, results, strict=True) if result is not None}
     if not runs:
         return  # the first device has them
-    out = (FURTHER if further else RESULTS) / f"{student}.json"
+    out = (RESULTS / FURTHER if further else RESULTS) / f"{student}.json"
     write_json(out, runs, indent=1)
     reached = ", ".join(f"{run['search']['mAP']:.4f}" for run in runs.values())
     detected = ", ".join(f"{run['detection']['coco_ap50']:.4f}" for run in runs.values())

@@ -8,15 +8,19 @@ from pipeline.reporting.comparison.cost import Cost, network_cost
 from pipeline.reporting.comparison.figure import comparison_figure
 from pipeline.reporting.comparison.groups import compare, read_comparisons
 from pipeline.reporting.comparison.origin import file_commit
+from pipeline.reporting.comparison.run_file import FURTHER
 from pipeline.reporting.comparison.runs import read_runs
 from pipeline.reporting.comparison.text import comparison_text
+from pipeline.reporting.comparison.trade_off import trade_off_figure
 from pipeline.training.student.options import StudentOptions
 from stages.support.parameters import PARAMETERS, Parameters
+from stages.support.paths import RESULTS
 from stages.support.running import say, stage
 
 COMPARISONS = Path("comparisons.yaml")
 COMPARISON = Path("results/comparison.json")
 FIGURE = Path("results/comparison.png")
+TRADE_OFF = Path("results/trade_off.png")
 TABLES = Path("results/comparison.md")
 
 
@@ -25,20 +29,21 @@ def main() -> None:
     """Compare students over seeds and queries."""
     comparison = compare(
         read_comparisons(COMPARISONS),
-        lambda name: read_runs(_file_of(name)),
+        lambda name: read_runs(_file_of(name), _file_of(name, RESULTS / FURTHER)),
         _cost_of,
         lambda name: file_commit(_file_of(name)),
     )
     write_json(COMPARISON, comparison, indent=1)
     write_atomically(FIGURE, comparison_figure(comparison))
+    write_atomically(TRADE_OFF, trade_off_figure(comparison["trade_off"]))
     write_atomically(TABLES, comparison_text(comparison))
-    say(f"{TABLES}: {len(comparison['groups'])} groups of students, and {FIGURE}")
+    say(f"{TABLES}: {len(comparison['groups'])} groups of students; {FIGURE}, {TRADE_OFF}")
 
 
-def _file_of(name: str) -> Path:
+def _file_of(name: str, results: Path = RESULTS) -> Path:
     """Return where the runs of `folder/student` are."""
     folder, _, student = name.partition("/")
-    return Path(folder) / "results" / f"{student}.json"
+    return Path(folder) / results / f"{student}.json"
 
 
 def _cost_of(name: str) -> Cost:

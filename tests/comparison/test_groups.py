@@ -13,6 +13,7 @@ from pipeline.reporting.comparison.groups import Comparisons, Group, compare, re
 from pipeline.reporting.comparison.run_file import QUERIES
 from pipeline.reporting.comparison.runs import COMPARED
 from pipeline.reporting.comparison.text import comparison_tables, comparison_text
+from pipeline.reporting.comparison.trade_off import TradeOff
 
 TEXT = """\
 about: Two students, and a third.
@@ -21,6 +22,7 @@ groups:
     against: a/one
     against_is: the first
     students: {a/two: the second, a/three: the third}
+trade_off: {title: a setting, curves: {all: {a/one: "1", a/two: "2"}}}
 """
 
 
@@ -42,6 +44,7 @@ RUNS = {
     "a/three": by_seed(run_of(0.26, [0.3, 0.1, 0.38])),
 }
 ALIKE, LARGER = Cost(100_000, 2.5e9), Cost(250_000, 5e9)
+CURVE = TradeOff(title="t", curves={"all": {"a/one": "1"}})
 SEEDS = {"a/one": (0.50, 0.51, 0.52), "a/two": (0.60, 0.61, 0.62), "a/three": (0.51, 0.52, 0.53)}
 
 
@@ -89,7 +92,7 @@ def test_as_tables(comparison):
 def test_differences_in_detection_stand_in_their_own_columns(comparison):
     runs = runs_of(SEEDS)
     group = Group(title="t", against="a/one", against_is="x", students={"a/two": "y", "a/three": "z"})
-    compared = compare(Comparisons(about="", groups=[group]), runs.__getitem__, like)
+    compared = compare(Comparisons(about="", groups=[group], trade_off=CURVE), runs.__getitem__, like)
     _, second, third = compared["groups"][0]["rows"]
     assert second["differences"]["coco_ap50"] == pytest.approx(
         {"mean": 0.1, "low": 0.0773, "high": 0.1227}, abs=1e-4
@@ -106,7 +109,9 @@ def test_differences_in_detection_stand_in_their_own_columns(comparison):
 def test_costs_are_shown_where_they_differ(comparison):
     group = Group(title="t", against="a/one", against_is="x", students={"a/two": "y"})
     costs = {"a/one": ALIKE, "a/two": LARGER}
-    compared = compare(Comparisons(about="", groups=[group]), RUNS.__getitem__, costs.__getitem__)
+    compared = compare(
+        Comparisons(about="", groups=[group], trade_off=CURVE), RUNS.__getitem__, costs.__getitem__
+    )
     table, _origins = comparison_tables(compared)
     assert table.head[-2:] == ["M param.", "GFLOPs"]
     assert [line[-2:] for line in table.lines] == [["0.10", "2.50"], ["0.25", "5.00"]]
@@ -145,4 +150,7 @@ def test_a_list_that_cannot_be_read(tmp_path, content, says):
 
 def test_one_group_is_enough():
     group = Group(title="t", against="a/one", against_is="x", students={"a/two": "y"})
-    assert len(compare(Comparisons(about="", groups=[group]), RUNS.__getitem__, like)["groups"]) == 1
+    assert (
+        len(compare(Comparisons(about="", groups=[group], trade_off=CURVE), RUNS.__getitem__, like)["groups"])
+        == 1
+    )

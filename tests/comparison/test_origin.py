@@ -18,7 +18,7 @@ from pipeline.reporting.comparison.origin import (
 )
 from pipeline.reporting.comparison.run_file import ENVIRONMENT
 from pipeline.reporting.comparison.text import comparison_tables, comparison_text
-from tests.comparison.test_groups import like, run_of
+from tests.comparison.test_groups import CURVE, like, run_of
 
 ENTRY = {"cpu": "A CPU", "instructions": "AVX2", "threads": 1, "python": "3.11", "torch": "2.14"}
 
@@ -123,7 +123,9 @@ def compared(first, second, **commits):
         environment = ENTRY | ({} if said is None else {"commit": said})
         runs[name] = {0: run_of(0.5, [0.5]) | {ENVIRONMENT: environment}}
     group = Group(title="t", against="a/one", against_is="x", students={"b/two": "y"})
-    return compare(Comparisons(about="", groups=[group]), runs.__getitem__, like, commits.get)
+    return compare(
+        Comparisons(about="", groups=[group], trade_off=CURVE), runs.__getitem__, like, commits.get
+    )
 
 
 def test_students_of_one_origin_share_a_line():

@@ -6,6 +6,7 @@ from pipeline.basics.errors import UserError
 from pipeline.reporting.comparison.groups import Comparisons, Group, compare
 from pipeline.reporting.comparison.pooling import Pool, pooled
 from pipeline.reporting.comparison.text import PAIRED_TITLE, comparison_tables
+from pipeline.reporting.comparison.trade_off import TradeOff
 from tests.comparison.test_groups import like, run_of
 
 
@@ -21,6 +22,7 @@ RUNS = {
     "b/taught": runs(s0=0.24, s8=0.9),
 }
 ONE = Pool(title="one", pairs={"a/taught": "a/plain"})
+CURVE = TradeOff(title="t", curves={"all": {"a/plain": "1"}})
 BOTH = Pool(title="both", pairs={"a/taught": "a/plain", "b/taught": "b/plain"})
 
 
@@ -35,6 +37,15 @@ def test_the_interval_is_students_over_all_pairs():
     one, both = (pooled(pool, RUNS)["differences"]["detection_recall"] for pool in (ONE, BOTH))
     assert one == pytest.approx({"mean": 0.02, "low": 0.02 - 0.024842, "high": 0.02 + 0.024842}, abs=1e-6)
     assert both == pytest.approx({"mean": 0.025, "low": 0.025 - 0.020543, "high": 0.025 + 0.020543}, abs=1e-6)
+
+
+def test_each_setting_can_count_as_one_sample():
+    """Means 0.02 and 0.04: deviation 0.014142, t(0.975, 1) = 12.706."""
+    by_setting = pooled(BOTH, RUNS)["by_setting"]["detection_recall"]
+    assert by_setting == pytest.approx(
+        {"mean": 0.03, "low": 0.03 - 0.127062, "high": 0.03 + 0.127062}, abs=1e-6
+    )
+    assert pooled(ONE, RUNS)["by_setting"]["detection_recall"] is None
 
 
 def test_seeds_that_one_of_them_lacks_are_no_pair():
@@ -58,13 +69,14 @@ def test_pairs_that_are_none(pairs, says):
 def test_as_a_table():
     group = Group(title="t", against="a/plain", against_is="x", students={"a/taught": "y"})
     single = Pool(title="single", pairs={"b/taught": "b/plain"})
-    comparisons = Comparisons(about="", groups=[group], pooled=[ONE, BOTH, single])
+    comparisons = Comparisons(about="", groups=[group], pooled=[ONE, BOTH, single], trade_off=CURVE)
     table = comparison_tables(compare(comparisons, RUNS.__getitem__, like))[1]
     assert table.title == PAIRED_TITLE
-    assert table.head == ["", "pairs", "Δ search mAP", "Δ AP50", "Δ AP70", "Δ recall"]
+    assert table.head == ["", "samples", "Δ search mAP", "Δ AP50", "Δ AP70", "Δ AP", "Δ recall"]
     assert table.lines == [
-        ["one", "3", *["+2.0 ± 2.5"] * 4],
-        ["both", "4", *["+2.5 ± 2.1"] * 4],
-        ["single", "1", *[""] * 4],
+        ["one", "3", *["+2.0 ± 2.5"] * 5],
+        ["both", "4", *["+2.5 ± 2.1"] * 5],
+        ["both, a setting one sample", "2", *["+3.0 ± 12.7"] * 5],
+        ["single", "1", *[""] * 5],
     ]
-    assert table.clear == [[], [2, 3, 4, 5], []]
+    assert table.clear == [[], [2, 3, 4, 5, 6], [], []]

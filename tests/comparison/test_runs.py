@@ -36,6 +36,19 @@ def test_runs_are_read_by_rising_seed(tmp_path):
     assert list(read_runs(path)) == [2, 10]
 
 
+def test_runs_with_further_seeds_are_read_with_the_others(tmp_path):
+    path, further = tmp_path / "student.json", tmp_path / "further" / "student.json"
+    path.write_text(json.dumps({"3": run_of(0.1), "0": run_of(0.25)}))
+    assert list(read_runs(path, further)) == [0, 3]
+    further.parent.mkdir()
+    further.write_text(json.dumps({"2": run_of(0.3)}))
+    assert read_runs(path, further) == {0: run_of(0.25), 2: run_of(0.3), 3: run_of(0.1)}
+    assert list(read_runs(path, further)) == [0, 2, 3]
+    further.write_text(json.dumps({"3": run_of(0.3)}))
+    with pytest.raises(UserError, match=r"further/student\.json holds seed 3, as student\.json does"):
+        read_runs(path, further)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -95,23 +95,30 @@ def test_another_table_is_another_run(here):
     )
 
 
+CURVES = "trade_off: {title: t, curves: {all: {data_0/baseline: '1', data_0/kd_lut: '2'}}}\n"
+
+
 def test_students_are_compared(here):
     (here / "data_0/results").mkdir(parents=True)
     for student in ("baseline", "kd_lut"):
         done(f"ablation.ablate --student {student} --seed 0 --seed 1")
         (here / f"results/{student}.json").rename(here / f"data_0/results/{student}.json")
+    done("ablation.ablate --student kd_lut --further --seed 2")
+    (here / "results/further").rename(here / "data_0/results/further")
     (here / "data_0/params.yaml").write_text((here / "params.yaml").read_text())
     (here / "comparisons.yaml").write_text(
         "about: x\ngroups:\n- title: Which?\n  against: data_0/baseline\n  against_is: plain\n"
         "  students: {data_0/kd_lut: table}\n"
-        "pooled:\n- {title: pairs, pairs: {data_0/kd_lut: data_0/baseline}}\n"
+        "pooled:\n- {title: pairs, pairs: {data_0/kd_lut: data_0/baseline}}\n" + CURVES
     )
     assert done("ablation.compare").startswith("results/comparison.md: 1 groups")
     assert "| table |" in (here / "results/comparison.md").read_text()
-    assert (here / "results/comparison.png").read_bytes().startswith(b"\x89PNG")
+    for figure in ("comparison", "trade_off"):
+        assert (here / f"results/{figure}.png").read_bytes().startswith(b"\x89PNG")
     comparison = json.loads((here / "results/comparison.json").read_text())
     (group,), (pool,), (origin,) = (comparison[key] for key in ("groups", "pooled", "origins"))
     assert [student["row"] for student in group["rows"]] == ["data_0/baseline", "data_0/kd_lut"]
+    assert [student["seeds"] for student in group["rows"]] == [2, 3]
     assert pool["pairs"][0]["seeds"] == [0, 1]
     assert origin["students"] == ["data_0/baseline", "data_0/kd_lut"]
     assert origin["cpu"] == cpu_model()
@@ -120,6 +127,7 @@ def test_students_are_compared(here):
 def test_a_student_without_runs_is_named(here):
     (here / "comparisons.yaml").write_text(
         "about: x\ngroups:\n- title: t\n  against: data_0/a\n  against_is: b\n  students: {data_0/c: d}\n"
+        + CURVES
     )
     assert "data_0/results/a.json is missing" in refused(here, "ablation.compare")
 

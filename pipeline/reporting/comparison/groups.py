@@ -14,6 +14,7 @@ from pipeline.reporting.comparison.origin import run_origins
 from pipeline.reporting.comparison.pooling import Pool, pooled
 from pipeline.reporting.comparison.runs import Runs, average_precisions, spreads
 from pipeline.reporting.comparison.seeds_interval import seeds_interval
+from pipeline.reporting.comparison.trade_off import TradeOff, trade_off
 
 OF_SEEDS = ("coco_ap50", "coco_ap70")
 """The metrics with one value a training, and none a query, whose difference is told."""
@@ -48,17 +49,20 @@ class Comparisons(Options):
         about: what all students have in common, in a sentence or two.
         groups: see `Group`.
         pooled: see `Pool`.
+        trade_off: see `TradeOff`.
     """
 
     about: str
     groups: list[Group] = Field(min_length=1)
     pooled: list[Pool] = Field(default_factory=list)
+    trade_off: TradeOff
 
     def students(self) -> Iterator[str]:
-        """Yield the names of all students, each once, in the order of the groups and then of the pools."""
+        """Yield the names of all students, each once, in the order in which they are shown."""
         in_groups = (name for group in self.groups for name in (group.against, *group.students))
         in_pools = (name for pool in self.pooled for pair in pool.pairs.items() for name in pair)
-        yield from dict.fromkeys((*in_groups, *in_pools))
+        on_curves = self.trade_off.students()
+        yield from dict.fromkeys((*in_groups, *in_pools, *on_curves))
 
 
 def read_comparisons(path: Path) -> Comparisons:
@@ -90,6 +94,7 @@ def compare(
         mAP over queries and seeds (`paired_bootstrap`), of `coco_ap50` and `coco_ap70` over seeds
         (`seeds_interval`; None for a single seed).
         `pooled`: see `pooling.pooled`.
+        `trade_off`: see `trade_off.trade_off`.
         `origins`: see `run_origins`.
     """
     runs = {name: runs_of(name) for name in comparisons.students()}
@@ -98,6 +103,7 @@ def compare(
         "about": comparisons.about,
         "groups": [_group(group, runs, cost) for group in comparisons.groups],
         "pooled": [pooled(pool, runs) for pool in comparisons.pooled],
+        "trade_off": trade_off(comparisons.trade_off, runs),
         "origins": run_origins({name: [*of.values()] for name, of in runs.items()}, file_commit_of),
     }
 

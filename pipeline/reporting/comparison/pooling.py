@@ -1,6 +1,6 @@
 """Paired differences: a student against another at the same seed, and such pairs pooled over settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -10,7 +10,7 @@ from pipeline.basics.options import Options
 from pipeline.reporting.comparison.runs import Runs, value_in
 from pipeline.reporting.comparison.seeds_interval import paired_interval
 
-PAIRED = ("search_mAP", "coco_ap50", "coco_ap70", "detection_recall")
+PAIRED = ("search_mAP", "coco_ap50", "coco_ap70", "detection_ap", "detection_recall")
 """The metrics whose paired differences are computed."""
 
 
@@ -44,17 +44,24 @@ def pooled(pool: Pool, runs: Mapping[str, Runs]) -> dict[str, Any]:
 
     Returns:
         `title`; `pairs`, each with `student`, `against`, the `seeds` that both have, and the `differences` of
-        each metric by these seeds; `differences`, of each metric over all pairs (`paired_interval`).
+        each metric by these seeds; `differences`, of each metric over all pairs of seeds, and `by_setting`,
+        where each pair of students counts as one sample, its mean (`paired_interval`).
 
     Raises:
         UserError: two students have no seed in common.
     """
     pairs = [_pair(student, against, runs[student], runs[against]) for student, against in pool.pairs.items()]
-    differences = {}
+    differences, by_setting = {}, {}
     for metric in PAIRED:
-        difference = paired_interval([value for pair in pairs for value in pair["differences"][metric]])
-        differences[metric] = None if difference is None else difference._asdict()
-    return {"title": pool.title, "pairs": pairs, "differences": differences}
+        values = [pair["differences"][metric] for pair in pairs]
+        differences[metric] = _interval([value for of_pair in values for value in of_pair])
+        by_setting[metric] = _interval([sum(of_pair) / len(of_pair) for of_pair in values])
+    return {"title": pool.title, "pairs": pairs, "differences": differences, "by_setting": by_setting}
+
+
+def _interval(values: Sequence[float]) -> dict[str, float] | None:
+    difference = paired_interval(values)
+    return None if difference is None else difference._asdict()
 
 
 def _pair(student: str, against: str, own: Runs, other: Runs) -> dict[str, Any]:

@@ -18,6 +18,7 @@ COMPARED = (
     "ground_truth_boxes_mAP",
     "coco_ap50",
     "coco_ap70",
+    "detection_ap",
     "detection_recall",
 )
 """The metrics of `METRICS` that are compared, in the order in which they are shown."""
@@ -35,8 +36,26 @@ class Spread(NamedTuple):
     values: Sequence[float]
 
 
-def read_runs(path: Path) -> Runs:
-    """Read the runs of a student. Raises `UserError` where the file is missing or damaged."""
+def read_runs(path: Path, further: Path | None = None) -> Runs:
+    """Read the runs of a student.
+
+    Args:
+        path: the file of its runs.
+        further: where runs with other seeds are, if there are any.
+
+    Raises:
+        UserError: the file is missing, one is damaged, or both hold the same seed.
+    """
+    runs = _read_file(path)
+    if further is None or not further.exists():
+        return runs
+    more = _read_file(further)
+    if both := runs.keys() & more.keys():
+        raise UserError(f"{further} holds seed {min(both)}, as {path.name} does; {AGAIN}")
+    return dict(sorted((runs | more).items()))
+
+
+def _read_file(path: Path) -> dict[int, Run]:
     absent = f"{path} is missing; run `dvc repro` in the ablation's folder"
     runs = read_json(path, absent=absent, again=AGAIN)
     try:

@@ -1,6 +1,6 @@
 """The comparison in words: tables of it, and these as Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.evaluation.metric_table import METRICS
@@ -36,12 +36,13 @@ EXPLAINED = (
     "student, with its 95 % interval: of search mAP from a paired bootstrap over queries and seeds, of "
     "AP50 and AP70 from the spread over the seeds (Welch); bold where it excludes 0. GFLOPs: a scene of "
     "full size, with as many proposals and detections as the settings allow. Pairs of the same seed: the "
-    "mean difference over the pairs, ± half the width of its 95 % interval (Student's t, each pair one "
-    "sample); bold where it excludes 0. Origins: a + behind a commit means that code or settings had "
-    "changes that were not committed. Where the runs do not say their commit, the one that last changed "
-    "their file stands beside it."
+    "mean difference over the pairs, ± half the width of its 95 % interval (Student's t; each pair one "
+    "sample, or the mean of each setting); bold where it excludes 0. Origins: a + behind a commit means that "
+    "code or settings had changes that were not committed. Where the runs do not say their commit, the one "
+    "that last changed their file stands beside it."
 )
 PAIRED_TITLE = "Pairs of the same seed"
+BY_SETTING = "a setting one sample"
 ORIGINS_TITLE = "What the runs came from"
 
 
@@ -90,19 +91,23 @@ def _costs(cost: Mapping[str, float]) -> list[str]:
 
 
 def _paired_table(pools: Sequence[Mapping[str, Any]]) -> TextTable:
+    lines = [line for pool in pools for line in _paired_lines(pool)]
     return TextTable(
         PAIRED_TITLE,
-        ["", "pairs", *PAIRED_DIFFERENCES.values()],
+        ["", "samples", *PAIRED_DIFFERENCES.values()],
         [
-            [
-                pool["title"],
-                str(sum(len(pair["seeds"]) for pair in pool["pairs"])),
-                *(_half_width(pool["differences"][metric]) for metric in PAIRED_DIFFERENCES),
-            ]
-            for pool in pools
+            [title, samples, *(_half_width(differences[metric]) for metric in PAIRED_DIFFERENCES)]
+            for title, samples, differences in lines
         ],
-        [_clear(pool["differences"], PAIRED_DIFFERENCES, 2) for pool in pools],
+        [_clear(differences, PAIRED_DIFFERENCES, 2) for _title, _samples, differences in lines],
     )
+
+
+def _paired_lines(pool: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield title, number of samples and differences: by pairs of seeds, then by settings if several."""
+    yield pool["title"], str(sum(len(pair["seeds"]) for pair in pool["pairs"])), pool["differences"]
+    if len(pool["pairs"]) > 1:
+        yield f"{pool['title']}, {BY_SETTING}", str(len(pool["pairs"])), pool["by_setting"]
 
 
 def _origins_table(origins: Sequence[Mapping[str, Any]]) -> TextTable:
