@@ -40,7 +40,7 @@ CLAIM = tuple(STAGES["further_seeds"]["foreach"])
 """Students that show whether a table improves detection."""
 
 YET_TO_RUN = {name for name in STUDENTS if name in (*FROM_STUDENTS, *OTHER_NETWORKS, *TEACHERS, *CLAIM)} | {
-    name for name in STUDENTS if "_weight_" in name
+    name for name in STUDENTS if "_weight_" in name or name.endswith("_at_proposal")
 }
 
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
@@ -123,6 +123,14 @@ def test_other_networks_differ_in_the_network_alone():
         own, other = options_of(student), options_of(plain)
         assert own.network.head == student.removesuffix("_kd")
         assert own.model_copy(update={"network": other.network}) == other
+
+
+def test_students_that_embed_at_proposals_differ_in_that_alone():
+    for student in ("oim", "lut"):
+        own, other = options_of(f"{student}_at_proposal"), options_of(student)
+        assert own.network.embed_at == "proposal"
+        assert own.model_copy(update={"network": other.network}) == other
+        assert own.network.model_copy(update={"embed_at": None}) == other.network
 
 
 def test_every_student_is_run_on_the_first_data_and_the_main_ones_on_the_second():
