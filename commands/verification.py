@@ -53,7 +53,7 @@ class Finding:
     Attributes:
         path: the file.
         kind: whether it is as it was recorded.
-        what: what is wrong, and how to restore it; empty where nothing is.
+        what: what is wrong, and how to restore it; empty where nothing is, or where the file is missing.
     """
 
     path: Path
@@ -66,7 +66,7 @@ def check_output(output: Output, cache: Path) -> Iterator[Finding]:
     path = output.path
     if not os.path.lexists(path):
         if output.cached:
-            yield Finding(path, "missing", "not here; `dvc pull` or `dvc repro` brings it")
+            yield Finding(path, "missing")
         else:
             yield Finding(path, "damaged", f"gone, although git keeps it; `git checkout {path}`")
     elif path.is_symlink() and not path.exists():

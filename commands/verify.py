@@ -14,7 +14,8 @@ from pipeline.basics.errors import UserError
 from pipeline.basics.options import NO_YAML
 from stages.support.running import ShownProgress
 
-MISSING_SHOWN = 5
+UNRECORDED_SHOWN = 5
+BRING = "`dvc pull` or `dvc repro` brings what is missing"
 IN_A_CHECKOUT = "run this in a checkout of the project"
 
 Thing = TypeVar("Thing")
@@ -27,9 +28,9 @@ def verify(cache: bool) -> None:
 
     Where the prepared data only refer to pictures (`dataset.pictures: reference`), these are re-hashed too.
 
-    Each damaged file is named with the command that restores it. An output that DVC keeps and that is not
-    here, as in a new clone, is not damaged; one that git keeps is. An output of dvc.yaml that dvc.lock has no
-    hash of is an error.
+    Each damaged file is named with the command that restores it. Outputs that DVC keeps and that are not
+    here, as in a new clone, are named in one line; they are not damaged and leave the exit code as it is. An
+    output that git keeps and that is gone is damaged. One that dvc.lock has no hash of is an error.
     """
     outputs, unrecorded, folder = _recorded()
     found = list(_all(outputs, lambda output: check_output(output, folder), "outputs"))
@@ -38,16 +39,14 @@ def verify(cache: bool) -> None:
     # Objects of the cache first: an output is restored from them.
     damaged = [finding for finding in (*objects, *found) if finding.kind == "damaged"]
     unread = [finding for finding in (*objects, *found) if finding.kind == "unread"]
-    for finding in missing[:MISSING_SHOWN]:
-        click.echo(f"{finding.path}: {finding.what}")
-    if len(missing) > MISSING_SHOWN:
-        click.echo(f"... and {len(missing) - MISSING_SHOWN} more outputs are not here")
+    if missing:
+        click.echo(_not_here(missing, len(outputs)))
     for finding in (*damaged, *unread):
         click.echo(f"{finding.path}: {finding.what}")
-    looked_at = f"{len(found) - len(missing)} files of {len(outputs)} outputs" + (
+    looked_at = f"{len(found) - len(missing)} files of {len(outputs) - len(missing)} outputs" + (
         f" and {len(objects)} objects of DVC's cache" if cache else ""
     )
-    for path in unrecorded[:MISSING_SHOWN]:
+    for path in unrecorded[:UNRECORDED_SHOWN]:
         click.echo(f"{path}: not in dvc.lock")
     if unrecorded:
         raise FailedCheckError(
@@ -61,7 +60,14 @@ def verify(cache: bool) -> None:
         raise FailedCheckError(
             f"{len(unread)} of {looked_at} cannot be read, so nobody knows whether they are sound"
         )
-    click.echo(f"{looked_at}: all as dvc.lock says")
+    not_here = f"; outputs not here: {len(missing)}" if missing else ""
+    click.echo(f"{looked_at}: all as dvc.lock says{not_here}")
+
+
+def _not_here(missing: Sequence[Finding], outputs: int) -> str:
+    """Return the line about outputs that DVC keeps and that are not here."""
+    names = ", ".join(str(finding.path) for finding in missing)
+    return f"not here, so not checked: {len(missing)} of {outputs} outputs ({names}); {BRING}"
 
 
 def _all(
