@@ -63,7 +63,7 @@ def find(
     check_weights(weights)
     box, size = _parsed(box_text), read_picture(query).size
     if out is not None:
-        check_can_make(out, "--out")
+        check_can_make(out, FIGURE, "--out")
     pictures = pictures_in(gallery, query, _say)
     imported("commands.finding:look")(
         weights,

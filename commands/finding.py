@@ -52,6 +52,7 @@ def look(
 
     Raises:
         UserError: the box or the weights are no good, or no picture could be searched.
+        OSError: the picture of the hits cannot be written; they are printed all the same.
     """
     box = checked_box(given, size, query)
     network = load_student(weights)
@@ -73,17 +74,33 @@ def look(
     if not searched:
         raise UserError("none of the pictures could be searched: see the warnings above")
     shown = hits[:top]
-    if out is not None:
-        write_atomically(out / FIGURE, found_figure(query, box, shown))
+    failure = None if out is None else _draw(out / FIGURE, query, box, shown)
     if as_json:
         click.echo(json.dumps(_as_values(query, box, searched, len(hits), shown), indent=2))
-        return
+    else:
+        _print_found(query, box, searched, hits, shown)
+    if failure is not None:
+        raise failure
+    if out is not None and not as_json:
+        more = f" (the first {MOST_DRAWN} of them)" if len(shown) > MOST_DRAWN else ""
+        _print(f"picture: {printable(out / FIGURE)}{more}")
+
+
+def _draw(path: Path, query: Path, box: FloatArray, hits: Sequence[Hit]) -> OSError | None:
+    """Write a picture of the hits. An error of the disk is returned: the hits are to be printed before it."""
+    try:
+        write_atomically(path, found_figure(query, box, hits))
+    except OSError as error:
+        return error
+    return None
+
+
+def _print_found(
+    query: Path, box: FloatArray, searched: int, hits: Sequence[Hit], shown: Sequence[Hit]
+) -> None:
     counts = f"{_counted(len(hits), 'person', 'people')} in {_counted(searched, 'picture', 'pictures')}"
     _print(f"{counts}; the most similar to {printable(query)} {_text(box)}:")
     _print_hits(shown)
-    if out is not None:
-        more = f" (the first {MOST_DRAWN} of them)" if len(shown) > MOST_DRAWN else ""
-        _print(f"picture: {printable(out / FIGURE)}{more}")
 
 
 class _Warnings:

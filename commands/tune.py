@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from commands.lazy import imported
-from commands.places import require_project
+from commands.places import check_can_make, require_project
 from commands.validation import require_validation
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import read_yaml
@@ -38,6 +38,7 @@ def tune(tries: Path, results: Path, students: tuple[str, ...]) -> None:
     chosen = students or tuple(wanted)
     for student in chosen:
         Parameters((OWN,), student=student).section(OWN.format(student=student))
+        check_can_make(results, f"{student}.json", "--results")
     run_tries = imported("commands.tuning:run_tries")
     for student in chosen:
         run_tries(student, wanted[student], data, results / f"{student}.json")

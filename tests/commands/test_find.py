@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -113,12 +114,42 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_search(weights, pict
     assert result.stderr.count("\n") == 1
 
 
-def test_a_folder_in_which_nothing_may_be_made_is_refused_before_the_search(weights, pictures, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, _mode: path != pictures)
-    result = find(weights, pictures, "--out", str(pictures / "new" / "out"))
+@pytest.mark.parametrize("out", ["/proc", "/proc/new/out"])
+def test_a_folder_in_which_nothing_can_be_made_is_refused_before_the_search(
+    weights, pictures, monkeypatch, out
+):
+    """In /proc nobody can make a file, although root's permissions say so."""
+    monkeypatch.setattr("commands.finding.look", lambda *_, **__: pytest.fail("it searched"))
+    result = find(weights, pictures, "--out", out)
     assert result.exit_code == 2
-    assert result.stderr.endswith(f"nothing can be written to {pictures}; give another folder\n")
-    assert not (pictures / "new").exists()
+    assert result.stderr.startswith(f"Error: --out {out}: nothing can be written to /proc (")
+    assert result.stderr.endswith("; give another folder\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_in_the_place_of_the_picture_is_refused_before_the_search(weights, pictures, monkeypatch):
+    monkeypatch.setattr("commands.finding.look", lambda *_, **__: pytest.fail("it searched"))
+    (pictures / "found.png").mkdir()
+    result = find(weights, pictures, "--out", str(pictures))
+    assert result.exit_code == 2
+    assert result.stderr.endswith("found.png is a folder, so no file can be written there\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_hits_are_printed_although_the_picture_cannot_be_written_in_the_end(
+    weights, pictures, monkeypatch, options
+):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", "out/found.png")
+
+    whole = find(weights, pictures, *options).stdout
+    monkeypatch.setattr("commands.finding.write_atomically", full)
+    result = find(weights, pictures, *options, "--out", str(pictures / "out"))
+    assert result.exit_code == 2
+    assert result.stdout == whole
+    assert result.stderr.splitlines()[-1] == (
+        "Error: cannot read or write out/found.png: No space left on device"
+    )
 
 
 def test_nobody_found(weights, pictures):

@@ -113,6 +113,16 @@ def test_a_student_that_there_is_not_is_named_before_anything_is_trained(project
     assert not (project / "tuning/results").exists()
 
 
+@pytest.mark.parametrize("place", ["/proc/new", "tuning/tries.yaml"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_trained(project, monkeypatch, place):
+    monkeypatch.setattr(command, "try_settings", lambda *_: pytest.fail("trained"))
+    tries(project, baseline=[{}])
+    result = run("--results", place)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: --results {place}: ")
+    assert result.stderr.count("\n") == 1
+
+
 def test_outside_a_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run().stderr == (
