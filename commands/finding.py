@@ -17,6 +17,7 @@ from pipeline.inference.finding import Hit, checked_box, find_person
 from pipeline.inference.own_pictures.printable import printable
 from pipeline.models.heads import load_student
 from pipeline.reporting.found_figure import MOST_DRAWN, found_figure
+from pipeline.scenes.boxes import box_text
 from pipeline.scenes.scene import FloatArray
 from stages.support.running import ShownProgress
 
@@ -55,6 +56,9 @@ def look(
         OSError: the picture of the hits cannot be written; they are printed all the same.
     """
     box = checked_box(given, size, query)
+    if (box != given).any():
+        picture = f"{printable(query)}, which is {size[0]} x {size[1]} pixels"
+        _say(f"note: --box {box_text(given)} reaches over the edge of {picture}: cut to {box_text(box)}")
     network = load_student(weights)
     left_out, remarks = _Warnings(), _Warnings(most=REMARKS_SHOWN)
     with ShownProgress("find") as progress:

@@ -167,6 +167,17 @@ def test_bad_boxes(weights, pictures, box):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_box_over_the_edge_is_cut_and_a_line_says_so(weights, pictures):
+    result = find(weights, pictures, "--json", box="-5,8,40.5,100")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["box"] == [0, 8, 40.5, 64]
+    assert result.stderr.splitlines()[0] == (
+        f"note: --box [-5, 8, 40.5, 100] reaches over the edge of {pictures / 'query.png'}, "
+        "which is 96 x 64 pixels: cut to [0, 8, 40.5, 64]"
+    )
+    assert "note:" not in find(weights, pictures, box="0,0,96,64").stderr
+
+
 def test_bad_files(weights, pictures):
     (pictures / "none").mkdir()
     (pictures / "text.jpg").write_text("no picture")
