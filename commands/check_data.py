@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from commands.errors import FailedCheckError
+from commands.places import GivenPath
 from commands.tables import table_text
 from pipeline.basics.errors import UserError
 from pipeline.datasets.checks import Findings, Inspection
@@ -33,7 +34,7 @@ SHOWN = 20
 )
 @click.option(
     "--root",
-    type=click.Path(readable=False, path_type=Path),  # whether it can be read is said where it is
+    type=GivenPath(readable=False, path_type=Path),  # whether it can be read is said where it is
     help="The folder that it was unpacked to.",
 )
 @click.option(

@@ -7,7 +7,7 @@ import click
 import numpy as np
 
 from commands.lazy import imported
-from commands.places import check_can_make, check_weights
+from commands.places import GivenPath, check_can_make, check_weights
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.folders import pictures_in
 from pipeline.inference.own_pictures.reading import read_picture
@@ -39,7 +39,7 @@ CORNERS = 4
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, readable=False),
+    type=GivenPath(path_type=Path, readable=False),
     help=f"Folder for a picture of the hits, {FIGURE}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

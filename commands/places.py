@@ -1,7 +1,11 @@
 """Checks of where a command is run and of the files that it is given, before PyTorch is imported."""
 
+import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import Any
+
+import click
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import check_is_file
@@ -10,6 +14,19 @@ from pipeline.inference.own_pictures.printable import printable
 PIPELINE = Path("dvc.yaml")
 TRIED = ".person-search-"
 """What the name of a file or folder starts with that is made only to see whether it can be."""
+
+
+class GivenPath(click.Path):
+    """A path of the command line. An empty text, which Python takes for the current folder, is refused."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the path. Raises `UserError` where the text is empty."""
+        if value == "":
+            name = param.opts[0] if param else self.name
+            raise UserError(f"{name} is empty (a shell's variable that is not set?); give a path")
+        return super().convert(value, param, ctx)
 
 
 def require_project(otherwise: str = "") -> None:

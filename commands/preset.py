@@ -9,7 +9,7 @@ import click
 from ruamel.yaml import YAML
 
 from commands.lazy import imported
-from commands.places import require_project
+from commands.places import GivenPath, require_project
 from commands.tables import table_text
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
@@ -26,7 +26,7 @@ BEHIND = 2
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES))
-@click.option("--root", type=click.Path(path_type=Path), help="The folder that the data set was unpacked to.")
+@click.option("--root", type=GivenPath(path_type=Path), help="The folder that the data set was unpacked to.")
 def preset(name: str, root: Path | None) -> None:
     """Write params.yaml for the data set and scale NAME, and show what changes.
 

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from commands.places import GivenPath
 from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.errors import UserError
 from pipeline.basics.json_files import json_text
@@ -25,7 +26,7 @@ from stages.support.running import ShownProgress
     "--dataset", type=click.Choice(list(SOURCES)), required=True, help="The data set, whose protocol is used."
 )
 @click.option(
-    "--root", type=click.Path(path_type=Path, readable=False), required=True, help="The data set's folder."
+    "--root", type=GivenPath(path_type=Path, readable=False), required=True, help="The data set's folder."
 )
 @click.option(
     "--detections",

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from commands.lazy import imported
-from commands.places import check_can_make, require_project
+from commands.places import GivenPath, check_can_make, require_project
 from commands.validation import require_validation
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import read_yaml
@@ -21,7 +21,7 @@ OWN = "students.{student}"
 @click.option(
     "--tries", type=click.Path(path_type=Path), default=Path("tuning/tries.yaml"), show_default=True
 )
-@click.option("--results", type=click.Path(path_type=Path), default=Path("tuning/results"), show_default=True)
+@click.option("--results", type=GivenPath(path_type=Path), default=Path("tuning/results"), show_default=True)
 @click.option("--student", "students", multiple=True, help="Only this one; may be given several times.")
 def tune(tries: Path, results: Path, students: tuple[str, ...]) -> None:
     """Try the settings listed in TRIES for each student and write what they reach on validation identities.

@@ -33,6 +33,22 @@ def test_unknown_commands():
     assert "No such command 'nothing'" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "arguments"),
+    [
+        ("--root", ("check-data", "--dataset", "prw")),
+        ("--root", ("preset", "prw")),
+        ("--root", ("score", "--dataset", "prw", "--detections", "mine.npz")),
+        ("--out", ("find", "--weights", "w", "--query", "q.png", "--box", "1,1,9,9", "folder")),
+        ("--results", ("tune",)),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(option, arguments):
+    result = CliRunner().invoke(main, [*arguments, option, ""])
+    assert result.exit_code == 2
+    assert result.stderr == f"Error: {option} is empty (a shell's variable that is not set?); give a path\n"
+
+
 WITHOUT_PYTORCH = """
 import sys
 from click.testing import CliRunner
