@@ -68,9 +68,8 @@ def check_data(name: str, root: Path | None, images: bool, all_galleries: bool) 
         raise FailedCheckError(
             f"{root or name} cannot be used as it is: {_count(len(findings.problems), 'problem')}"
         )
-    click.echo(
-        "Everything needed is there." if images else "Everything needed is there (pictures not decoded)."
-    )
+    pictures = _count(_pictures(inspection), "picture")
+    click.echo(f"Everything needed is there ({f'{pictures} decoded' if images else 'pictures not decoded'}).")
 
 
 def _galleries_to_score(name: str, root: Path | None) -> WantedGalleries:
@@ -84,6 +83,11 @@ def _galleries_to_score(name: str, root: Path | None) -> WantedGalleries:
     if sizes is None:
         return "all"
     return [data_set.default_size(), *(int(size) for size in sizes if size.isdecimal())]
+
+
+def _pictures(inspection: Inspection) -> int:
+    """Return how many pictures the splits have; one that several splits share counts once."""
+    return len({scene.name for split in inspection.splits.values() for scene in split.scenes})
 
 
 def _print_tables(inspection: Inspection) -> None:
