@@ -157,13 +157,15 @@ def test_the_age(repository):
     second = change(repository, "pipeline/a.py")
     path.write_text(json.dumps(compared(f"{first}+", second)))
     assert ablation_age(path) == (
-        "ablation: commits that changed pipeline/ or stages/ since its runs: 0 to 1"
+        "The ablation's committed results were made by code that is 0 to 1 commit older than the code here "
+        "(counting commits that changed pipeline/ or stages/)."
     )
     change(repository, "stages/b.py")
     path.write_text(json.dumps(compared(None, None, **{"a/one": second, "b/two": second})))
     assert ablation_age(path) == (
-        "ablation: commits that changed pipeline/ or stages/ since its runs: 1 "
-        "(2 students do not say their commit: counted from that of their results)"
+        "The ablation's committed results were made by code that is 1 commit older than the code here "
+        "(counting commits that changed pipeline/ or stages/; 2 students do not name theirs, so that of "
+        "their results is taken)."
     )
     path.write_text(json.dumps(compared(UNKNOWN, None)))
     assert ablation_age(path) is None

@@ -18,7 +18,8 @@ def ablation_age(comparison: Path) -> str | None:
         comparison: the `comparison.json` of the stage `compare`.
 
     Returns:
-        The fewest and the most of all runs; None where there is no such file, or Git cannot tell.
+        The sentence, with the fewest and the most of all runs; None where there is no such file, or Git
+        cannot tell.
     """
     try:
         origins = json.loads(comparison.read_text())["origins"]
@@ -29,11 +30,15 @@ def ablation_age(comparison: Path) -> str | None:
         return None
     least, most = min(ages), max(ages)
     between = f"{least}" if least == most else f"{least} to {most}"
+    commits = "commit" if most == 1 else "commits"
     silent = sum(len(origin[STUDENTS]) for origin in origins if not origin[COMMIT])
     counted_from = (
-        f" ({silent} students do not say their commit: counted from that of their results)" if silent else ""
+        f"; {silent} students do not name theirs, so that of their results is taken" if silent else ""
     )
-    return f"ablation: commits that changed {_CODE} since its runs: {between}{counted_from}"
+    return (
+        f"The ablation's committed results were made by code that is {between} {commits} older than the code "
+        f"here (counting commits that changed {_CODE}{counted_from})."
+    )
 
 
 def _ages(origin: Mapping[str, Any], folder: Path) -> list[int]:
