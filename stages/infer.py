@@ -10,11 +10,12 @@ from pipeline.basics.json_files import write_json
 from pipeline.devices import make_fabric, wait_for_all
 from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference.options import InferenceOptions
-from pipeline.inference.pairs import KeptBlocks
+from pipeline.inference.pairs import KeptBlocks, wanted_pairs
 from pipeline.inference.students import joint_detections, student_cost
 from pipeline.models.heads import load_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import open_prepared
+from pipeline.scenes.scene import Split
 from stages.support.own_folder import own_folder
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED, student_results, student_weights
@@ -34,7 +35,9 @@ def main(student: str) -> None:
     options = parameters.options("infer", InferenceOptions)
     parameters.check_student(student, weights)
     data = open_prepared(PREPARED)
-    split, images, device = data.split("test"), data.images("test"), make_fabric().device
+    split, images = data.split("test"), data.images("test")
+    _check_galleries(split, options)
+    device = make_fabric().device
     network, name = load_student(weights), f"infer@{student}"
     inputs = {"data": data.sha256, "weights": sha256_of(weights)}
     with _keeping_pairs(network, name, options, inputs) as kept, ShownProgress(name) as progress:
@@ -53,6 +56,12 @@ def main(student: str) -> None:
             f"{out}: {len(detections.gallery_dets)} detections in {len(detections.gallery_names)} scenes, "
             f"{cost['flops'] / 1e9:.2f} GFLOPs a scene{counted}"
         )
+
+
+def _check_galleries(split: Split, options: InferenceOptions) -> None:
+    """Raise `UserError` for a gallery that there is not, also where the student searches no pairs."""
+    if options.galleries is not None:
+        wanted_pairs(split, options.galleries)
 
 
 @contextmanager
