@@ -1,0 +1,1 @@
+"""Person search on one's own pictures and videos: detect, embed, index, find, export."""

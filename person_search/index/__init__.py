@@ -1,0 +1,1 @@
+"""The people of many pictures, kept on disk and searched."""
