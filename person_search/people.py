@@ -51,13 +51,14 @@ class People:
         Raises:
             UserError: the package is not installed.
         """
-        supervision = needed("supervision", "pip install supervision")
-        return supervision.Detections(
+        module = needed("supervision", "pip install supervision")
+        detections: supervision.Detections = module.Detections(
             xyxy=self.boxes.copy(),
             confidence=self.scores.copy(),
             class_id=np.zeros(len(self), dtype=int),
             data={"embedding": self.embeddings.copy()},
         )
+        return detections
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return a table with a line a person: source, x1, y1, x2, y2, score, embedding.
@@ -65,15 +66,15 @@ class People:
         Raises:
             UserError: the package is not installed.
         """
-        pandas = needed("pandas", "pip install pandas")
-        return pandas.DataFrame(
-            {
-                "source": [self.source] * len(self),
-                **{name: self.boxes[:, place] for place, name in enumerate(BOX)},
-                "score": self.scores,
-                "embedding": list(self.embeddings),
-            }
-        )
+        module = needed("pandas", "pip install pandas")
+        columns = {
+            "source": [self.source] * len(self),
+            **{name: self.boxes[:, place] for place, name in enumerate(BOX)},
+            "score": self.scores,
+            "embedding": list(self.embeddings),
+        }
+        table: pandas.DataFrame = module.DataFrame(columns)
+        return table
 
 
 def to_coco(pictures: Sequence[People]) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def to_coco(pictures: Sequence[People]) -> dict[str, Any]:
         `images`, `annotations` (`bbox` is x, y, width, height; `score` and `embedding` are beside what COCO
         names) and `categories`, of which there is one. Ids count from 1.
     """
-    images, annotations = [], []
+    images, annotations = list[dict[str, Any]](), list[dict[str, Any]]()
     for number, found in enumerate(pictures, start=1):
         width, height = found.size
         images.append({"id": number, "file_name": found.source, "width": width, "height": height})
