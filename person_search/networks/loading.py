@@ -1,0 +1,62 @@
+"""Loading a network from whatever kind of file it is in. Nothing is imported that the kind does not need."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from person_search.networks.network import SearchNetwork
+from pipeline.basics.errors import UserError
+from pipeline.basics.file_kinds import SAFETENSORS, check_is_file, kind_of
+from pipeline.inference.own_pictures.printable import printable
+
+if TYPE_CHECKING:
+    import torch
+
+ONNX = "an ONNX model"
+"""What `kind_of` says of one."""
+ONNX_ENDING = ".onnx"
+
+
+def load_search_network(path: Path, device: "torch.device | None" = None) -> SearchNetwork:
+    """Load the network of a file: a student's weights with PyTorch, an exported one with ONNX Runtime.
+
+    Args:
+        path: a student's weight file of the pipeline, or a file of `person-search export`; the content says
+            which it is.
+        device: where a network in PyTorch runs; None for what `PERSON_SEARCH_DEVICE` says.
+
+    Raises:
+        UserError: there is no such file, it holds no network that searches, or what its kind needs is not
+            installed.
+        OSError: the system does not let it be read.
+    """
+    check_is_file(path, f"no weight file at {printable(path)}; run `dvc repro` or `dvc pull` first")
+    kind = kind_of(path)
+    if kind == SAFETENSORS:
+        return _in_torch(path, device)
+    if kind == ONNX or path.suffix.lower() == ONNX_ENDING:
+        return _in_onnx(path)
+    raise UserError(
+        f"{printable(path)} is {kind or 'of an unknown kind'}; give a student's weights (.safetensors) or "
+        f"a network of `person-search export` ({ONNX_ENDING})"
+    )
+
+
+def _in_torch(path: Path, device: "torch.device | None") -> SearchNetwork:
+    try:
+        from person_search.networks.torch_network import TorchNetwork  # noqa: PLC0415 (seconds, and an extra)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{printable(path)} needs {error.name}, which is not installed: pip install '.[pipeline]', "
+            "or give a file of `person-search export`"
+        ) from error
+    return TorchNetwork(path, device)
+
+
+def _in_onnx(path: Path) -> SearchNetwork:
+    try:
+        from person_search.networks.onnx_network import OnnxNetwork  # noqa: PLC0415 (an extra)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{printable(path)} needs {error.name}, which is not installed: pip install '.[onnx]'"
+        ) from error
+    return OnnxNetwork(path)
