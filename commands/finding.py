@@ -1,7 +1,6 @@
 """The search of `person-search find`, and what is said about it."""
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import click
 
 from commands.find import FIGURE
+from commands.printing import print_line, say
 from commands.tables import table_text
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
@@ -58,7 +58,7 @@ def look(
     box = checked_box(given, size, query)
     if (box != given).any():
         picture = f"{printable(query)}, which is {size[0]} x {size[1]} pixels"
-        _say(f"note: --box {box_text(given)} reaches over the edge of {picture}: cut to {box_text(box)}")
+        say(f"note: --box {box_text(given)} reaches over the edge of {picture}: cut to {box_text(box)}")
     network = load_student(weights)
     left_out, remarks = _Warnings(), _Warnings(most=REMARKS_SHOWN)
     with ShownProgress("find") as progress:
@@ -87,7 +87,7 @@ def look(
         raise failure
     if out is not None and not as_json:
         more = f" (the first {MOST_DRAWN} of them)" if len(shown) > MOST_DRAWN else ""
-        _print(f"picture: {printable(out / FIGURE)}{more}")
+        print_line(f"picture: {printable(out / FIGURE)}{more}")
 
 
 def _draw(path: Path, query: Path, box: FloatArray, hits: Sequence[Hit]) -> OSError | None:
@@ -103,7 +103,7 @@ def _print_found(
     query: Path, box: FloatArray, searched: int, hits: Sequence[Hit], shown: Sequence[Hit]
 ) -> None:
     counts = f"{_counted(len(hits), 'person', 'people')} in {_counted(searched, 'picture', 'pictures')}"
-    _print(f"{counts}; the most similar to {printable(query)} {_text(box)}:")
+    print_line(f"{counts}; the most similar to {printable(query)} {_text(box)}:")
     _print_hits(shown)
 
 
@@ -118,33 +118,23 @@ class _Warnings:
         """Count a warning, and print it where it is among the first."""
         self.number += 1
         if self._most is None or self.number <= self._most:
-            _say(f"warning: {line}")
+            say(f"warning: {line}")
 
     def say_rest(self, what: str) -> None:
         """Say how many warnings were not printed."""
         if self._most is not None and self.number > self._most:
-            _say(f"warning: {self.number - self._most:,} more {what}")
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
-
-
-def _print(line: str) -> None:
-    """Print a line; what the output's encoding lacks is escaped."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    click.echo(line.encode(encoding, "backslashreplace").decode(encoding))
+            say(f"warning: {self.number - self._most:,} more {what}")
 
 
 def _print_hits(hits: Sequence[Hit]) -> None:
     if not hits:
-        _print("nobody; a lower --score-threshold shows people that the detector is less sure of")
+        print_line("nobody; a lower --score-threshold shows people that the detector is less sure of")
         return
     lines = [
         (f"{rank}", f"{hit.similarity:.3f}", f"{hit.score:.2f}", _text(hit.box), printable(hit.path))
         for rank, hit in enumerate(hits, start=1)
     ]
-    _print(table_text(lines, ("rank", "similarity", "score", "box", "picture"), right=range(3)))
+    print_line(table_text(lines, ("rank", "similarity", "score", "box", "picture"), right=range(3)))
 
 
 def _counted(number: int, one: str, many: str) -> str:
