@@ -24,19 +24,25 @@ SOME = 5
 """How many files of one kind a line names."""
 
 Say = Callable[[str], None]
+Wanted = Callable[[Path], bool]
+"""Says of a regular file that is no picture whether it is of another kind that the caller looks for."""
 
 
 @dataclass
-class _Found:
+class Found:
     """What was found below a folder.
 
     Attributes:
         pictures: the pictures to search.
+        wanted: files that are no pictures, but that the caller looks for as well.
+        unread: folders that cannot be read; they are in `left_out`, too.
         left_out: files and folders that should be searched but cannot be, by the reason.
         others: number of all other files.
     """
 
     pictures: list[Path] = field(default_factory=list)
+    wanted: list[Path] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
     left_out: dict[str, list[Path]] = field(default_factory=dict)
     others: int = 0
 
@@ -69,13 +75,13 @@ def pictures_in(places: Sequence[Path], query: Path, say: Say) -> list[Path]:
     others = 0
     for place in places:
         if place.is_dir():
-            below = _below(place)
+            below = _with_pictures(place)
             others += below.others
             for line in below.lines():
                 say(f"warning: left out: {line}")
         else:
             check_header(place)
-            below = _Found([place])
+            below = Found([place])
         for path in below.pictures:
             if not _same_file(path, query):
                 found.setdefault(path.resolve(), path)
@@ -86,18 +92,29 @@ def pictures_in(places: Sequence[Path], query: Path, say: Say) -> list[Path]:
     return list(found.values())
 
 
-def _below(folder: Path) -> _Found:
-    """Sort the files below a folder. Raises `UserError` where it is unreadable or holds no picture."""
-    found, files = _Found(), []
+def found_below(folder: Path, wanted: Wanted = lambda _path: False) -> Found:
+    """Sort all files below a folder, by name; there may be none.
+
+    Raises:
+        UserError: the folder itself cannot be read.
+    """
+    found, files = Found(), []
     for path, error in _walked(folder):
         if error is None:
             files.append(path)
         elif path == folder:
             raise UserError(f"{printable(folder)} cannot be read: {error.strerror}")
         else:
+            found.unread.append(path)
             found.leave_out(path, f"{error.strerror}")
     for path in sorted(files):
-        _sort_in(path, found)
+        sort_in(path, found, wanted)
+    return found
+
+
+def _with_pictures(folder: Path) -> Found:
+    """Sort the files below a folder. Raises `UserError` where it is unreadable or holds no picture."""
+    found = found_below(folder)
     if not found.pictures:
         others = (
             [f"{found.others:,} other {'file' if found.others == 1 else 'files'}"] if found.others else []
@@ -107,7 +124,7 @@ def _below(folder: Path) -> _Found:
     return found
 
 
-def _sort_in(path: Path, found: _Found) -> None:
+def sort_in(path: Path, found: Found, wanted: Wanted = lambda _path: False) -> None:
     """Add one file to what was found. Pipes and devices are not opened, since reading them may block."""
     named_picture = path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(APPLE_DOUBLE)
     kind = kind_by_suffix(path.name)
@@ -123,6 +140,8 @@ def _sort_in(path: Path, found: _Found) -> None:
         found.others += 1
     elif kind != RAW and (named_picture or is_picture(path)):
         found.pictures.append(path)  # raw files are left out: Pillow would read their small preview
+    elif wanted(path):
+        found.wanted.append(path)
     elif (kind := kind or _kind_by_content(path)) is not None:
         found.leave_out(path, f"{kind} cannot be read; convert to JPEG")
     else:
