@@ -84,6 +84,6 @@ def _opened(picture: str | Path | Picture) -> tuple[str, OwnPicture]:
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
             given = f"{picture.dtype} {list(picture.shape)}"
             raise UserError(f"an array of {given}: give uint8 [h, w, 3], RGB, with at least one pixel")
-        return ARRAY, OwnPicture(picture, (picture.shape[1], picture.shape[0]))
+        return ARRAY, OwnPicture(np.require(picture, requirements="W"), (picture.shape[1], picture.shape[0]))
     path = Path(picture)
     return source_text(path), read_picture(path)

@@ -6,44 +6,12 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 from PIL import Image
 
 from commands.main import main
-from pipeline.models.backbones import BackboneOptions
-from pipeline.models.detector import RoiOptions
-from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
-from pipeline.models.region_proposals import RegionProposalOptions
-from pipeline.models.weight_files import save_weights
 
 BOX = "10,8,40,60"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    options = PersonSearchOptions(
-        backbone=BackboneOptions(name="tiny", width=0.5),
-        short_side=64,
-        long_side=96,
-        rpn=RegionProposalOptions(anchor_sizes=[16, 32], post_nms_test=20),
-        roi=RoiOptions(pooled_height=4, pooled_width=4),
-        embedding_dim=16,
-    )
-    path = tmp_path_factory.mktemp("weights") / "student.safetensors"
-    save_weights(path, "person_search", options, PersonSearchNetwork(options).state_dict())
-    return path
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    """Write a query and a gallery of two pictures; return the folder."""
-    (tmp_path / "gallery").mkdir()
-    for seed, name in enumerate(("query.png", "gallery/a.png", "gallery/b.png")):
-        values = np.random.default_rng(seed).integers(0, 255, (64, 96, 3), dtype=np.uint8)
-        Image.fromarray(values).save(tmp_path / name)
-    return tmp_path
 
 
 def find(weights, pictures, *more, box=BOX, gallery="gallery"):
