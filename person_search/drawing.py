@@ -41,7 +41,7 @@ def with_boxes(
         image = image.resize([max(1, round(side * factor)) for side in image.size])
     draw = ImageDraw.Draw(image)
     line = max(LEAST_LINE, round(LINE_SHARE * max(image.size)))
-    font = _font(max(LEAST_TEXT, round(TEXT_SHARE * max(image.size))))
+    font = picture_font(max(LEAST_TEXT, round(TEXT_SHARE * max(image.size))))
     order = range(len(boxes))
     for place in reversed(order) if first_on_top else order:
         colour = COLOURS[place % len(COLOURS)]
@@ -76,5 +76,6 @@ def _tag(
 
 
 @cache
-def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+def picture_font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """Return Pillow's own font of a size in pixels, so that pictures are the same on all machines."""
     return ImageFont.load_default(size)
