@@ -1,0 +1,128 @@
+"""Which people: by source, camera, time and score."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import translate
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Mask = npt.NDArray[np.bool_]
+COLUMNS = ["source", "time", "camera", "score"]
+"""The columns that a selection looks at."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """People for whom all of this is true; without any of it, all people.
+
+    Attributes:
+        sources: the source is one of these, or fits one as a pattern (`*`, `?` and `[abc]`; `*` stands for
+            slashes, too). Empty: any.
+        exclude_sources: the source is none of these, and fits none.
+        cameras: the camera is one of these. Empty: any, and none.
+        after: the time is this or later. People without a time are left out.
+        before: the time is earlier. People without a time are left out.
+        min_score: the detector's score is this or more.
+    """
+
+    sources: Sequence[str] = ()
+    exclude_sources: Sequence[str] = ()
+    cameras: Sequence[str] = ()
+    after: datetime | None = None
+    before: datetime | None = None
+    min_score: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is never meant.
+
+        Raises:
+            ValueError: a text where a list of texts belongs, or a time without a time zone.
+        """
+        for name in ("sources", "exclude_sources", "cameras"):
+            if isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} is a list of texts, not one text")
+        for moment in (self.after, self.before):
+            if moment is not None and moment.tzinfo is None:
+                raise ValueError("a time has no time zone")
+
+    @property
+    def selects_all(self) -> bool:
+        """Whether nothing is asked for."""
+        return not (self._of_source or self._of_person)
+
+    @property
+    def by_source_alone(self) -> bool:
+        """Whether it selects all people of a source or none."""
+        return self._of_source and not self._of_person
+
+    def has_source(self, source: str) -> bool:
+        """Tell whether a source fits."""
+        return self._fits_source()(source)
+
+    def mask(self, people: pa.Table) -> Mask:
+        """Return `[N]`, which people of a table it selects.
+
+        Args:
+            people: at least `COLUMNS`, texts as dictionaries.
+        """
+        mask: Mask = np.ones(len(people), dtype=np.bool_)
+        if self._of_source:
+            mask &= where_text(people.column("source"), self._fits_source())
+        if self.cameras:
+            mask &= where_text(people.column("camera"), frozenset(self.cameras).__contains__)
+        if self.after is not None:
+            mask &= _true(pc.greater_equal(people.column("time"), _moment(self.after)))
+        if self.before is not None:
+            mask &= _true(pc.less(people.column("time"), _moment(self.before)))
+        if self.min_score is not None:
+            # As a float32: a score that prints as the bound is not below it.
+            mask &= people.column("score").to_numpy() >= np.float32(self.min_score)
+        return mask
+
+    @property
+    def _of_source(self) -> bool:
+        return bool(self.sources or self.exclude_sources)
+
+    @property
+    def _of_person(self) -> bool:
+        return bool(self.cameras) or any(one is not None for one in (self.after, self.before, self.min_score))
+
+    def _fits_source(self) -> Callable[[str], bool]:
+        wanted, unwanted = _one_of(self.sources), _one_of(self.exclude_sources)
+        return lambda source: (not self.sources or wanted(source)) and not unwanted(source)
+
+
+def where_text(column: pa.ChunkedArray, fits: Callable[[str], bool]) -> Mask:
+    """Return `[N]`, where the texts of a column of dictionaries fit; a missing one does not."""
+    masks = list[Mask]()
+    for chunk in column.chunks:
+        names = np.array([*map(fits, chunk.dictionary.to_pylist()), False], dtype=np.bool_)
+        masks.append(names[codes_of(chunk)])
+    return np.concatenate(masks) if masks else np.zeros(0, dtype=np.bool_)
+
+
+def codes_of(texts: pa.DictionaryArray) -> npt.NDArray[np.int64]:
+    """Return `[N]`, the place of each text in the dictionary; -1 where it is missing."""
+    codes: npt.NDArray[np.int64] = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def _one_of(patterns: Sequence[str]) -> Callable[[str], bool]:
+    exact = frozenset(patterns)
+    globs = [re.compile(translate(pattern)).match for pattern in patterns if set(pattern) & set("*?[")]
+    return lambda text: text in exact or any(glob(text) for glob in globs)
+
+
+def _moment(moment: datetime) -> pa.Scalar:
+    return pa.scalar(moment.astimezone(UTC), pa.timestamp("us", "UTC"))
+
+
+def _true(answers: Any) -> Mask:
+    mask: Mask = pc.fill_null(answers, False).to_numpy()
+    return mask

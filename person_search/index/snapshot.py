@@ -1,0 +1,150 @@
+"""What a reader sees of a store: one state of it, whatever writers do meanwhile."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from person_search.index.catalogue import Catalogue, live_mask
+from person_search.index.coverage import SourceState
+from person_search.index.fragments import OpenFragment, Place
+from person_search.index.schema import About, schema_of
+from pipeline.basics.errors import UserError
+from pipeline.inference.own_pictures.printable import printable
+
+ATTEMPTS = 1000
+Identity = tuple[int, int, int]
+"""A file's number, size and time of change: another file of the same name has others."""
+
+
+class Snapshot:
+    """One state of a store, with its files held open; a context manager.
+
+    Args:
+        folder: the store.
+
+    Raises:
+        UserError: it is no store, or a file of it is damaged or belongs to another store.
+        OSError: the system does not let it be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._opened = _open_all(folder)
+        try:
+            self.about = _common_about(self._opened)
+        except BaseException:
+            self.close()
+            raise
+        self.catalogue = Catalogue(opened.fragment for opened in self._opened.values())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for opened in self._opened.values():
+            opened.close()
+
+    def places(self) -> list[Place]:
+        """Return the fragments, oldest first."""
+        return self.catalogue.places()
+
+    def sources(self) -> dict[str, SourceState]:
+        """Return the state of each source that was read, those without people among them."""
+        return self.catalogue.states()
+
+    def read(self, place: Place, columns: list[str] | None = None) -> pa.Table:
+        """Return the people that a fragment owns, sources and cameras as dictionaries.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        opened, stale = self._opened[place], self.catalogue.stale(place)
+        if not stale:
+            return opened.read(columns)
+        names = columns or schema_of(self.about).names
+        people = opened.read([*names, *({"source", "frame"} - set(names))])
+        return people.filter(pa.array(live_mask(people, stale))).select(names)
+
+    def table(self, columns: list[str] | None = None) -> pa.Table:
+        """Return all people, in no particular order.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        schema = schema_of(self.about)
+        wanted = pa.schema([schema.field(name) for name in columns or schema.names], schema.metadata)
+        return pa.concat_tables([self.read(place, columns).cast(wanted) for place in self.places()])
+
+
+def listing(folder: Path) -> dict[Place, Identity]:
+    """Return the files of a store.
+
+    Raises:
+        UserError: it has none: it is no store.
+        OSError: the folder cannot be read.
+    """
+    try:
+        found = {place: _identity(entry) for place, entry in _fragments_in(folder)}
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{printable(folder)}: there is no such folder; `index` makes one") from None
+    if not found:
+        raise UserError(f"{printable(folder)} is no store of people: it has no files people-*.parquet")
+    return found
+
+
+def _fragments_in(folder: Path) -> Iterator[tuple[Place, os.DirEntry[str]]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if (place := Place.of(entry.name)) is not None:
+                yield place, entry
+
+
+def _identity(entry: os.DirEntry[str]) -> Identity:
+    try:
+        found = entry.stat()
+    except FileNotFoundError:  # a link to nothing, or deleted meanwhile: opening it will tell
+        return (0, 0, 0)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _open_all(folder: Path) -> dict[Place, OpenFragment]:
+    """Open all files of one state: no file came, went or changed between the first and the last of them."""
+    opened = dict[Place, tuple[Identity, OpenFragment]]()
+    try:
+        for _ in range(ATTEMPTS):
+            before = listing(folder)
+            for place in [place for place, (identity, _) in opened.items() if before.get(place) != identity]:
+                opened.pop(place)[1].close()
+            try:
+                for place, identity in before.items():
+                    if place not in opened:
+                        opened[place] = (identity, OpenFragment(folder / place.name, place))
+            except FileNotFoundError:
+                continue
+            if listing(folder) == before:
+                return {place: opened[place][1] for place in sorted(opened)}
+        raise UserError(f"{printable(folder)} changes all the time: try again")
+    except BaseException:
+        for _, one in opened.values():
+            one.close()
+        raise
+
+
+def _common_about(opened: dict[Place, OpenFragment]) -> About:
+    first, *others = opened.values()
+    for other in others:
+        if other.about != first.about:
+            raise UserError(
+                f"{printable(other.path)} is of another store than {first.path.name}: move it away"
+            )
+    return first.about
