@@ -34,6 +34,13 @@ def pyav() -> ModuleType:
     return av
 
 
+def reason_of(error: Exception) -> str:
+    """Return why PyAV failed, without the address, which may hold a password."""
+    if isinstance(error, pyav().error.ExitError):
+        return "it gave no data in time"
+    return str(getattr(error, "strerror", None) or type(error).__name__)
+
+
 def video_stream(container: "InputContainer", name: str) -> "VideoStream":
     """Return the stream of a container that holds the video.
 
@@ -62,14 +69,14 @@ class DecodedVideo:
         decoded: number of frames so far, whole or not.
         damaged: number of packets and frames that are no good.
         reached: the latest time of a packet of any stream, in seconds.
-        stopped: whether the file could not be read to its end.
+        stopped: why it could not be read to its end; None where it could.
     """
 
     def __init__(self, container: "InputContainer", stream: "VideoStream") -> None:
         self._container, self._stream = container, stream
         self.decoded, self.damaged = 0, 0
         self.reached: Fraction | None = None
-        self.stopped = False
+        self.stopped: str | None = None
 
     def frames(self) -> "Iterator[VideoFrame]":
         """Yield all decoded frames, also those that PyAV knows to be damaged."""
@@ -81,14 +88,14 @@ class DecodedVideo:
                 self.damaged += 1
                 continue
             yield from self._decoded(packet)
-        if self.stopped:
+        if self.stopped is not None:
             yield from self._decoded(None)
 
     def check(self, name: str) -> None:
         """Raise `UserError` where not all of the video was decoded."""
         if not self.decoded:
             raise UserError(f"{name} holds no frame that can be decoded (or it is damaged or cut off)")
-        if self.stopped or self._is_short():
+        if self.stopped is not None or self._is_short():
             raise UserError(f"{name} is cut off or damaged: it was read up to frame {self.decoded - 1}")
         if self.damaged:
             places = "place" if self.damaged == 1 else "places"
@@ -104,8 +111,8 @@ class DecodedVideo:
                 packet = next(packets)
             except StopIteration:
                 return
-            except Exception:  # a damaged file may hold any bytes, and PyAV raises many types
-                self.stopped = True
+            except Exception as error:  # a damaged file may hold any bytes, and PyAV raises many types
+                self.stopped = reason_of(error)
                 return
             yield packet
 

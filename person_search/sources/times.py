@@ -1,7 +1,9 @@
-"""When a picture was taken, and the time zone of clocks that do not tell theirs."""
+"""When a picture or video was taken, and the time zone of clocks that do not tell theirs."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from PIL import ExifTags, Image
@@ -12,6 +14,14 @@ from pipeline.inference.own_pictures.printable import printable
 DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", re.ASCII)
 OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
 MICROSECOND_DIGITS = 6
+TAGS = (
+    ExifTags.Base.DateTimeOriginal,
+    ExifTags.Base.SubsecTimeOriginal,
+    ExifTags.Base.OffsetTimeOriginal,
+)
+"""The entries of EXIF data that are read."""
+UNSET = datetime(1970, 1, 2, tzinfo=UTC)
+"""Earlier times of creation are those of a clock that was not set."""
 
 
 def zone_named(name: str) -> tzinfo:
@@ -63,11 +73,21 @@ def time_taken(exif: Image.Exif, zone: tzinfo) -> datetime | None:
     return in_utc(time, _offset(texts[ExifTags.Base.OffsetTimeOriginal]) or zone)
 
 
-TAGS = (
-    ExifTags.Base.DateTimeOriginal,
-    ExifTags.Base.SubsecTimeOriginal,
-    ExifTags.Base.OffsetTimeOriginal,
-)
+def time_of_creation(metadata: Mapping[str, str], zone: tzinfo = UTC) -> datetime | None:
+    """Return a video's time of creation in UTC, from its metadata; None where they have none."""
+    try:
+        time = in_utc(datetime.fromisoformat(metadata.get("creation_time", "")), zone)
+    except ValueError:
+        return None
+    return None if time is None or time < UNSET else time
+
+
+def later(begin: datetime | None, seconds: Fraction) -> datetime | None:
+    """Return the time so many seconds after another one; None where that is unknown or past the calendar."""
+    try:
+        return begin and begin + timedelta(microseconds=round(seconds * 1_000_000))
+    except OverflowError:
+        return None
 
 
 def _text(value: object) -> str:

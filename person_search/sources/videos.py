@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from person_search.sources.decoded_frames import frame_distance, frame_time, upr
 from person_search.sources.decoded_video import DecodedVideo, pyav, video_stream
 from person_search.sources.frames import Frame, source_text
 from person_search.sources.moments import Clock, Picker
-from person_search.sources.times import in_utc
+from person_search.sources.times import later, time_of_creation
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.printable import printable
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 FILES_ONLY = {"protocol_whitelist": "file"}
 """A file that is a playlist must not make FFmpeg open addresses."""
-UNSET = datetime(1970, 1, 2, tzinfo=UTC)
-"""Earlier times of creation are those of a clock that was not set."""
 
 
 def video_frames(
@@ -59,7 +57,7 @@ def video_frames(
     with _opened(path, name) as container:
         stream = video_stream(container, name)
         stream.codec_context.thread_count = threads
-        begin = start or time_of_creation(container, zone)
+        begin = start or time_of_creation(container.metadata, zone)
         video = DecodedVideo(container, stream)
         clock, picker = Clock(frame_distance(stream)), Picker(every)
         for number, decoded in enumerate(video.frames()):
@@ -69,23 +67,6 @@ def video_frames(
             pixels, size, remark = upright(decoded)
             yield Frame(source, number, later(begin, seconds), camera, pixels, size, remark)
         video.check(name)
-
-
-def time_of_creation(container: "InputContainer", zone: tzinfo = UTC) -> datetime | None:
-    """Return a container's time of creation in UTC; None where it has none."""
-    try:
-        time = in_utc(datetime.fromisoformat(container.metadata.get("creation_time", "")), zone)
-    except ValueError:
-        return None
-    return None if time is None or time < UNSET else time
-
-
-def later(begin: datetime | None, seconds: Fraction) -> datetime | None:
-    """Return the time so many seconds after another one; None where that is unknown or past the calendar."""
-    try:
-        return begin and begin + timedelta(microseconds=round(seconds * 1_000_000))
-    except OverflowError:
-        return None
 
 
 def _opened(path: Path, name: str) -> "InputContainer":
