@@ -11,9 +11,12 @@ import numpy as np
 
 from commands.lazy import imported
 from commands.places import GivenPath, check_can_make, check_weights
+from person_search.finding import checked_box
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.folders import pictures_in
+from pipeline.inference.own_pictures.printable import printable
 from pipeline.inference.own_pictures.reading import read_picture
+from pipeline.scenes.boxes import box_text
 from pipeline.scenes.scene import FloatArray
 
 if TYPE_CHECKING:
@@ -88,7 +91,7 @@ def find(  # the options are one command's
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Look for one person in the pictures and folders of GALLERY, or in an index, and list who is most similar.
+    """Look for one person in the pictures and folders of GALLERY, or in an index; list who is most similar.
 
     Without --box and --person, the people in the query pictures are listed, numbered, to choose from.
 
@@ -102,7 +105,9 @@ def find(  # the options are one command's
     if (index is None) == (not gallery):
         raise UserError("give pictures or folders to look in, or --index FOLDER, and not both")
     if index is None and (cameras or after or before or faiss):
-        raise UserError("--camera, --after, --before and --faiss are for --index: loose pictures have no such data")
+        raise UserError(
+            "--camera, --after, --before and --faiss are for --index: loose pictures have no such data"
+        )
     if index is None and weights is None:
         raise UserError("--weights FILE is needed to look in loose pictures")
     if weights is not None:
@@ -136,14 +141,29 @@ def _asked(queries: Sequence[Path], boxes: Sequence[str], people: Sequence[int])
         what = "--box" if boxes else "--person"
         raise UserError(f"{given} {what} for {len(queries)} --query: give one for each, in the same order")
     parsed = [_parsed(box) for box in boxes]
-    for path in queries:
-        read_picture(path)
+    pictures = [read_picture(path) for path in queries]
+    for path, picture in zip(queries, pictures, strict=True):
+        if picture.remark:
+            _say(f"warning: {printable(path)}: {picture.remark}")
+    parsed = [
+        _cut(box, path, picture.size)
+        for box, path, picture in zip(parsed, queries, pictures, strict=bool(parsed))
+    ]
     query: Any = imported("commands.querying:Query")
     if boxes:
         return [query(path, box=box) for path, box in zip(queries, parsed, strict=True)]
     if people:
         return [query(path, person=number) for path, number in zip(queries, people, strict=True)]
     return [query(path) for path in queries]
+
+
+def _cut(given: FloatArray, path: Path, size: tuple[int, int]) -> FloatArray:
+    """Return a box cut to its picture; a line says so. Raises `UserError` where it is none in there."""
+    box = checked_box(given, size, path)
+    if (box != given).any():
+        named = f"{printable(path)}, which is {size[0]} x {size[1]} pixels"
+        _say(f"note: --box {box_text(given)} reaches over the edge of {named}: cut to {box_text(box)}")
+    return box
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:

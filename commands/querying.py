@@ -11,7 +11,7 @@ import numpy as np
 from commands.detecting import numbered, print_people
 from commands.printing import say
 from person_search.drawing import as_jpeg
-from person_search.finding import checked_box, one_person
+from person_search.finding import one_person
 from person_search.hits import Hit
 from person_search.networks.network import Floats
 from person_search.people import People, to_coco
@@ -20,8 +20,7 @@ from person_search.sources.frames import source_text
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.printable import printable
-from pipeline.inference.own_pictures.reading import OwnPicture, read_picture
-from pipeline.scenes.boxes import box_text
+from pipeline.inference.own_pictures.reading import read_picture
 from pipeline.scenes.scene import FloatArray
 
 
@@ -31,7 +30,7 @@ class Query:
 
     Attributes:
         path: the picture.
-        box: `[4]` x1 y1 x2 y2 in its pixels, not yet checked; None where a person's number is given.
+        box: `[4]` x1 y1 x2 y2 in its pixels, within it; None where a person's number is given.
         person: the number, from 1, of the person whom `detect` prints; None where a box is given.
     """
 
@@ -66,21 +65,17 @@ def looked_for(searcher: PersonSearcher, queries: Sequence[Query], min_score: fl
     """
     embeddings, places = [], []
     for query in queries:
-        embedding, box = _by_box(searcher, query) if query.box is not None else _by_number(searcher, query, min_score)
+        embedding, box = (
+            _by_box(searcher, query) if query.box is not None else _by_number(searcher, query, min_score)
+        )
         embeddings.append(embedding)
         places.append(Hit(source_text(query.path), box, 1.0, 1.0))
     return LookedFor(one_person(np.stack(embeddings)), places)
 
 
 def _by_box(searcher: PersonSearcher, query: Query) -> tuple[Floats, FloatArray]:
-    picture = read_picture(query.path)
-    _remark(query.path, picture)
     assert query.box is not None
-    box = checked_box(query.box, picture.size, query.path)
-    if (box != query.box).any():
-        named = f"{printable(query.path)}, which is {picture.size[0]} x {picture.size[1]} pixels"
-        say(f"note: --box {box_text(query.box)} reaches over the edge of {named}: cut to {box_text(box)}")
-    return searcher.embed(query.path, box[None])[0], box
+    return searcher.embed(query.path, query.box[None])[0], query.box
 
 
 def _by_number(searcher: PersonSearcher, query: Query, min_score: float) -> tuple[Floats, FloatArray]:
@@ -124,11 +119,6 @@ def let_choose(
         click.echo(json.dumps(to_coco(found)))
     drawn = "" if out else "; with --out they are drawn"
     say(f"choose whom to look for: --person N, the number, or --box x1,y1,x2,y2{drawn}")
-
-
-def _remark(path: Path, picture: OwnPicture) -> None:
-    if picture.remark:
-        say(f"warning: {printable(path)}: {picture.remark}")
 
 
 def _count(people: People) -> str:

@@ -79,3 +79,10 @@ def _tag(
 def picture_font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     """Return Pillow's own font of a size in pixels, so that pictures are the same on all machines."""
     return ImageFont.load_default(size)
+
+
+def as_png(image: Image.Image) -> bytes:
+    """Return an image as a PNG file."""
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

@@ -91,11 +91,10 @@ def framed(cut: Cut, colour: str, size: tuple[int, int] = TILE) -> Image.Image:
     """Return a cut-out at a size, with its box drawn."""
     image = Image.fromarray(cut.pixels).resize(size, Image.Resampling.LANCZOS)
     across, down = size[0] / cut.pixels.shape[1], size[1] / cut.pixels.shape[0]
-    left, upper, right, lower = cut.box.tolist()
-    draw = ImageDraw.Draw(image)
-    draw.rectangle(
-        (left * across, upper * down, right * across - 1, lower * down - 1), outline=colour, width=2
-    )
+    left, upper, right, lower = (cut.box * [across, down, across, down]).tolist()
+    # Pillow draws both edges, and refuses a rectangle that ends before it begins.
+    corners = (left, upper, max(left, right - 1), max(upper, lower - 1))
+    ImageDraw.Draw(image).rectangle(corners, outline=colour, width=2)
     return image
 
 

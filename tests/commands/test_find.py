@@ -14,8 +14,8 @@ from commands.main import main
 BOX = "10,8,40,60"
 
 
-def find(weights, pictures, *more, box=BOX, gallery="gallery"):
-    paths = ["--weights", str(weights), "--query", str(pictures / "query.png"), "--box", box]
+def find(weights, pictures, *more, box=BOX, gallery="gallery", query="query.png"):
+    paths = ["--weights", str(weights), "--query", str(pictures / query), "--box", box]
     arguments = ["find", *paths, "--score-threshold", "0", *more, str(pictures / gallery)]
     return CliRunner().invoke(main, arguments)
 
@@ -53,12 +53,12 @@ def test_writes_a_picture(weights, pictures):
         assert image.width > image.height
     find(weights, pictures, "--out", str(out), "--top", "8")
     assert (out / "found.png").read_bytes() == first
-    assert [path.name for path in out.iterdir()] == ["found.png"]
+    assert sorted(path.name for path in out.iterdir()) == ["found.png", "index.html"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_interrupted_it_leaves_no_folder_and_says_so(weights, pictures, monkeypatch, number):
-    monkeypatch.setattr("commands.finding.find_person", lambda *_, **__: os.kill(os.getpid(), number))
+    monkeypatch.setattr("commands.finding.find_in_pictures", lambda *_, **__: os.kill(os.getpid(), number))
     result = find(weights, pictures, "--out", str(pictures / "new" / "out"))
     assert result.exit_code == 128 + number
     said = f"Error: interrupted by {number.name} before it was done; run it again"
@@ -204,9 +204,9 @@ def test_any_name_is_printed_and_drawn(weights, pictures, name):
     (pictures / "query.png").rename(pictures / f"q{name[1:]}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        arguments = ["--query", str(pictures / f"q{name[1:]}"), "--out", str(pictures / "out")]
-        result = find(weights, pictures, *arguments, "--top", "2")
-        as_json = find(weights, pictures, *arguments, "--top", "2", "--json")
+        arguments = ["--out", str(pictures / "out"), "--top", "2"]
+        result = find(weights, pictures, *arguments, query=f"q{name[1:]}")
+        as_json = find(weights, pictures, *arguments, "--json", query=f"q{name[1:]}")
     assert result.exit_code == 0, result.output
     assert len([line for line in result.stdout.splitlines() if ".png" in line]) == 4
     assert "\x1b" not in result.stdout
@@ -216,7 +216,7 @@ def test_any_name_is_printed_and_drawn(weights, pictures, name):
 
 
 def test_thousands_of_hits_are_drawn_as_far_as_there_is_room(weights, pictures, monkeypatch):
-    monkeypatch.setattr("pipeline.reporting.found_figure.MOST_DRAWN", 5)
+    monkeypatch.setattr("person_search.hits_sheet.MOST_DRAWN", 5)
     monkeypatch.setattr("commands.finding.MOST_DRAWN", 5)
     result = find(weights, pictures, "--top", "100000", "--out", str(pictures / "out"))
     assert result.exit_code == 0, result.output

@@ -1,20 +1,23 @@
 """The figure of the hits: cut-outs of any shape, each picture read once."""
 
-from io import BytesIO
-
 import numpy as np
 from PIL import Image
 
-from pipeline.inference.finding import Hit
+from person_search import hits_sheet as module
+from person_search.hits import Hit
+from person_search.hits_sheet import hits_sheet
+from person_search.sources import rereading
 from pipeline.inference.own_pictures import reading
-from pipeline.reporting import found_figure as module
-from pipeline.reporting.found_figure import found_figure
 
 BOX = np.array([10.0, 8.0, 40.0, 60.0])
 
 
-def pixels_of(encoded):
-    return np.asarray(Image.open(BytesIO(encoded)).convert("RGB")).astype(int)
+def pixels_of(sheet):
+    return np.asarray(sheet).astype(int)
+
+
+def sheet_of(path, box, hits):
+    return hits_sheet([Hit(str(path), box, 1.0, 1.0)], hits)
 
 
 def test_a_box_as_wide_as_a_panorama_takes_no_more_room_than_its_tile(tmp_path, monkeypatch):
@@ -29,7 +32,7 @@ def test_a_box_as_wide_as_a_panorama_takes_no_more_room_than_its_tile(tmp_path, 
         return cut, box
 
     monkeypatch.setattr(module, "cut_out", noted)
-    found_figure(path, np.array([0.0, 0, 40_000, 200]), [])
+    sheet_of(path, np.array([0.0, 0, 40_000, 200]), [])
     assert max(sizes[0]) < 2 * module.MOST_TALL
 
 
@@ -39,10 +42,10 @@ def test_a_picture_made_smaller_is_cut_at_the_same_place(tmp_path, monkeypatch):
     picture[40:160, 60:120] = (20, 160, 60)
     Image.fromarray(picture).save(path)
     box = np.array([60.0, 40, 120, 160])
-    hits = [Hit(path, box, 0.9, 0.8)]
-    whole = pixels_of(found_figure(path, box, hits))
+    hits = [Hit(str(path), box, 0.9, 0.8)]
+    whole = pixels_of(sheet_of(path, box, hits))
     monkeypatch.setattr(reading, "KEPT_PIXELS", picture.shape[0] * picture.shape[1] // 4)
-    smaller = pixels_of(found_figure(path, box, hits))
+    smaller = pixels_of(sheet_of(path, box, hits))
     assert whole.shape == smaller.shape
     assert (np.abs(whole - smaller).max(axis=2) > 60).mean() < 0.05
 
@@ -56,6 +59,6 @@ def test_each_picture_is_read_once(tmp_path, monkeypatch):
         read.append(place)
         return reading.read_picture(place)
 
-    monkeypatch.setattr(module, "read_picture", reading_of)
-    assert found_figure(path, BOX, [Hit(path, BOX + shift, 0.9, 0.8) for shift in range(20)])
+    monkeypatch.setattr(rereading, "read_picture", reading_of)
+    assert sheet_of(path, BOX, [Hit(str(path), BOX + shift, 0.9, 0.8) for shift in range(20)])
     assert read == [path]

@@ -7,14 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
+from person_search.finding import checked_box, find_in_pictures, one_person
+from person_search.searcher import PersonSearcher
 from pipeline.basics.errors import UserError
-from pipeline.inference.finding import checked_box, find_person
 from pipeline.inference.own_pictures import folders, reading
 from pipeline.inference.own_pictures.reading import read_picture
 from pipeline.models.backbones import BackboneOptions
 from pipeline.models.detector import RoiOptions
 from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 from pipeline.models.region_proposals import RegionProposalOptions
+from pipeline.models.weight_files import save_weights
 
 SIZE = (96, 64)
 BOX = np.array([10.0, 8.0, 40.0, 60.0])
@@ -30,7 +32,7 @@ def write_picture(path, seed=0, **settings):
 
 
 @pytest.fixture(scope="module")
-def network():
+def searcher(tmp_path_factory):
     torch.manual_seed(0)
     options = PersonSearchOptions(
         backbone=BackboneOptions(name="tiny", width=0.5),
@@ -40,7 +42,9 @@ def network():
         roi=RoiOptions(pooled_height=4, pooled_width=4),
         embedding_dim=16,
     )
-    return PersonSearchNetwork(options).eval()
+    path = tmp_path_factory.mktemp("weights") / "student.safetensors"
+    save_weights(path, "person_search", options, PersonSearchNetwork(options).state_dict())
+    return PersonSearcher(path, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -59,65 +63,61 @@ def pictures_in(places, query):
     return folders.pictures_in(places, query, lambda _line: None)
 
 
-def find(network, query, gallery, threshold=0.0, box=BOX, warnings=None, guesses=None):
-    return find_person(
-        network,
-        query,
-        box,
+def find(searcher, query, gallery, threshold=0.0, box=BOX, warnings=None, guesses=None):
+    return find_in_pictures(
+        searcher.network,
+        searcher.embed(query, box[None])[0],
         gallery,
-        score_threshold=threshold,
-        device=torch.device("cpu"),
+        min_score=threshold,
         progress=lambda *_: None,
         passed_over=(warnings if warnings is not None else []).append,
         remarked=(guesses if guesses is not None else []).append,
     )
 
 
-def test_ranks_what_the_network_finds_by_similarity(network, scenes):
+def test_ranks_what_the_network_finds_by_similarity(searcher, scenes):
     query, folder = scenes
     gallery = pictures_in([folder], query)
-    hits = find(network, query, gallery)
+    hits = find(searcher, query, gallery)
     assert hits
     similarities = [hit.similarity for hit in hits]
     assert similarities == sorted(similarities, reverse=True)
 
-    def tensor(path):
-        return torch.from_numpy(read_picture(path).pixels).permute(2, 0, 1).float() / 255
-
-    wanted = network.search([tensor(query)], [torch.from_numpy(BOX[None]).float()])[1][0][0]
+    wanted = searcher.embed(query, BOX[None])[0]
     for path in gallery:
-        found = network.search([tensor(path)], [torch.zeros(0, 4)])[0][0]
-        own = sorted((hit for hit in hits if hit.path == path), key=lambda hit: -hit.score)
-        assert len(own) == len(found["scores"])
-        np.testing.assert_allclose([hit.score for hit in own], sorted(found["scores"], reverse=True))
-        expected = sorted((found["embeddings"] @ wanted).tolist(), reverse=True)
-        np.testing.assert_allclose([hit.similarity for hit in hits if hit.path == path], expected, atol=1e-6)
+        found = searcher.detect(path)
+        own = sorted((hit for hit in hits if hit.source == str(path)), key=lambda hit: -hit.score)
+        assert len(own) == len(found)
+        np.testing.assert_array_equal([hit.score for hit in own], found.scores)
+        expected = sorted((found.embeddings @ wanted).tolist(), reverse=True)
+        similarities = [hit.similarity for hit in hits if hit.source == str(path)]
+        np.testing.assert_allclose(similarities, expected, atol=1e-6)
 
 
-def test_threshold_leaves_out_the_unsure(network, scenes):
+def test_threshold_leaves_out_the_unsure(searcher, scenes):
     query, folder = scenes
     gallery = pictures_in([folder], query)
-    hits = find(network, query, gallery)
+    hits = find(searcher, query, gallery)
     middle = float(np.median([hit.score for hit in hits]))
-    kept = find(network, query, gallery, middle)
+    kept = find(searcher, query, gallery, middle)
     assert 0 < len(kept) < len(hits)
     assert [hit.similarity for hit in kept] == [hit.similarity for hit in hits if hit.score >= middle]
 
 
-def test_boxes_and_similarities_are_in_range(network, scenes):
+def test_boxes_and_similarities_are_in_range(searcher, scenes):
     query, folder = scenes
-    for hit in find(network, query, pictures_in([folder], query)):
+    for hit in find(searcher, query, pictures_in([folder], query)):
         assert (hit.box >= 0).all()
         assert hit.box[2] <= SIZE[0]
         assert hit.box[3] <= SIZE[1]
         assert -1 - 1e-5 <= hit.similarity <= 1 + 1e-5
 
 
-def test_the_same_box_of_the_same_picture_is_most_similar_to_itself(network, scenes, tmp_path):
+def test_the_same_box_of_the_same_picture_is_most_similar_to_itself(searcher, scenes, tmp_path):
     query, _ = scenes
     copy = write_picture(tmp_path / "copy.png")
-    first = find(network, query, [copy])[0]
-    again = find(network, query, [copy], box=first.box)
+    first = find(searcher, query, [copy])[0]
+    again = find(searcher, query, [copy], box=first.box)
     assert again[0].similarity == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(again[0].box, first.box)
 
@@ -163,62 +163,62 @@ def test_unusable_places(scenes, tmp_path):
         pictures_in([folder / "notes.txt"], query)
 
 
-def test_a_picture_cut_off_is_named_and_left_out(network, scenes, tmp_path):
+def test_a_picture_cut_off_is_named_and_left_out(searcher, scenes, tmp_path):
     query, folder = scenes
     whole = write_picture(tmp_path / "whole.jpg", 7).read_bytes()
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(whole[: len(whole) // 2])
     others, warnings = pictures_in([folder], query), []
-    found = find(network, query, [cut, *others], warnings=warnings)
-    assert [hit.similarity for hit in found] == [hit.similarity for hit in find(network, query, others)]
+    found = find(searcher, query, [cut, *others], warnings=warnings)
+    assert [hit.similarity for hit in found] == [hit.similarity for hit in find(searcher, query, others)]
     (warning,) = warnings
     assert "cut.jpg is no picture" in warning
     with pytest.raises(UserError, match=r"cut\.jpg is no picture"):
-        find(network, cut, others)
+        find(searcher, cut, others)
     with pytest.raises(UserError, match="does not exist"):
         read_picture(tmp_path / "none.jpg")
 
 
-def test_a_picture_without_height_in_the_networks_size_is_left_out(network, scenes, tmp_path):
+def test_a_picture_without_height_in_the_networks_size_is_left_out(searcher, scenes, tmp_path):
     query, folder = scenes
     line = tmp_path / "line.png"
     Image.new("RGB", (3000, 1)).save(line)
     others, warnings = pictures_in([folder], query), []
-    assert find(network, query, [line, *others], warnings=warnings)
-    assert warnings == [f"{line} is too narrow to look for people in: 3000 x 1 pixels"]
+    assert find(searcher, query, [line, *others], warnings=warnings)
+    (warning,) = warnings
+    assert warning.startswith(str(line))
+    assert "too narrow to look for people in: 3000 x 1 pixels" in warning
 
 
-def test_boxes_of_a_picture_made_smaller_are_in_its_own_pixels(network, scenes, tmp_path, monkeypatch):
+def test_boxes_of_a_picture_made_smaller_are_in_its_own_pixels(searcher, scenes, tmp_path, monkeypatch):
     query, _ = scenes
     small, large = tmp_path / "small.png", tmp_path / "large.png"
     with Image.open(write_picture(small, 4)) as image:
         image.resize((2 * SIZE[0], 2 * SIZE[1]), Image.Resampling.NEAREST).save(large)
-    expected = find(network, query, [small])
+    expected = find(searcher, query, [small])
     monkeypatch.setattr(reading, "KEPT_PIXELS", SIZE[0] * SIZE[1])
-    found = find(network, query, [large])
+    found = find(searcher, query, [large])
     np.testing.assert_allclose([hit.box for hit in found], [2 * hit.box for hit in expected], rtol=1e-6)
     assert [hit.similarity for hit in found] == [hit.similarity for hit in expected]
-    doubled = find(network, large, [small], box=2 * BOX)
-    whole = find(network, small, [large])
+    doubled = find(searcher, large, [small], box=2 * BOX)
+    whole = find(searcher, small, [large])
     np.testing.assert_allclose(
         [hit.similarity for hit in doubled],
-        [hit.similarity for hit in find(network, small, [small])],
+        [hit.similarity for hit in find(searcher, small, [small])],
         atol=1e-6,
     )
     assert whole
 
 
-def test_progress_counts_pictures_left_out_too(network, scenes, tmp_path):
+def test_progress_counts_pictures_left_out_too(searcher, scenes, tmp_path):
     query, folder = scenes
     (tmp_path / "bad.jpg").write_text("no picture")
     done = []
-    find_person(
-        network,
-        query,
-        BOX,
+    find_in_pictures(
+        searcher.network,
+        searcher.embed(query, BOX[None])[0],
         [tmp_path / "bad.jpg", *pictures_in([folder], query), tmp_path / "bad.jpg"],
-        score_threshold=0.0,
-        device=torch.device("cpu"),
+        min_score=0.0,
         progress=lambda *at: done.append(at),
         passed_over=lambda _why: None,
         remarked=lambda _how: None,
@@ -226,20 +226,20 @@ def test_progress_counts_pictures_left_out_too(network, scenes, tmp_path):
     assert done == [(number, 5) for number in range(1, 6)]
 
 
-def test_a_guess_is_said_of_query_and_gallery(network, scenes, tmp_path):
+def test_a_guess_is_said_of_the_gallery(searcher, scenes, tmp_path):
     values = np.random.default_rng(3).integers(0, 1000, (SIZE[1], SIZE[0]), dtype=np.uint16)
     Image.fromarray(values).save(tmp_path / "dark.png")
     guesses = []
-    find(network, tmp_path / "dark.png", [scenes[0], tmp_path / "dark.png"], guesses=guesses)
-    assert len(guesses) == 2
+    find(searcher, tmp_path / "dark.png", [scenes[0], tmp_path / "dark.png"], guesses=guesses)
+    assert len(guesses) == 1
     assert all("dark.png: its values reach only 999 of 65,535" in guess for guess in guesses)
 
 
-def test_the_thinnest_pictures(network, scenes, tmp_path):
+def test_the_thinnest_pictures(searcher, scenes, tmp_path):
     for size in ((1, 1), (1, 40), (90, 1)):
         Image.new("RGB", size).save(tmp_path / "thin.png")
         warnings = []
-        find(network, scenes[0], [tmp_path / "thin.png"], warnings=warnings)
+        find(searcher, scenes[0], [tmp_path / "thin.png"], warnings=warnings)
         assert not warnings
 
 
@@ -261,3 +261,14 @@ def test_a_box_over_the_edge_is_cut():
 def test_bad_boxes(box, message):
     with pytest.raises(UserError, match=message):
         checked_box(np.array(box, dtype=float), SIZE, Path("q"))
+
+
+def test_several_queries_of_one_person_are_their_mean():
+    rows = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    mean = one_person(rows)
+    assert np.linalg.norm(mean) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(mean, rows.sum(0) / np.linalg.norm(rows.sum(0)), atol=1e-6)
+    np.testing.assert_allclose(one_person(rows[:1]), rows[0], atol=1e-6)
+    with pytest.raises(UserError, match="cancel each other out"):
+        one_person(np.stack([rows[0], -rows[0]]))
