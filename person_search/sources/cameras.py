@@ -20,6 +20,9 @@ class Label(NamedTuple):
     time: datetime | None = None
 
 
+UNKNOWN = Label()
+
+
 class Cameras:
     """Names the cameras of items.
 

@@ -49,6 +49,11 @@ class Item:
     mtime_ns: int = 0
     address: str | None = field(default=None, repr=False)
 
+    @property
+    def shown(self) -> str:
+        """Its name in messages."""
+        return self.source if self.path is None else printable(self.path)
+
 
 @dataclass(frozen=True)
 class Listing:
