@@ -20,6 +20,9 @@ class Label(NamedTuple):
     time: datetime | None = None
 
 
+UNKNOWN = Label()
+
+
 class Cameras:
     """Names the cameras of items.
 
@@ -36,7 +39,8 @@ class Cameras:
 
     Raises:
         UserError: the name is empty, the pattern is no regular expression or has none of the groups, there is
-            a name for all and a group `camera`, or a format without the group `time` or the other way round.
+            a name for all and a group `camera`, or a format without the group `time` or the other way round;
+            or `strptime` does not take the format.
     """
 
     def __init__(
@@ -50,7 +54,7 @@ class Cameras:
         self.untimed: list[Path] = []
         self._camera = None if camera is None else _checked_name(camera)
         self._pattern = None if pattern is None else _compiled(pattern)
-        self._format, self._zone = time_format, zone
+        self._format, self._zone = _checked_format(time_format), zone
         groups = self._pattern.groupindex if self._pattern else {}
         if camera is not None and CAMERA in groups:
             raise UserError(
@@ -102,6 +106,21 @@ def _checked_name(camera: str) -> str:
     if not camera.strip():
         raise UserError("--camera is empty; give the camera's name")
     return printable(camera)
+
+
+def _checked_format(time_format: str | None) -> str | None:
+    """Return a format. Raises `UserError` where `strptime` does not take it."""
+    if time_format is None:
+        return None
+    what = f"--time-format {printable(time_format)}"
+    try:
+        datetime.strptime("", time_format)
+    except ValueError as error:
+        if "does not match" not in str(error):
+            raise UserError(f"{what} is no format of times: {error}; see Python's strptime") from None
+    except (re.error, IndexError) as error:
+        raise UserError(f"{what} is no format of times: {error}; see Python's strptime") from None
+    return time_format
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

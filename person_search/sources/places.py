@@ -1,7 +1,6 @@
 """From the sources that a user names to items: pictures, videos and streams."""
 
 import os
-import re
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from person_search.sources.addresses import SCHEMES, WEBCAM, is_address, shown_a
 from person_search.sources.frames import is_file, named, path_of, text_of
 from person_search.sources.video_kinds import is_video
 from pipeline.basics.errors import UserError
-from pipeline.inference.own_pictures.folders import Found, found_below, sort_in
+from pipeline.datasets.picture_kinds import VIDEO
+from pipeline.inference.own_pictures.folders import Found, found_below, sort_in, why_unread
 from pipeline.inference.own_pictures.printable import printable
 
 Say = Callable[[str], None]
@@ -48,6 +48,11 @@ class Item:
     size: int = 0
     mtime_ns: int = 0
     address: str | None = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """Its name in messages."""
+        return self.source if self.path is None else printable(self.path)
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,8 @@ class _Look:
 
     def at(self, place: str) -> None:
         """Add what a source holds. Raises `UserError` where it is missing or an unreadable folder."""
+        if not place:
+            raise UserError("a source is empty (a shell's variable that is not set?); give a file or folder")
         if is_address(place):
             self._add_stream(shown_address(place), place)
             return
@@ -153,6 +160,8 @@ class _Look:
         kinds = dict.fromkeys(found.pictures, Kind.PICTURE) | dict.fromkeys(found.wanted, Kind.VIDEO)
         for path in sorted(kinds):
             self._add_file(kinds[path], path.absolute())
+        sounds = found.left_out.pop(why_unread(VIDEO), [])  # all that is a video was wanted
+        self.rest.others += len(sounds)
         for why, paths in found.left_out.items():
             self.rest.left_out.setdefault(why, []).extend(paths)
         self.rest.others += found.others
@@ -191,12 +200,13 @@ def _mode(path: Path, place: str) -> int:
     try:
         return path.stat().st_mode
     except FileNotFoundError:
-        scheme = re.match(r"(\w+)://", place)
-        if scheme:
+        if "://" in place:
             known = ", ".join(f"{name}://" for name in SCHEMES)
             raise UserError(
-                f"{printable(shown_address(place))}: streams are read from {known} only"
+                f"{place.partition('://')[0]}://...: streams are read from {known} only"
             ) from None
+        if WEBCAM.fullmatch(place):
+            raise UserError(f"{printable(place)}: there is no {printable(path)}") from None
         raise UserError(f"{printable(place)} does not exist") from None
     except OSError as error:
         raise UserError(f"{printable(place)} cannot be read: {error.strerror}") from None

@@ -39,13 +39,16 @@ class Connection(Protocol):
         live: whether its frames come as they are taken; otherwise it is a whole video at an address.
         start: when a whole video was taken, if it tells.
         distance: the usual distance of its frames in seconds.
-        stopped: why it ended; None where it ended as it should.
     """
 
     live: bool
     start: datetime | None
     distance: Fraction
-    stopped: str | None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why it ended; None where it ended as it should."""
+        ...
 
     def frames(self) -> "Iterator[VideoFrame]":
         """Yield its decoded frames."""

@@ -22,7 +22,7 @@ class Waiting(Generic[T]):
         self.dropped = 0
         self._most = most
         self._things: deque[T] = deque()
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._ended = False
         self._changed = threading.Condition()
 
@@ -34,7 +34,7 @@ class Waiting(Generic[T]):
                     if self._ended:
                         break
                     self._add(thing)
-        except BaseException as error:
+        except Exception as error:  # raised where the things are taken
             self._error = error
         finally:
             things.close()

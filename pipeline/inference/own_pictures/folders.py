@@ -143,9 +143,14 @@ def sort_in(path: Path, found: Found, wanted: Wanted = lambda _path: False) -> N
     elif wanted(path):
         found.wanted.append(path)
     elif (kind := kind or _kind_by_content(path)) is not None:
-        found.leave_out(path, f"{kind} cannot be read; convert to JPEG")
+        found.leave_out(path, why_unread(kind))
     else:
         found.others += 1
+
+
+def why_unread(kind: str) -> str:
+    """Return why a picture or video of a kind that is not read is left out."""
+    return f"{kind} cannot be read; convert to JPEG"
 
 
 def _kind_by_content(path: Path) -> str | None:
