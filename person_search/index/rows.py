@@ -77,10 +77,10 @@ def embeddings_of(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
     width, kind = column.type.list_size, column.type.value_type.to_pandas_dtype()
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     arrays = [chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, width) for chunk in chunks]
-    one: npt.NDArray[Any] = (
-        arrays[0] if len(arrays) == 1 else np.concatenate([np.empty((0, width), kind), *arrays])
-    )
-    return one
+    if len(arrays) != 1:
+        arrays = [np.concatenate([np.empty((0, width), kind), *arrays])]
+    embeddings: npt.NDArray[Any] = arrays[0]
+    return embeddings
 
 
 def checked_table(rows: PeopleRows | pa.Table, about: About) -> pa.Table:

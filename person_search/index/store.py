@@ -57,7 +57,8 @@ class PeopleStore:
             return cls.open(path, about)
         if others:
             raise UserError(
-                f"{printable(path)} is no store of people, and holds {printable(min(others))}: name a new folder"
+                f"{printable(path)} is no store of people; it has {printable(min(others))} in it: "
+                "name a new folder"
             )
         write_fragment(path / Place(0).name, schema_of(about).empty_table(), {}, about)
         return cls(path, about)
