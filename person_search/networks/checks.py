@@ -1,7 +1,7 @@
 """What a picture must be, whatever network it is given to."""
 
-from pipeline.basics.errors import UserError
 from person_search.networks.network import Picture
+from pipeline.basics.errors import UserError
 
 
 def check_wide_enough(picture: Picture, long_side: int) -> None:
