@@ -46,7 +46,7 @@ def fit(pictures: Tensor, short_side: int, long_side: int) -> tuple[Tensor, Tens
 def _(pictures: Tensor, short_side: int, long_side: int) -> tuple[Tensor, Tensor]:  # noqa: ARG001
     sizes = torch.library.get_ctx()
     rows, columns = (sizes.new_dynamic_size(min=1) * SIZE_DIVISIBLE for _ in range(2))
-    return pictures.new_empty(len(pictures), 3, rows, columns), pictures.new_empty(2, dtype=torch.int64)
+    return pictures.new_empty(pictures.shape[0], 3, rows, columns), pictures.new_empty(2, dtype=torch.int64)
 
 
 def fit_in_onnx(pictures: Any, short_side: int, long_side: int) -> Any:

@@ -120,7 +120,7 @@ class SearchGraph(nn.Module):
 
     def proposals(self, scenes: Scenes) -> Rows:
         """Return what the RPN proposes; see torchvision's `RegionProposalNetwork.filter_proposals`."""
-        rpn, count = self.network.rpn, len(scenes.features)
+        rpn, count = self.network.rpn, scenes.features.shape[0]
         logits, deltas = concat_box_prediction_layers(*rpn.head([scenes.features]))
         logits = logits.reshape(count, -1)
         most = torch.sym_min(rpn.pre_nms_top_n(), logits.shape[1])
@@ -159,7 +159,7 @@ class SearchGraph(nn.Module):
         options = self.network.options.roi
         boxes = _inside(made.rows.boxes, scenes.resized)
         scores = torch.where(_larger(boxes, SMALLEST_SIDE), made.scores, made.scores.new_tensor(NO_SCORE))
-        by_image = _by_image(scores, made.rows.images, len(scenes.features))
+        by_image = _by_image(scores, made.rows.images, scenes.features.shape[0])
         kept = operators.strongest(
             boxes, by_image, options.score_threshold, nms_threshold, options.detections_per_image
         )
