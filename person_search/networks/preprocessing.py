@@ -3,7 +3,7 @@
 from typing import Any
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Of red, green and blue, 0..1; a test compares it with the pipeline's, which cannot be read without PyTorch."""
+"""Of red, green and blue, 0..1. The pipeline has these, too, but cannot be imported without PyTorch."""
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SIZE_DIVISIBLE = 16
 """Pixels: a resized picture is padded at its right and lower edge to a multiple of this."""

@@ -1,6 +1,6 @@
 """A student in PyTorch, from its weight file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class TorchNetwork:
         options = self._network.options
         self.embedding_dim = options.embedding_dim
         self.file_hash = sha256_of(path)
-        self.preprocessing: dict[str, Any] = preprocessing_of(options.short_side, options.long_side)
+        self.preprocessing: Mapping[str, Any] = preprocessing_of(options.short_side, options.long_side)
 
     def detect(self, pictures: Sequence[Picture]) -> list[FoundPeople]:
         """Find and embed the people in pictures of any sizes; see `SearchNetwork`."""

@@ -77,7 +77,6 @@ def test_a_picture_that_is_too_narrow_is_refused(student_and_file, shape):
 
 
 def test_nothing_in_nothing_out(student_and_file):
-    network, path = student_and_file
-    loaded = TorchNetwork(path, CPU)
+    loaded = TorchNetwork(student_and_file[1], CPU)
     assert loaded.detect([]) == []
     assert loaded.embed(picture(96, 128), np.zeros((0, 4), np.float32)).shape == (0, 16)

@@ -1,0 +1,1 @@
+"""From a student's weight file to one ONNX file that finds and embeds people by itself."""
