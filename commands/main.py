@@ -8,6 +8,7 @@ COMMANDS = {
     "check-data": LazyCommand("commands.check_data:check_data", "Is a data set complete, and which release."),
     "detect": LazyCommand("commands.detect:detect", "Who is in a picture: boxes, scores, embeddings."),
     "find": LazyCommand("commands.find:find", "Look for a person in your own pictures."),
+    "index": LazyCommand("commands.index:index", "Keep the people of pictures and videos, to be searched."),
     "lut": LazyCommand("commands.lut:lut", "Show what a look-up table holds, and whether it fits."),
     "preset": LazyCommand("commands.preset:preset", "Write the params.yaml of a data set."),
     "results": LazyCommand("commands.results:results", "Show the table of results."),

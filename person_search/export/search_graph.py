@@ -145,9 +145,7 @@ class SearchGraph(nn.Module):
         measured = (scenes.resized[1] / SIZE_DIVISIBLE).ceil() / scenes.resized[1]
         factor = torch.exp2(torch.log2(measured).round()) * SIZE_DIVISIBLE
         rois = torch.cat([rows.images.float()[:, None], rows.boxes * factor], dim=1)
-        return roi_align(
-            scenes.features, rois, pool.output_size, 1 / SIZE_DIVISIBLE, pool.sampling_ratio
-        )
+        return roi_align(scenes.features, rois, pool.output_size, 1 / SIZE_DIVISIBLE, pool.sampling_ratio)
 
     def _identity_features(self, scenes: Scenes, rows: Rows) -> Tensor:
         network = self.network

@@ -6,7 +6,7 @@ killed and goes on commits the same batches as one that was not.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from person_search.sources.loading import FrameOrGap, ItemEnd, LoadedFrame
 from person_search.sources.places import Item, Kind
 from pipeline.basics.errors import UserError
 
+LIVE_SECONDS = 2.0
+"""After so long, what a stream showed is committed, although the batch is not full."""
 Say = Callable[[str], None]
 
 
@@ -99,6 +101,8 @@ class IndexBuilder:
         self._batch_size, self._min_score = batch_size, min_score
         self._batch = _Batch()
         self._read_to = dict[str, int | None]()
+        self._streams_from = dict[str, int]()
+        self._committed = time.monotonic()
 
     def build(self, batches: Sequence[Sequence[Item]], loaded: Iterable[FrameOrGap]) -> Iterator[Item]:
         """Search all frames, and commit them batch by batch.
@@ -116,6 +120,9 @@ class IndexBuilder:
         last_of_batch = {batch[-1].source for batch in batches}
         known = self._writer.sources()
         self._read_to = {item.source: frames_known(item, known) for batch in batches for item in batch}
+        self._streams_from = {
+            source: 0 if last is None else last + 1 for source, last in self._read_to.items()
+        }
         for one in loaded:
             if isinstance(one, LoadedFrame):
                 self._take(one.item, one.frame)
@@ -128,10 +135,18 @@ class IndexBuilder:
     def _take(self, item: Item, frame: Frame) -> None:
         if frame.remark:
             self._say(f"warning: {frame.source}: {frame.remark}")
+        if item.kind is Kind.PICTURE:
+            self._batch.frames.append(frame)
+            return
+        if item.kind is Kind.STREAM:  # its frames are counted from 0 in each run
+            frame = replace(frame, frame=frame.frame + self._streams_from[item.source])
         self._batch.frames.append(frame)
-        if item.kind is not Kind.PICTURE and len(self._batch.frames) == self._batch_size:
-            state = SourceState(item.size, item.mtime_ns, complete=False, last_frame=frame.frame)
-            self._batch.ended[item.source] = state
+        state = SourceState(item.size, item.mtime_ns, complete=False, last_frame=frame.frame)
+        self._batch.ended[item.source] = state
+        waited = time.monotonic() - self._committed
+        if len(self._batch.frames) >= self._batch_size or (
+            item.kind is Kind.STREAM and waited > LIVE_SECONDS
+        ):
             self._commit()
 
     def _end(self, end: ItemEnd) -> None:
@@ -142,10 +157,7 @@ class IndexBuilder:
             if not self._has_frames(item):
                 return  # it is tried again by the next run
         if item.kind is Kind.STREAM:
-            last = self._last_frame(item)
-            if last is not None:
-                self._batch.ended[item.source] = SourceState(0, 0, complete=False, last_frame=last)
-            return
+            return  # it is never read to its end
         self._batch.ended[item.source] = SourceState(item.size, item.mtime_ns)
         self.built.sources += 1
 
@@ -157,7 +169,7 @@ class IndexBuilder:
         return own[-1] if own else self._read_to.get(item.source)
 
     def _commit(self) -> None:
-        batch, self._batch = self._batch, _Batch()
+        batch, self._batch, self._committed = self._batch, _Batch(), time.monotonic()
         rows = self._rows(batch.frames)
         parts = ((source, self._read_to[source]) for source in batch.ended)
         self._writer.commit(

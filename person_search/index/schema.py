@@ -32,6 +32,7 @@ class About:
         preprocessing: what is done to a picture before the network sees it, as plain values for JSON.
         dtype: how embeddings are kept.
         format_version: of the files.
+        weights: where the weight file was when the store was made, as text; stores are not compared by it.
     """
 
     model_hash: str
@@ -39,6 +40,7 @@ class About:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     dtype: Dtype = "float16"
     format_version: int = FORMAT_VERSION
+    weights: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no store can have.

@@ -70,7 +70,9 @@ class OnnxNetwork:
             UserError: a picture is too narrow, or the file embeds boxes and does not look for people.
         """
         if self.described.task != "search":
-            raise UserError(f"{self._name} embeds given boxes and finds nobody; export it without --embed-only")
+            raise UserError(
+                f"{self._name} embeds given boxes and finds nobody; export it without --embed-only"
+            )
         for picture in pictures:
             self._check(picture)
         if not self.described.batch:

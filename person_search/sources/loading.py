@@ -6,7 +6,7 @@ into an array, at a few gigabytes a second.
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -63,7 +63,7 @@ def load_frames(
     workers: int | None = None,
     ahead: int = AHEAD,
     say: Callable[[str], None] = lambda _line: None,
-) -> Iterator[FrameOrGap]:
+) -> Generator[FrameOrGap]:
     """Yield the frames of all items, and an `ItemEnd` behind those of each.
 
     Files come in the order of the items, one after the other. Streams come after them, all at once, each in a
