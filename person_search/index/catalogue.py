@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from person_search.index.arrays import Mask, codes_of, numbers
 from person_search.index.coverage import Covered, Range, SourceState, overlap, without
 from person_search.index.fragments import Fragment, Place
-from person_search.index.selection import Mask, codes_of
 
 Stale = dict[str, tuple[Range, ...]]
 """By source: the frames that newer fragments own."""
@@ -23,6 +23,7 @@ class Catalogue:
     def __init__(self, fragments: Iterable[Fragment] = ()) -> None:
         self.fragments = dict[Place, Fragment]()
         self._holders = dict[str, tuple[Place, ...]]()
+        self._several = set[str]()  # sources that more than one fragment covers
         for fragment in sorted(fragments, key=lambda one: one.place):
             self.put(fragment)
 
@@ -30,9 +31,12 @@ class Catalogue:
         """Take in a fragment, in place of the one that has its place."""
         self.drop(fragment.place)
         self.fragments[fragment.place] = fragment
-        for source in dict.fromkeys(fragment.sources):
-            before = self._holders.get(source)
-            self._holders[source] = tuple(sorted((*before, fragment.place))) if before else (fragment.place,)
+        own: dict[str, tuple[Place, ...]] = dict.fromkeys(fragment.sources, (fragment.place,))
+        known = () if self._holders.keys().isdisjoint(own) else self._holders.keys() & own
+        for source in known:
+            own[source] = tuple(sorted((*self._holders[source], fragment.place)))
+        self._several.update(known)
+        self._holders.update(own)
 
     def drop(self, place: Place) -> None:
         """Forget a fragment, if there is one at this place."""
@@ -42,6 +46,8 @@ class Catalogue:
                 self._holders[source] = left
             else:
                 del self._holders[source]
+            if len(left) < 2:
+                self._several.discard(source)
 
     def places(self) -> list[Place]:
         """Return where fragments are, oldest first."""
@@ -69,9 +75,7 @@ class Catalogue:
     def stale(self, place: Place) -> Stale:
         """Return the frames that a fragment has read and newer ones own, by source."""
         fragment, result = self.fragments[place], Stale()
-        for source in fragment.sources:
-            if self._holders[source][-1] == place:
-                continue
+        for source in self._several.intersection(fragment.sources) if self._several else ():
             taken = self.taken(place, source)
             if overlap(fragment.covers[source].read_ranges(), taken):
                 result[source] = taken
@@ -100,7 +104,7 @@ def live_mask(people: pa.Table, stale: Stale) -> Mask:
     for chunk in people.column("source").chunks:
         names, end = chunk.dictionary.to_pylist(), begin + len(chunk)
         codes = codes_of(chunk)
-        frames = people.column("frame").slice(begin, len(chunk)).to_numpy()
+        frames = numbers(people.column("frame").slice(begin, len(chunk)), np.int32)
         ranges = [stale.get(name, ()) for name in names]
         for layer in range(max(map(len, ranges), default=0)):
             # An empty range where a source has no more of them.

@@ -98,18 +98,20 @@ class OpenFragment:
     def __init__(self, path: Path, place: Place) -> None:
         self.path = path
         with naming(path):
-            file = pa.OSFile(bytes(path))
-            try:
-                self._parquet = pq.ParquetFile(
-                    file, read_dictionary=TEXTS, page_checksum_verification=True, pre_buffer=False
-                )
-                metadata = self._parquet.metadata
+            self._file = pa.OSFile(bytes(path))
+        try:
+            with naming(path):
+                metadata = pq.read_metadata(self._file)
+                schema = metadata.schema.to_arrow_schema()
+            self.about = about_of(schema, path)
+            with naming(path):
                 columns = columns_of((metadata.metadata or {}).get(COVERAGE_KEY, b"null"))
-            except BaseException:
-                file.close()
-                raise
-        self._file = file
-        self.about = about_of(self._parquet.schema.to_arrow_schema(), path)
+                self._parquet = pq.ParquetFile(
+                    self._file, metadata=metadata, read_dictionary=TEXTS, page_checksum_verification=True
+                )
+        except BaseException:
+            self._file.close()
+            raise
         self.fragment = Fragment(place, metadata.num_rows, columns)
 
     def read(self, columns: list[str] | None = None) -> pa.Table:

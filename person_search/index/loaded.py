@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from person_search.index.arrays import Mask, Rows, flags
 from person_search.index.fragments import Place
 from person_search.index.rows import embeddings_of
 from person_search.index.schema import About, schema_of
-from person_search.index.selection import Mask, Selection
+from person_search.index.selection import Selection
 from person_search.index.snapshot import Snapshot
 from pipeline.basics.environment_variables import cpu_threads
 from pipeline.evaluation.similarity import one_thread_a_product
 
 Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
 ROWS_AT_ONCE = 2048
 """So many embeddings are converted and multiplied at a time: in float32 they fit a processor's cache."""
 PARTS_A_THREAD = 4
@@ -140,7 +140,7 @@ class _Part:
         if where is None or where.selects_all:
             return cls(snapshot, place, people, None)
         mask = where.mask(people)
-        return cls(snapshot, place, people.filter(pa.array(mask)), mask)
+        return cls(snapshot, place, people.filter(flags(mask)), mask)
 
     def fill(self, embeddings: npt.NDArray[Any], begin: int) -> None:
         """Put their embeddings in place."""

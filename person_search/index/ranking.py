@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from person_search.index.loaded import Floats, LoadedPeople, Rows
+from person_search.index.arrays import Mask, Rows, is_there, moment_of, numbers, places
+from person_search.index.loaded import Floats, LoadedPeople
 from person_search.index.schema import BOX, About
-from person_search.index.selection import Mask, Selection
+from person_search.index.selection import Selection
 from person_search.index.store import PeopleStore
 from pipeline.basics.errors import UserError
 
@@ -149,7 +150,7 @@ def _best(
         kept = np.flatnonzero(similarities >= least)
     else:
         kept = np.arange(len(rows))
-    own = people.select(["source", "frame"]).take(pa.array(rows[kept]))
+    own = people.select(["source", "frame"]).take(places(rows[kept]))
     sources, frames = own.column("source").to_pylist(), own.column("frame").to_pylist()
     keys = sorted(
         (-float(similarities[index]), sources[place], frames[place], int(rows[index]), int(index))
@@ -159,17 +160,18 @@ def _best(
 
 
 def _hits(people: pa.Table, rows: Rows, similarities: npt.NDArray[np.float64]) -> list[Hit]:
-    found = people.take(pa.array(rows)).to_pylist()
+    found = people.take(places(rows))
+    times, timed = numbers(found.column("time"), np.int64).tolist(), is_there(found.column("time"))
     return [
         Hit(
-            row=int(row),
-            similarity=float(similarity),
+            row=int(rows[place]),
+            similarity=float(similarities[place]),
             source=one["source"],
             frame=one["frame"],
-            time=one["time"],
+            time=moment_of(times[place]) if timed[place] else None,
             camera=one["camera"],
             box=(one[BOX[0]], one[BOX[1]], one[BOX[2]], one[BOX[3]]),
             score=one["score"],
         )
-        for row, similarity, one in zip(rows, similarities, found, strict=True)
+        for place, one in enumerate(found.drop_columns(["time"]).to_pylist())
     ]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from person_search.index.arrays import numbers
 from person_search.index.schema import BOX, About, schema_of
 
 Floats = npt.NDArray[np.float32]
@@ -69,18 +70,15 @@ def embedding_column(embeddings: npt.NDArray[np.floating[Any]], about: About) ->
     if embeddings.ndim != 2 or embeddings.shape[1] != about.embedding_dim:
         raise ValueError(f"embeddings {list(embeddings.shape)}: the store's are [N, {about.embedding_dim}]")
     values = np.ascontiguousarray(embeddings, dtype=about.dtype).reshape(-1)
-    return pa.FixedSizeListArray.from_arrays(pa.array(values), type=schema_of(about).field("embedding").type)
+    kind = schema_of(about).field("embedding").type
+    flat = pa.Array.from_buffers(kind.value_type, len(values), [None, pa.py_buffer(values)])
+    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
 
 
-def embeddings_of(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
+def embeddings_of(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     """Return the column of embeddings as `[N, D]`, in the width in which it is kept."""
     width, kind = column.type.list_size, column.type.value_type.to_pandas_dtype()
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    arrays = [chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, width) for chunk in chunks]
-    if len(arrays) != 1:
-        arrays = [np.concatenate([np.empty((0, width), kind), *arrays])]
-    embeddings: npt.NDArray[Any] = arrays[0]
-    return embeddings
+    return numbers(column.combine_chunks().flatten(), kind).reshape(-1, width)
 
 
 def checked_table(rows: PeopleRows | pa.Table, about: About) -> pa.Table:
@@ -113,6 +111,8 @@ def _as_kept(table: pa.Table, about: About) -> pa.Table:
     schema = schema_of(about)
     if missing := [name for name in schema.names if name not in table.column_names]:
         raise ValueError(f"people without columns {', '.join(missing)}")
+    if table.column("embedding").null_count:
+        raise ValueError("people without an embedding")
     columns = [
         embedding_column(embeddings_of(table.column(name)), about)
         if name == "embedding"

@@ -3,16 +3,14 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import translate
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-Mask = npt.NDArray[np.bool_]
+from person_search.index.arrays import Mask, codes_of, is_there, microseconds, numbers
+
 COLUMNS = ["source", "time", "camera", "score"]
 """The columns that a selection looks at."""
 
@@ -76,13 +74,19 @@ class Selection:
             mask &= where_text(people.column("source"), self._fits_source())
         if self.cameras:
             mask &= where_text(people.column("camera"), frozenset(self.cameras).__contains__)
-        if self.after is not None:
-            mask &= _true(pc.greater_equal(people.column("time"), _moment(self.after)))
-        if self.before is not None:
-            mask &= _true(pc.less(people.column("time"), _moment(self.before)))
+        if self.after is not None or self.before is not None:
+            mask &= self._in_time(people.column("time"))
         if self.min_score is not None:
             # As a float32: a score that prints as the bound is not below it.
-            mask &= people.column("score").to_numpy() >= np.float32(self.min_score)
+            mask &= numbers(people.column("score"), np.float32) >= np.float32(self.min_score)
+        return mask
+
+    def _in_time(self, times: pa.ChunkedArray) -> Mask:
+        values, mask = numbers(times, np.int64), is_there(times)
+        if self.after is not None:
+            mask &= values >= microseconds(self.after)
+        if self.before is not None:
+            mask &= values < microseconds(self.before)
         return mask
 
     @property
@@ -107,22 +111,7 @@ def where_text(column: pa.ChunkedArray, fits: Callable[[str], bool]) -> Mask:
     return np.concatenate(masks) if masks else np.zeros(0, dtype=np.bool_)
 
 
-def codes_of(texts: pa.DictionaryArray) -> npt.NDArray[np.int64]:
-    """Return `[N]`, the place of each text in the dictionary; -1 where it is missing."""
-    codes: npt.NDArray[np.int64] = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
 def _one_of(patterns: Sequence[str]) -> Callable[[str], bool]:
     exact = frozenset(patterns)
     globs = [re.compile(translate(pattern)).match for pattern in patterns if set(pattern) & set("*?[")]
     return lambda text: text in exact or any(glob(text) for glob in globs)
-
-
-def _moment(moment: datetime) -> pa.Scalar:
-    return pa.scalar(moment.astimezone(UTC), pa.timestamp("us", "UTC"))
-
-
-def _true(answers: Any) -> Mask:
-    mask: Mask = pc.fill_null(answers, False).to_numpy()
-    return mask

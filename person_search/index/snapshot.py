@@ -8,6 +8,7 @@ from typing import Self
 
 import pyarrow as pa
 
+from person_search.index.arrays import flags
 from person_search.index.catalogue import Catalogue, live_mask
 from person_search.index.coverage import SourceState
 from person_search.index.fragments import OpenFragment, Place
@@ -73,7 +74,7 @@ class Snapshot:
             return opened.read(columns)
         names = columns or schema_of(self.about).names
         people = opened.read([*names, *({"source", "frame"} - set(names))])
-        return people.filter(pa.array(live_mask(people, stale))).select(names)
+        return people.filter(flags(live_mask(people, stale))).select(names)
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         """Return all people, in no particular order.

@@ -13,13 +13,14 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from person_search.index.arrays import codes_of, flags, numbers
 from person_search.index.catalogue import live_mask
 from person_search.index.coverage import WHOLE, Coverage, Covered, Range, SourceState, joined
 from person_search.index.fragments import OpenFragment, Place, write_fragment
 from person_search.index.locks import FolderLock
 from person_search.index.rows import PeopleRows, checked_table
 from person_search.index.schema import MOST_FRAMES, schema_of
-from person_search.index.selection import Selection, codes_of
+from person_search.index.selection import Selection
 from person_search.index.snapshot import Snapshot
 
 LARGEST = 50_000
@@ -230,7 +231,7 @@ class StoreWriter:
                 if source not in done and (source not in stale or source in owned)
             }
             table = self._read(place)
-            left = table.filter(pa.array(live_mask(table, stale)))
+            left = table.filter(flags(live_mask(table, stale)))
             self._write(place, left, coverage)
             people += len(table) - len(left)
             if not coverage:
@@ -259,8 +260,8 @@ class StoreWriter:
             mask = where.mask(table)
             if not mask.any():
                 continue
-            gone = table.filter(pa.array(mask))
-            self._write(place, table.filter(pa.array(~mask)), self._catalogue.fragments[place].covers)
+            gone = table.filter(flags(mask))
+            self._write(place, table.filter(flags(~mask)), self._catalogue.fragments[place].covers)
             people += len(gone)
             sources.update(gone.column("source").unique().to_pylist())
         return Removed(people, tuple(sorted(sources)))
@@ -293,7 +294,7 @@ class StoreWriter:
         ranges = dict[str, tuple[Range, ...]]()
         for place in pack:
             table = self._read(place)
-            people.append(table.filter(pa.array(live_mask(table, self._catalogue.stale(place)))))
+            people.append(table.filter(flags(live_mask(table, self._catalogue.stale(place)))))
             for source, covered in self._catalogue.owned(place).items():
                 ranges[source] = (*ranges.get(source, ()), *covered.ranges)
         coverage = {
@@ -318,7 +319,7 @@ def _check_covered(table: pa.Table, coverage: Coverage) -> None:
         raise ValueError(f"people of {sorted(strangers)[0]}, which is no source of this commit")
     ranges = [coverage[name].read_ranges() for name in names]
     bounds = np.array([own[0] if own else (1, 0) for own in ranges], dtype=np.int64).reshape(-1, 2)
-    codes, frames = codes_of(texts), table.column("frame").to_numpy()
+    codes, frames = codes_of(texts), numbers(table.column("frame"), np.int32)
     outside = (frames < bounds[codes, 0]) | (frames > bounds[codes, 1])
     if outside.any():
         raise ValueError(f"people of {names[codes[outside.argmax()]]} in frames that are not of this commit")
