@@ -173,7 +173,8 @@ CUT_RATE = {"a.mpg": 25}
 
 
 @pytest.mark.parametrize(
-    ("name", "sound"), [*((name, False) for name in CUT), *((name, True) for name in ("a.mkv", "a.ts", "a.flv"))]
+    ("name", "sound"),
+    [*((name, False) for name in CUT), *((name, True) for name in ("a.mkv", "a.ts", "a.flv"))],
 )
 def test_a_video_that_is_cut_off(tmp_path, name, sound):
     path = write_film(tmp_path / name, *CODECS[name], number=60, rate=CUT_RATE.get(name, 10), sound=sound)
