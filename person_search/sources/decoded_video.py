@@ -51,8 +51,9 @@ def video_stream(container: "InputContainer", name: str) -> "VideoStream":
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     best = container.streams.best("video")
     if not streams:
-        what = "sound" if container.streams.audio else "no stream of pictures"
-        raise UserError(f"{name} holds {'only ' if what == 'sound' else ''}{what}; give a video")
+        if container.streams.audio:
+            raise UserError(f"{name} holds only sound; give a video")
+        raise UserError(f"{name} holds no stream of pictures (or it is damaged or cut off)")
     stream = best if best in streams else streams[0]
     if stream.codec_context is None:
         raise UserError(f"{name} cannot be decoded: its codec is unknown; convert it to MP4 (H.264)")
@@ -82,7 +83,7 @@ class DecodedVideo:
         """Yield all decoded frames, also those that PyAV knows to be damaged."""
         for packet in self._packets():
             self._note_time(packet)
-            if packet.stream_index != self._stream.index:
+            if packet.stream.index != self._stream.index:  # a packet that ends a stream has no number of it
                 continue
             if packet.is_corrupt and packet.size:
                 self.damaged += 1
