@@ -11,6 +11,7 @@ import numpy as np
 
 from commands.lazy import imported
 from commands.places import GivenPath, check_can_make, check_weights
+from person_search.extras import own
 from person_search.finding import checked_box
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.folders import pictures_in
@@ -118,13 +119,13 @@ def find(  # the options are one command's
     output = {"out": out, "as_json": as_json, "as_csv": as_csv}
     if index is not None:
         filters = {"cameras": cameras, "after": _in_utc(after), "before": _in_utc(before)}
-        imported("commands.finding:look_in_index")(
+        own("commands.finding_in_index", "index").look_in_index(
             weights, asked, index, top=top or 20, min_score=min_score, filters=filters, faiss=faiss, **output
         )
         return
     pictures = pictures_in(gallery, queries[0], _say)
-    own = {path.resolve() for path in queries}
-    pictures = [path for path in pictures if path.resolve() not in own]
+    asked_of = {path.resolve() for path in queries}
+    pictures = [path for path in pictures if path.resolve() not in asked_of]
     imported("commands.finding:look")(weights, asked, pictures, top=top or 10, min_score=min_score, **output)
 
 

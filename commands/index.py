@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from commands.lazy import imported
 from commands.places import GivenPath, check_weights
+from person_search.extras import own
 from pipeline.basics.errors import UserError
 
 AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
@@ -91,8 +91,7 @@ def index(
     """
     if remove:
         limit = _limit(before, older_than)
-        removing = imported("commands.indexing:remove_people")
-        removing(
+        own("commands.indexing", "index").remove_people(
             out, [str(source) for source in sources], cameras, after and after.replace(tzinfo=UTC), limit
         )
         return
@@ -109,7 +108,7 @@ def index(
     if weights is None:
         raise UserError("--weights FILE is needed to index")
     check_weights(weights)
-    imported("commands.indexing:build")(
+    own("commands.indexing", "index").build(
         sources,
         out,
         weights,

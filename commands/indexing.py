@@ -2,26 +2,21 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from commands.printing import print_line, say
-from person_search.index.building import Built, IndexBuilder, batches_of, frames_known, to_do
-from person_search.index.schema import About, Dtype
+from person_search.index.building import Built
+from person_search.index.indexing import IndexOptions, index_sources
+from person_search.index.schema import Dtype
 from person_search.index.selection import Selection
 from person_search.index.store import PeopleStore
 from person_search.networks.loading import load_search_network
-from person_search.networks.network import SearchNetwork
 from person_search.sources.cameras import Cameras
 from person_search.sources.frames import source_text
-from person_search.sources.loading import load_frames
 from person_search.sources.moments import interval
-from person_search.sources.places import listed
 from person_search.sources.times import zone_named
 from pipeline.basics.errors import UserError
-from pipeline.basics.hashing import sha256_of
 from pipeline.basics.launchers import launch
 from pipeline.inference.own_pictures.printable import printable
 from stages.support.running import ShownProgress
@@ -50,42 +45,34 @@ def build(
     Raises:
         UserError: an option is no good, there is nothing to index, or the index is of another network.
     """
-    started = time.monotonic()
-    zone = zone_named(timezone)
-    cameras = Cameras(camera, camera_from, time_format, zone)
-    distance = None if every is None else interval(every)
-    launched = launch()
-    if prune and launched.ranks > 1:
-        raise UserError("--prune: call it in one process, before or after the others")
-    listing = listed([str(source) for source in sources], say)
-    network = None if _is_of(out, weights) else load_search_network(weights)
-    store = PeopleStore.create(out, _about(network, weights, dtype)) if network else PeopleStore.open(out)
-    batches = batches_of(listing.items, batch_size)[launched.rank :: launched.ranks]
-    with store.writing(launched.rank, launched.ranks) as writer:
-        known = writer.sources()
-        wanted = to_do(batches, known)
-        items = [item for batch in wanted for item in batch]
-        after = {item.source: last for item in items if (last := frames_known(item, known)) is not None}
-        built = Built()
-        if items:  # importing PyTorch takes seconds: not where nothing is to be done
-            network = network or load_search_network(weights)
-            store.about.check(_about(network, weights, dtype), out)
-            builder = IndexBuilder(writer, network, batch_size=batch_size, min_score=min_score, say=say)
-            built = builder.built
-            loaded = load_frames(
-                items, every=distance, cameras=cameras, zone=zone, after=after, workers=workers, say=say
-            )
-            with closing(loaded), ShownProgress("index") as progress:
-                for done, _item in enumerate(builder.build(wanted, loaded), start=1):
-                    progress(done, len(items))
-        gone = {source for source in writer.sources() if listing.lacks(source)} if prune else set()
-        forgotten = writer.prune(writer.sources().keys() - gone) if gone else None
-    print_line(f"{printable(out)}: {_said(built, sum(map(len, batches)) - len(items))}")
-    if forgotten is not None:
-        print_line(
-            f"forgotten: {len(forgotten.sources):,} sources that are gone, {forgotten.people:,} people"
+    started, launched, zone = time.monotonic(), launch(), zone_named(timezone)
+    options = IndexOptions(
+        every=None if every is None else interval(every),
+        cameras=Cameras(camera, camera_from, time_format, zone),
+        zone=zone,
+        min_score=min_score,
+        dtype=dtype,
+        batch_size=batch_size,
+        workers=workers,
+        prune=prune,
+        rank=launched.rank,
+        ranks=launched.ranks,
+    )
+    with ShownProgress("index") as progress:
+        done = index_sources(
+            [str(source) for source in sources],
+            out,
+            weights,
+            lambda: load_search_network(weights),
+            options,
+            say=say,
+            progress=progress,
         )
-    _say_time(built, time.monotonic() - started)
+    print_line(f"{printable(out)}: {_said(done.built, done.unchanged)}")
+    if done.forgotten is not None:
+        gone = done.forgotten
+        print_line(f"forgotten: {len(gone.sources):,} sources that are gone, {gone.people:,} people")
+    _say_time(done.built, time.monotonic() - started)
 
 
 def remove_people(
@@ -121,29 +108,6 @@ def _pattern(source: str) -> str:
         return source
     path = Path(source)
     return f"{source_text(path)}/*" if path.is_dir() else source_text(path)
-
-
-def _is_of(out: Path, weights: Path) -> bool:
-    """Tell whether an index is there, and was made with these weights.
-
-    Raises:
-        UserError: it was made with others, or is damaged.
-    """
-    if not out.is_dir() or not any(out.iterdir()):
-        return False
-    about = PeopleStore.open(out).about
-    about.check(replace(about, model_hash=sha256_of(weights)), out)
-    return True
-
-
-def _about(network: SearchNetwork, weights: Path, dtype: Dtype) -> About:
-    return About(
-        network.file_hash,
-        network.embedding_dim,
-        network.preprocessing,
-        dtype,
-        weights=source_text(weights),
-    )
 
 
 def _said(built: Built, unchanged: int) -> str:

@@ -5,6 +5,9 @@ from typing import Any
 
 from pipeline.basics.errors import UserError
 
+OWN = ("commands", "person_search", "pipeline", "stages")
+"""The packages of this project."""
+
 
 def needed(module: str, install: str) -> Any:
     """Return a module.
@@ -22,3 +25,23 @@ def needed(module: str, install: str) -> Any:
         if error.name != module.partition(".")[0]:
             raise  # it is there, and lacks something itself
         raise UserError(f"{error.name} is not installed, which this needs: {install}") from None
+
+
+def own(module: str, extra: str) -> Any:
+    """Return a module of this project that needs packages of an extra.
+
+    Args:
+        module: its name.
+        extra: of pyproject.toml.
+
+    Raises:
+        UserError: a package is not installed; the message names the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in OWN:
+            raise
+        raise UserError(
+            f"{error.name} is not installed, which this needs: pip install '.[{extra}]'"
+        ) from None

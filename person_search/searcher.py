@@ -1,12 +1,14 @@
 """Person search in Python: one object that holds a network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from person_search.extras import own
 from person_search.networks.loading import load_search_network
 from person_search.networks.network import Floats, Picture
 from person_search.people import People
@@ -17,6 +19,10 @@ from pipeline.inference.own_pictures.reading import OwnPicture, read_picture
 
 if TYPE_CHECKING:
     import torch
+
+    from person_search.hits import Hit
+    from person_search.index.indexing import Indexed, IndexOptions
+    from person_search.index.selection import Selection
 
 ARRAY = "an array"
 """What a picture is called that is no file."""
@@ -42,7 +48,8 @@ class PersonSearcher:
         Raises:
             UserError: there is no such file, it holds no such network, or a package is missing.
         """
-        self.network = load_search_network(Path(weights), device)
+        self._weights = Path(weights)
+        self.network = load_search_network(self._weights, device)
 
     def detect(self, picture: str | Path | Picture, min_score: float = 0.0) -> People:
         """Find and embed the people in a picture.
@@ -76,6 +83,53 @@ class PersonSearcher:
                 text = ",".join(f"{value:g}" for value in box)
                 raise UserError(f"box {text}: no area within {printable(name)}, {width} x {height} pixels")
         return self.network.embed(own.pixels, (cut * own.scale).astype(np.float32))
+
+    def index(
+        self,
+        sources: Sequence[str | Path],
+        out: str | Path,
+        options: "IndexOptions | None" = None,
+        say: Callable[[str], None] = print,
+    ) -> "Indexed":
+        """Detect and embed the people in pictures and videos, and keep them in an index.
+
+        Args:
+            sources: pictures, videos, folders of them, webcams and addresses.
+            out: folder of the index; it is made. Sources that it knows are not read again.
+            options: how; None for the defaults of `person-search index`.
+            say: called with a line about each source that is passed over.
+
+        Raises:
+            UserError: a source is missing, the index is of another network, or a package is missing.
+            OSError: the index cannot be written; what is committed stays.
+        """
+        indexing = own("person_search.index.indexing", "index")
+        options = options or indexing.IndexOptions()
+        silent = lambda _done, _all: None  # noqa: E731 (a word for it)
+        done: Indexed = indexing.index_sources(
+            sources, Path(out), self._weights, lambda: self.network, options, say=say, progress=silent
+        )
+        return done
+
+    def find(
+        self, index: str | Path, embeddings: Floats, top: int = 20, where: "Selection | None" = None
+    ) -> "list[Hit]":
+        """Return the people of an index that are most similar to one person, the most similar first.
+
+        Args:
+            index: the folder.
+            embeddings: `[K, D]` of that person, from `embed` or `detect`; or one, `[D]`.
+            top: how many at most.
+            where: who may be found; None for all.
+
+        Raises:
+            UserError: it is no index, or one of another network.
+        """
+        ranking = own("person_search.index.ranking", "index")
+        store = own("person_search.index.store", "index").PeopleStore.open(Path(index))
+        store.about.check(replace(store.about, model_hash=self.network.file_hash), Path(index))
+        hits: list[Hit] = ranking.rank(store, np.atleast_2d(embeddings), top, where)
+        return hits
 
 
 def _opened(picture: str | Path | Picture) -> tuple[str, OwnPicture]:

@@ -111,7 +111,7 @@ def test_hits_are_printed_although_the_picture_cannot_be_written_in_the_end(
         raise OSError(errno.ENOSPC, "No space left on device", "out/found.png")
 
     whole = find(weights, pictures, *options).stdout
-    monkeypatch.setattr("commands.finding.write_atomically", full)
+    monkeypatch.setattr("commands.hits.write_atomically", full)
     result = find(weights, pictures, *options, "--out", str(pictures / "out"))
     assert result.exit_code == 2
     assert result.stdout == whole
@@ -217,7 +217,7 @@ def test_any_name_is_printed_and_drawn(weights, pictures, name):
 
 def test_thousands_of_hits_are_drawn_as_far_as_there_is_room(weights, pictures, monkeypatch):
     monkeypatch.setattr("person_search.hits_sheet.MOST_DRAWN", 5)
-    monkeypatch.setattr("commands.finding.MOST_DRAWN", 5)
+    monkeypatch.setattr("commands.hits.MOST_DRAWN", 5)
     result = find(weights, pictures, "--top", "100000", "--out", str(pictures / "out"))
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1].endswith("found.png (the first 5 of them)")

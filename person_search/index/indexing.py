@@ -1,0 +1,167 @@
+"""From sources to an index: what is new is searched for people and kept, what is gone may be forgotten."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
+from fractions import Fraction
+from pathlib import Path
+
+from person_search.index.building import Built, IndexBuilder, batches_of, frames_known, to_do
+from person_search.index.schema import About, Dtype
+from person_search.index.store import PeopleStore
+from person_search.index.writer import Removed, StoreWriter
+from person_search.networks.network import SearchNetwork
+from person_search.sources.cameras import Cameras
+from person_search.sources.frames import source_text
+from person_search.sources.loading import load_frames
+from person_search.sources.places import Item, Listing, listed
+from pipeline.basics.errors import UserError
+from pipeline.basics.hashing import sha256_of
+from pipeline.basics.progress import Progress
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """How sources are indexed.
+
+    Attributes:
+        every: of videos and streams, take the first frame of each so many seconds; None for all frames.
+        cameras: names the cameras of files.
+        zone: of times that do not tell their own.
+        min_score: people that are less sure, 0..1, are not kept.
+        dtype: how the embeddings of a new index are kept.
+        batch_size: pictures, or frames of a video, in a commit.
+        workers: processes that read pictures; None for as many as fit the machine.
+        prune: whether files below the sources that are gone are forgotten.
+        rank: which of several processes this is that share the sources.
+        ranks: how many there are.
+    """
+
+    every: Fraction | None = None
+    cameras: Cameras = field(default_factory=Cameras)
+    zone: tzinfo = UTC
+    min_score: float = 0.3
+    dtype: Dtype = "float16"
+    batch_size: int = 16
+    workers: int | None = None
+    prune: bool = False
+    rank: int = 0
+    ranks: int = 1
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What indexing did.
+
+    Attributes:
+        built: frames, people and sources.
+        unchanged: how many sources were known already.
+        forgotten: what was pruned; None where nothing was to be.
+    """
+
+    built: Built
+    unchanged: int
+    forgotten: Removed | None = None
+
+
+def index_sources(
+    sources: Sequence[str | Path],
+    out: Path,
+    weights: Path,
+    load: Callable[[], SearchNetwork],
+    options: IndexOptions,
+    *,
+    say: Say,
+    progress: Progress,
+) -> Indexed:
+    """Index sources.
+
+    Args:
+        sources: pictures, videos, folders, cameras and addresses; see `listed`.
+        out: folder of the index; it is made.
+        weights: file of the network.
+        load: loads the network. It is not called where nothing is new, since PyTorch takes seconds.
+        options: see there.
+        say: called with a line about each source that is passed over.
+        progress: progress in sources.
+
+    Raises:
+        UserError: a source is missing, or the index is of another network.
+        OSError: the index cannot be written; what is committed stays.
+    """
+    if options.prune and options.ranks > 1:
+        raise UserError("--prune: call it in one process, before or after the others")
+    listing = listed(sources, say)
+    network = None if _is_of(out, weights) else load()
+    if network is None:
+        store = PeopleStore.open(out)
+    else:
+        store = PeopleStore.create(out, about_of(network, weights, options.dtype))
+    batches = batches_of(listing.items, options.batch_size)[options.rank :: options.ranks]
+    with store.writing(options.rank, options.ranks) as writer:
+        wanted = to_do(batches, writer.sources())
+        count = sum(map(len, wanted))
+        built = Built()
+        if wanted:
+            network = network or load()
+            store.about.check(about_of(network, weights, store.about.dtype), out)
+            built = _build(writer, network, wanted, options, say, progress)
+        forgotten = _pruned(writer, listing) if options.prune else None
+    return Indexed(built, sum(map(len, batches)) - count, forgotten)
+
+
+def about_of(network: SearchNetwork, weights: Path, dtype: Dtype) -> About:
+    """Return what the embeddings of a network have in common."""
+    text = source_text(weights)
+    return About(network.file_hash, network.embedding_dim, network.preprocessing, dtype, weights=text)
+
+
+def _is_of(out: Path, weights: Path) -> bool:
+    """Tell whether an index is there that was made with these weights.
+
+    Raises:
+        UserError: it was made with others, or is damaged.
+    """
+    if not out.is_dir() or not any(out.iterdir()):
+        return False
+    about = PeopleStore.open(out).about
+    about.check(replace(about, model_hash=sha256_of(weights)), out)
+    return True
+
+
+def _build(
+    writer: StoreWriter,
+    network: SearchNetwork,
+    batches: Sequence[Sequence[Item]],
+    options: IndexOptions,
+    say: Say,
+    progress: Progress,
+) -> Built:
+    items = [item for batch in batches for item in batch]
+    known = writer.sources()
+    last = {item.source: frames_known(item, known) for item in items}
+    builder = IndexBuilder(
+        writer, network, batch_size=options.batch_size, min_score=options.min_score, say=say
+    )
+    loaded = load_frames(
+        items,
+        every=options.every,
+        cameras=options.cameras,
+        zone=options.zone,
+        after={source: frame for source, frame in last.items() if frame is not None},
+        workers=options.workers,
+        say=say,
+    )
+    with closing(loaded):
+        for done, _item in enumerate(builder.build(batches, loaded), start=1):
+            progress(done, len(items))
+    return builder.built
+
+
+def _pruned(writer: StoreWriter, listing: Listing) -> Removed | None:
+    known = writer.sources().keys()
+    gone = {source for source in known if listing.lacks(source)}
+    return writer.prune(known - gone) if gone else None
