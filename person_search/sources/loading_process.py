@@ -69,7 +69,7 @@ class LoadingProcess:
             yield from running.messages(job, wait_for_room)
         except TimeoutError:
             self._stop()
-            yield End(f"{job.item.shown} was not decoded in {PATIENCE:.0f} seconds")
+            yield End(f"{job.item.shown} was not decoded in {PATIENCE:g} seconds")
         except ClosedError:
             if self._ended:
                 raise
