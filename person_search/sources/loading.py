@@ -176,7 +176,7 @@ class _Loading:
         except Exception as error:  # raised where the results are taken
             self._shelf.fail(error)
         finally:
-            process.end()
+            process.close()
 
     def _read(self, process: LoadingProcess, number: int) -> None:
         room = partial(self._shelf.wait_for_room, number)

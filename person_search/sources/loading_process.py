@@ -78,12 +78,16 @@ class LoadingProcess:
             yield End(f"{job.item.shown} cannot be read: its decoder {fate}")
 
     def end(self) -> None:
-        """End the process at once. May be called from any thread."""
+        """End the process at once. May be called from any thread; the one that reads calls `close` then."""
         with self._lock:
             self._ended = True
-            running = self._running
-        if running is not None:
-            running.kill()
+            if self._running is not None:
+                self._running.kill()
+
+    def close(self) -> None:
+        """End the process and wait until it is gone."""
+        self.end()
+        self._stop()
 
     def _started(self) -> "_Running":
         with self._lock:
@@ -96,9 +100,9 @@ class LoadingProcess:
 
     def _stop(self) -> None:
         with self._lock:
-            if self._running is not None:
-                self._running.kill()
-            self._running = None
+            running, self._running = self._running, None
+        if running is not None:
+            running.close()
 
 
 class _Running:
@@ -145,10 +149,15 @@ class _Running:
             yield replace(frame, pixels=self._channel.receive_pixels(shape))
 
     def kill(self) -> None:
-        """End it at once, and wait until it is gone."""
+        """End it at once: who reads from it learns that."""
         self._process.kill()
+
+    def close(self) -> None:
+        """End it, and wait until it is gone."""
+        self.kill()
         self._process.wait()
         self._channel.close()
+        self._words.close()
 
     def fate(self) -> str:
         """Return how it ended, which it did."""

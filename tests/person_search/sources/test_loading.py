@@ -141,9 +141,9 @@ def test_a_decoder_that_crashes_costs_one_item(folder, plain, number):
 def test_a_decoder_that_hangs_costs_one_picture(tmp_path, monkeypatch):
     for number in range(6):
         Image.fromarray(numbered(number)).save(tmp_path / f"{number}.png")
+    monkeypatch.setattr(loading_process, "PATIENCE", 3)
     with closing(load_frames(items_in(tmp_path), workers=1, ahead=1)) as loaded:
         results = [next(loaded), next(loaded)]
-        monkeypatch.setattr(loading_process, "PATIENCE", 3)
         (process,) = psutil.Process().children()
         process.suspend()
         results += loaded
