@@ -1,12 +1,12 @@
 """Loading frames beside the network, in processes of their own.
 
-Processes, not threads: a decoder that crashes costs one item. Their frames travel through a socket, straight
-into an array, at a few gigabytes a second.
+Processes, not threads: a decoder that crashes costs one item. Their frames are handed over in memory that is
+shared, so that they cost the program next to nothing.
 """
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -63,7 +63,7 @@ def load_frames(
     workers: int | None = None,
     ahead: int = AHEAD,
     say: Callable[[str], None] = lambda _line: None,
-) -> Iterator[FrameOrGap]:
+) -> Generator[FrameOrGap, None, None]:
     """Yield the frames of all items, and an `ItemEnd` behind those of each.
 
     Files come in the order of the items, one after the other. Streams come after them, all at once, each in a
