@@ -1,9 +1,12 @@
 """What a process that loads frames and the program say to each other, over a socket.
 
-A message is a pickled Python value. The pixels of a frame follow as they are, and are received straight into
-a new array.
+A message is a pickled Python value behind its length. The pixels of a frame lie in memory that both processes
+map: its file descriptor travels with the message. So a frame of any size is handed over at once. Through a
+socket it would go in pieces, each of which waits for a processor where all of them are busy.
 """
 
+import mmap
+import os
 import pickle
 import socket
 import struct
@@ -23,29 +26,62 @@ class ClosedError(Exception):
     """The other side has closed the channel, or died."""
 
 
+class SentFrame:
+    """A frame as it was received, whose pixels are not mapped yet.
+
+    Args:
+        frame: without its pixels.
+        shape: of the pixels.
+        descriptor: of the memory that they are in; this object owns it.
+    """
+
+    def __init__(self, frame: Frame, shape: tuple[int, int, int], descriptor: int) -> None:
+        self._frame, self._shape, self._descriptor = frame, shape, descriptor
+        self.size = shape[0] * shape[1] * shape[2]
+
+    def mapped(self) -> Frame:
+        """Return the frame. Its memory is freed with its pixels."""
+        memory = mmap.mmap(self._descriptor, self.size)
+        return replace(self._frame, pixels=np.frombuffer(memory, np.uint8).reshape(self._shape))
+
+    def close(self) -> None:
+        """Close the descriptor; what was mapped stays."""
+        os.close(self._descriptor)
+
+
 class Channel:
     """One end of a channel.
 
     Args:
-        end: of a pair of connected sockets.
+        end: of a pair of connected Unix sockets.
     """
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
 
-    def send(self, message: Any) -> None:
-        """Send a message that has no pixels. Raises `ClosedError`."""
+    def send(self, message: Any, *descriptors: int) -> None:
+        """Send a message, and file descriptors with it. Raises `ClosedError`."""
         data = pickle.dumps(message)
-        self._send(LENGTH.pack(len(data)) + data)
+        try:
+            socket.send_fds(self._end, [LENGTH.pack(len(data))], descriptors)
+            self._end.sendall(data)
+        except OSError:
+            raise ClosedError from None
 
     def send_frame(self, frame: Frame) -> None:
-        """Send a frame, and its pixels behind it. Raises `ClosedError`."""
+        """Send a frame; `receive` gives a `SentFrame`. Raises `ClosedError`."""
         pixels = np.ascontiguousarray(frame.pixels)
-        self.send((replace(frame, pixels=NO_PIXELS), pixels.shape))
-        self._send(pixels.reshape(-1).data)
+        descriptor = os.memfd_create("frame")
+        try:
+            left = pixels.reshape(-1).data
+            while left:
+                left = left[os.write(descriptor, left) :]
+            self.send((replace(frame, pixels=NO_PIXELS), pixels.shape), descriptor)
+        finally:
+            os.close(descriptor)
 
     def receive(self, timeout: float | None = None) -> Any:
-        """Return the next message; of a frame, it has no pixels, and their shape.
+        """Return the next message.
 
         Raises:
             ClosedError: the other side is gone.
@@ -53,37 +89,28 @@ class Channel:
         """
         self._end.settimeout(timeout)
         try:
-            head = self._received(bytearray(LENGTH.size))
-        finally:
+            head, descriptors, _, _ = socket.recv_fds(self._end, LENGTH.size, 1)
             self._end.settimeout(None)
-        return pickle.loads(self._received(bytearray(LENGTH.unpack(head)[0])))
-
-    def receive_pixels(self, shape: tuple[int, int, int]) -> Picture:
-        """Return the pixels of the frame whose message was received last. Raises `ClosedError`."""
-        pixels = np.empty(shape, np.uint8)
-        self._received(pixels.reshape(-1).data)
-        return pixels
+            message: Any = pickle.loads(self._received(LENGTH.unpack(head)[0]))
+        except TimeoutError:
+            raise
+        except (OSError, struct.error):
+            raise ClosedError from None
+        if not descriptors:
+            return message
+        frame, shape = message
+        return SentFrame(frame, shape, descriptors[0])
 
     def close(self) -> None:
         """Close this end."""
         self._end.close()
 
-    def _send(self, data: bytes | memoryview) -> None:
-        try:
-            self._end.sendall(data)
-        except OSError:
-            raise ClosedError from None
-
-    def _received(self, buffer: "bytearray | memoryview") -> "bytearray | memoryview":
-        """Fill a buffer."""
+    def _received(self, length: int) -> bytearray:
+        """Return so many bytes."""
+        buffer = bytearray(length)
         left = memoryview(buffer)
         while left:
-            try:
-                number = self._end.recv_into(left, 0, socket.MSG_WAITALL)
-            except TimeoutError:
-                raise
-            except OSError:
-                number = 0
+            number = self._end.recv_into(left, 0, socket.MSG_WAITALL)
             if not number:
                 raise ClosedError
             left = left[number:]

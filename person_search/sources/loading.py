@@ -1,7 +1,7 @@
 """Loading frames beside the network, in processes of their own.
 
-Processes, not threads: a decoder that crashes costs one item. Their frames travel through a socket, straight
-into an array, at a few gigabytes a second.
+Processes, not threads: a decoder that crashes costs one item. Their frames are handed over in memory that is
+shared, so that they cost the program next to nothing.
 """
 
 import os
@@ -63,7 +63,7 @@ def load_frames(
     workers: int | None = None,
     ahead: int = AHEAD,
     say: Callable[[str], None] = lambda _line: None,
-) -> Generator[FrameOrGap]:
+) -> Generator[FrameOrGap, None, None]:
     """Yield the frames of all items, and an `ItemEnd` behind those of each.
 
     Files come in the order of the items, one after the other. Streams come after them, all at once, each in a
@@ -176,7 +176,7 @@ class _Loading:
         except Exception as error:  # raised where the results are taken
             self._shelf.fail(error)
         finally:
-            process.end()
+            process.close()
 
     def _read(self, process: LoadingProcess, number: int) -> None:
         room = partial(self._shelf.wait_for_room, number)

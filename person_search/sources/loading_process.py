@@ -1,6 +1,5 @@
 """A process that reads items beside the program, so that a decoder that crashes costs one item."""
 
-import math
 import os
 import queue
 import signal
@@ -10,10 +9,10 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import closing
 from typing import Any, NamedTuple
 
-from person_search.sources.channel import Channel, ClosedError
+from person_search.sources.channel import Channel, ClosedError, SentFrame
 from person_search.sources.frames import Frame
 from person_search.sources.jobs import Job, frames_of, gap_of
 from person_search.sources.places import Kind
@@ -27,6 +26,10 @@ START = (
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 PATIENCE = 300.0
 """Seconds after which a picture that is still being decoded is given up."""
+
+
+TAKEN = "taken"
+"""Said to a process when its frame was taken: it decodes one frame ahead, and waits for this to send it."""
 
 
 class Note(NamedTuple):
@@ -69,7 +72,7 @@ class LoadingProcess:
             yield from running.messages(job, wait_for_room)
         except TimeoutError:
             self._stop()
-            yield End(f"{job.item.shown} was not decoded in {PATIENCE:.0f} seconds")
+            yield End(f"{job.item.shown} was not decoded in {PATIENCE:g} seconds")
         except ClosedError:
             if self._ended:
                 raise
@@ -78,12 +81,16 @@ class LoadingProcess:
             yield End(f"{job.item.shown} cannot be read: its decoder {fate}")
 
     def end(self) -> None:
-        """End the process at once. May be called from any thread."""
+        """End the process at once. May be called from any thread; the one that reads calls `close` then."""
         with self._lock:
             self._ended = True
-            running = self._running
-        if running is not None:
-            running.kill()
+            if self._running is not None:
+                self._running.kill()
+
+    def close(self) -> None:
+        """End the process and wait until it is gone."""
+        self.end()
+        self._stop()
 
     def _started(self) -> "_Running":
         with self._lock:
@@ -96,9 +103,9 @@ class LoadingProcess:
 
     def _stop(self) -> None:
         with self._lock:
-            if self._running is not None:
-                self._running.kill()
-            self._running = None
+            running, self._running = self._running, None
+        if running is not None:
+            running.close()
 
 
 class _Running:
@@ -137,18 +144,25 @@ class _Running:
         message: Any = None
         while not isinstance(message, End):
             message = self._channel.receive(patience)
-            if isinstance(message, (Note, End)):
+            if isinstance(message, SentFrame):
+                with closing(message):
+                    wait_for_room(message.size)
+                    frame = message.mapped()
+                self._channel.send(TAKEN)
+                yield frame
+            else:
                 yield message
-                continue
-            frame, shape = message
-            wait_for_room(math.prod(shape))
-            yield replace(frame, pixels=self._channel.receive_pixels(shape))
 
     def kill(self) -> None:
-        """End it at once, and wait until it is gone."""
+        """End it at once: who reads from it learns that."""
         self._process.kill()
+
+    def close(self) -> None:
+        """End it, and wait until it is gone."""
+        self.kill()
         self._process.wait()
         self._channel.close()
+        self._words.close()
 
     def fate(self) -> str:
         """Return how it ended, which it did."""
@@ -165,29 +179,34 @@ class _Running:
 def serve(descriptor: int) -> None:
     """Read items for the program at the other end of a socket, until that is gone."""
     channel = Channel(socket.socket(fileno=descriptor))
-    jobs = queue.SimpleQueue[Job]()
-    threading.Thread(target=_listen, args=(channel, jobs), daemon=True).start()
+    jobs, room = queue.SimpleQueue[Job](), threading.Semaphore()
+    threading.Thread(target=_listen, args=(channel, jobs, room), daemon=True).start()
     try:
         channel.send(Note("ready"))
         while True:
-            channel.send(_said_of(jobs.get(), channel))
+            channel.send(_sent(jobs.get(), channel, room))
     except ClosedError:
         return
 
 
-def _listen(channel: Channel, jobs: "queue.SimpleQueue[Job]") -> None:
-    """Take jobs. When the program is gone, end the process, whatever it is decoding."""
+def _listen(channel: Channel, jobs: "queue.SimpleQueue[Job]", room: threading.Semaphore) -> None:
+    """Take what the program says. When it is gone, end the process, whatever that is decoding."""
     try:
         while True:
-            jobs.put(channel.receive())
+            message = channel.receive()
+            if message == TAKEN:
+                room.release()
+            else:
+                jobs.put(message)
     except ClosedError:
         os._exit(0)
 
 
-def _said_of(job: Job, channel: Channel) -> End:
-    """Send an item's frames; return how it ended."""
+def _sent(job: Job, channel: Channel, room: threading.Semaphore) -> End:
+    """Send an item's frames, each when the one before was taken; return how it ended."""
     try:
         for frame in frames_of(job, lambda line: channel.send(Note(line))):
+            room.acquire()
             channel.send_frame(frame)
     except ClosedError:
         raise
