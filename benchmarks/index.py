@@ -62,7 +62,7 @@ def main(people: int, threads: int) -> None:
         begin = time.perf_counter()
         draw(Path(folder) / "people", people)
         drawn = time.perf_counter() - begin
-        answers = {way: [] for way in WAYS}  # type: dict[str, list[Answer]]
+        answers: dict[str, list[Answer]] = {way: [] for way in WAYS}
         for _ in range(ROUNDS):
             for way in WAYS:
                 answers[way].append(answer(Path(folder) / "people", way))

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from person_search.index.loaded import LoadedPeople
 from person_search.index.ranking import Searchable, rank
@@ -34,7 +35,7 @@ def searchable(folder: Path, way: str) -> Searchable:
         return FaissPeople(LoadedPeople.of(snapshot), "flat" if way.endswith("flat") else "fp16")
 
 
-def seconds(people: Searchable, query: np.ndarray, where: Selection | None) -> float:
+def seconds(people: Searchable, query: npt.NDArray[np.float64], where: Selection | None) -> float:
     """Return the median time of an answer."""
     taken = []
     for _ in range(ROUNDS):

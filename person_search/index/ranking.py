@@ -6,7 +6,7 @@ equal. It depends neither on how a store's files lie nor on the number of thread
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +71,7 @@ class Searchable(Protocol):
 
 def rank(
     people: Searchable | PeopleStore,
-    queries: npt.NDArray[np.floating[npt.NBitBase]],
+    queries: npt.NDArray[np.floating[Any]],
     top: int = 20,
     where: Selection | None = None,
 ) -> list[Hit]:
@@ -101,7 +101,7 @@ def rank(
     return _hits(people.people, rows[order], similarities[order])
 
 
-def mean_query(queries: npt.NDArray[np.floating[npt.NBitBase]], dimension: int) -> npt.NDArray[np.float64]:
+def mean_query(queries: npt.NDArray[np.floating[Any]], dimension: int) -> npt.NDArray[np.float64]:
     """Return the unit vector of the mean of queries as unit vectors.
 
     Args:
