@@ -22,11 +22,13 @@ def fold_batch_normalisation(network: nn.Module) -> None:
 
 def _fold(convolution: nn.Conv2d, normalisation: nn.BatchNorm2d | FrozenBatchNorm2d) -> None:
     """Give a convolution the weights that do both."""
+    mean, variance = normalisation.running_mean, normalisation.running_var
+    assert mean is not None and variance is not None, "it has no statistics of its own"
     convolution.weight, convolution.bias = fuse_conv_bn_weights(
         convolution.weight,
         convolution.bias,
-        normalisation.running_mean,
-        normalisation.running_var,
+        mean,
+        variance,
         normalisation.eps,
         normalisation.weight,
         normalisation.bias,

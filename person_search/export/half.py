@@ -1,6 +1,5 @@
 """Heavy layers in float16. Everything else of a search stays in float32."""
 
-import torch
 from torch import Tensor, nn
 
 from pipeline.models.person_search import PersonSearchNetwork

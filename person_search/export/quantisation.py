@@ -68,7 +68,7 @@ def quantised(model: ModelProto, described: ExportedFile, scenes: Sequence[Shown
         return onnx.load(target)
 
 
-class _Scenes(CalibrationDataReader):
+class _Scenes(CalibrationDataReader):  # type: ignore[misc]
     """Scenes as a model's inputs, one after the other."""
 
     def __init__(self, described: ExportedFile, scenes: Sequence[Shown]) -> None:

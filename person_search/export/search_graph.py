@@ -74,6 +74,10 @@ class SearchGraph(nn.Module):
         network: an OIM student or a SeqNet, in evaluation mode.
     """
 
+    cell_anchors: Tensor
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: PersonSearchNetwork) -> None:
         super().__init__()
         self.network = network
@@ -145,14 +149,16 @@ class SearchGraph(nn.Module):
         measured = (scenes.resized[1] / SIZE_DIVISIBLE).ceil() / scenes.resized[1]
         factor = torch.exp2(torch.log2(measured).round()) * SIZE_DIVISIBLE
         rois = torch.cat([rows.images.float()[:, None], rows.boxes * factor], dim=1)
-        return roi_align(
+        result: Tensor = roi_align(
             scenes.features, rois, pool.output_size, 1 / SIZE_DIVISIBLE, pool.sampling_ratio
         )
+        return result
 
     def _identity_features(self, scenes: Scenes, rows: Rows) -> Tensor:
         network = self.network
         tail = network.second_tail if isinstance(network, SeqNet) else network.roi_heads.box_head
-        return tail(self.pooled(scenes, rows))
+        result: Tensor = tail(self.pooled(scenes, rows))
+        return result
 
     def _kept(self, scenes: Scenes, made: Found, nms_threshold: float) -> Found:
         """Keep the detections that count; see `pipeline.models.post_processing`."""
@@ -166,7 +172,8 @@ class SearchGraph(nn.Module):
         return Found(Rows(made.rows.images[kept], boxes[kept]), made.scores[kept], made.roi_features[kept])
 
     def _decoded(self, deltas: Tensor, boxes: Tensor) -> Tensor:
-        return self.network.roi_heads.box_coder.decode_single(deltas, boxes)
+        decoded: Tensor = self.network.roi_heads.box_coder.decode_single(deltas, boxes)
+        return decoded
 
     def _anchors(self, features: Tensor) -> Tensor:
         """Return the anchors of one image, `[A, 4]`; see torchvision's `AnchorGenerator`."""

@@ -52,10 +52,11 @@ class TorchNetwork:
         """Find and embed the people in pictures of any sizes; see `SearchNetwork`."""
         for picture in pictures:
             check_wide_enough(picture, self._network.options.long_side)
+        nothing = self._boxes(np.zeros((0, 4), np.float32))
         found: dict[int, FoundPeople] = {}
         for together in self._batches(pictures):
             images = [self._tensor(pictures[place]) for place in together]
-            detections, _ = self._network.search(images, [self._boxes(np.zeros((0, 4)))] * len(images))
+            detections, _ = self._network.search(images, [nothing] * len(images))
             found |= dict(zip(together, map(_as_arrays, detections), strict=True))
         return [found[place] for place in range(len(pictures))]
 
