@@ -6,6 +6,7 @@ from commands.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
     "check-data": LazyCommand("commands.check_data:check_data", "Is a data set complete, and which release."),
+    "export": LazyCommand("commands.export:export", "Write a trained student as an ONNX file."),
     "find": LazyCommand("commands.find:find", "Look for a person in your own pictures."),
     "lut": LazyCommand("commands.lut:lut", "Show what a look-up table holds, and whether it fits."),
     "preset": LazyCommand("commands.preset:preset", "Write the params.yaml of a data set."),

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.export import Dim
 
 from person_search.export.calibration import calibration_scenes
-from person_search.export.folding import fold_batch_normalisation
 from person_search.export.half import halve
+from person_search.export.layers import prepare_layers
 from person_search.export.operators import TRANSLATIONS
 from person_search.export.quantisation import Shown, quantised
 from person_search.export.search_graph import OnePicture, PictureBatch, SearchGraph
@@ -108,7 +108,7 @@ def as_onnx(
         scenes: for `int8` alone, see `quantised`.
     """
     network = copy.deepcopy(network)
-    fold_batch_normalisation(network)
+    prepare_layers(network)
     if described.precision == "float16":
         halve(network)
     model = _traced(PictureBatch(network) if described.batch else OnePicture(network))
