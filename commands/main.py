@@ -7,6 +7,7 @@ from commands.lazy import LazyCommand, LazyGroup
 COMMANDS = {
     "check-data": LazyCommand("commands.check_data:check_data", "Is a data set complete, and which release."),
     "detect": LazyCommand("commands.detect:detect", "Who is in a picture: boxes, scores, embeddings."),
+    "export": LazyCommand("commands.export:export", "Write a trained student as an ONNX file."),
     "find": LazyCommand("commands.find:find", "Look for a person in your own pictures."),
     "index": LazyCommand("commands.index:index", "Keep the people of pictures and videos, to be searched."),
     "lut": LazyCommand("commands.lut:lut", "Show what a look-up table holds, and whether it fits."),

@@ -14,9 +14,11 @@ from onnx import ModelProto, helper
 from torch import Tensor
 from torch.export import Dim
 
-from person_search.export.folding import fold_batch_normalisation
+from person_search.export.calibration import calibration_scenes
 from person_search.export.half import halve
+from person_search.export.layers import prepare_layers
 from person_search.export.operators import TRANSLATIONS
+from person_search.export.quantisation import Shown, quantised
 from person_search.export.search_graph import OnePicture, PictureBatch, SearchGraph
 from person_search.networks.exported_file import (
     COUNTS,
@@ -41,7 +43,7 @@ from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.qeeps import Qeeps
 
 OPSET = 18
-"""The version of ONNX' operators: the first with all that is needed, and so the one that most programs read."""
+"""The version of ONNX' operators: the first that has all that is needed, so that most programs read it."""
 PRODUCER = "person-search export"
 EXAMPLE = (64, 96)
 """Height and width of the picture that `torch.export` traces; any do."""
@@ -54,25 +56,30 @@ def export_network(
     precision: Precision = "float32",
     batch: bool = False,
     task: Task = "search",
-) -> None:
+    calibration: Path | None = None,
+) -> ExportedFile:
     """Write a student as one ONNX file; see `exported_file.py` for its inputs and outputs.
 
     Args:
         weights: the student's weight file.
         out: the file to make.
-        precision: of the heavy layers, `float32` or `float16`; for `int8` see `quantisation.py`.
+        precision: what the heavy layers compute in.
         batch: whether it takes several pictures of one size.
         task: `search`, or `embed` for a file that embeds boxes and does not look for people.
+        calibration: for `int8` alone, a prepared data set whose training scenes say what 8 bits are to cover.
+
+    Returns:
+        What the file says of itself.
 
     Raises:
-        UserError: the weights are no good, or the network has no graph of one picture.
+        UserError: the weights or the data set are no good, or the network has no graph of one picture.
         OSError: the file cannot be written.
     """
     network = load_student(weights)
     if isinstance(network, Qeeps):
         raise UserError(
-            f"{printable(weights)} is a query-guided network (head: qeeps): what it finds in a picture depends "
-            "on the query's picture, so it has no graph of one picture; export an oim or seqnet student"
+            f"{printable(weights)} is a query-guided network (head: qeeps): what it finds in a picture "
+            "depends on the query's picture, so it has no graph of one picture; export another student"
         )
     options = network.options
     described = ExportedFile(
@@ -84,18 +91,24 @@ def export_network(
         batch=batch,
         task=task,
     )
-    write_atomically(out, as_onnx(network, described).SerializeToString(deterministic=True))
+    scenes = [] if calibration is None else calibration_scenes(calibration, network)
+    model = as_onnx(network, described, scenes)
+    write_atomically(out, model.SerializeToString(deterministic=True))
+    return described
 
 
-def as_onnx(network: PersonSearchNetwork, described: ExportedFile) -> ModelProto:
+def as_onnx(
+    network: PersonSearchNetwork, described: ExportedFile, scenes: Sequence[Shown] = ()
+) -> ModelProto:
     """Return a student as an ONNX model.
 
     Args:
         network: an OIM student or a SeqNet, in evaluation mode, on the CPU; it is not changed.
         described: what the file is to hold.
+        scenes: for `int8` alone, see `quantised`.
     """
     network = copy.deepcopy(network)
-    fold_batch_normalisation(network)
+    prepare_layers(network)
     if described.precision == "float16":
         halve(network)
     model = _traced(PictureBatch(network) if described.batch else OnePicture(network))
@@ -104,6 +117,8 @@ def as_onnx(network: PersonSearchNetwork, described: ExportedFile) -> ModelProto
         model = onnx.utils.Extractor(model).extract_model([PICTURE, *given], [GIVEN_EMBEDDINGS])
     else:
         _let_nothing_be_given(model)
+    if described.precision == "int8":
+        model = quantised(model, described, scenes)
     _describe(model, described)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -159,7 +174,7 @@ def _let_nothing_be_given(model: ModelProto) -> None:
 
 
 def _describe(model: ModelProto, described: ExportedFile) -> None:
-    """Say what the file is, name its sizes, and take out where on this machine its layers stand in the code."""
+    """Say what the file is, name its sizes, and take out where its layers stand in the code here."""
     model.producer_name, model.producer_version, model.doc_string = PRODUCER, "", ""
     model.graph.name = PRODUCER
     del model.metadata_props[:]

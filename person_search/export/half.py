@@ -1,6 +1,5 @@
 """Heavy layers in float16. Everything else of a search stays in float32."""
 
-import torch
 from torch import Tensor, nn
 
 from pipeline.models.person_search import PersonSearchNetwork
@@ -8,18 +7,11 @@ from pipeline.models.seqnet import SeqNet
 
 
 class InHalf(nn.Module):
-    """A module that computes in float16 and is given and gives float32.
-
-    Group normalisation in it stays in float32: its sums over a picture do not fit float16.
-    """
+    """A module that computes in float16 and is given and gives float32."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module.half()
-        for parent in list(self.module.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, nn.GroupNorm):
-                    setattr(parent, name, _InFloat(child))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map float32 to float32."""
@@ -27,23 +19,10 @@ class InHalf(nn.Module):
         return result.float()
 
 
-class _InFloat(nn.Module):
-    """A module that computes in float32 and is given and gives float16."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module.float()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map float16 to float16."""
-        result: Tensor = self.module(features.float())
-        return result.half()
-
-
 def halve(network: PersonSearchNetwork) -> None:
     """Let the stem, the RPN's first layer and the tails compute in float16.
 
-    What is made of them stays in float32: boxes, scores, suppression, RoIAlign and embeddings.
+    What is made of their results stays in float32: boxes, scores, suppression, RoIAlign and embeddings.
     """
     network.stem = InHalf(network.stem)  # type: ignore[assignment]
     network.rpn.head.conv = InHalf(network.rpn.head.conv)

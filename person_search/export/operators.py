@@ -10,16 +10,18 @@ from typing import Any
 
 import torch
 from onnx import TensorProto
-from onnxscript.onnx_opset import opset18 as op
+from onnxscript.onnx_opset import opset18
 from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import nms
 
 from person_search.networks.preprocessing import SIZE_DIVISIBLE
 
+op: Any = opset18
+
 
 def resized_size(height: int, width: int, short_side: int, long_side: int) -> tuple[int, int]:
-    """Return (height, width) of a resized picture, as torchvision's `GeneralizedRCNNTransform` computes it."""
+    """Return (height, width) of a resized picture, as torchvision's `GeneralizedRCNNTransform` has it."""
     scale = min(short_side / min(height, width), long_side / max(height, width))
     return int(height * scale), int(width * scale)
 

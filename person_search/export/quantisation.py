@@ -27,6 +27,10 @@ from person_search.networks.network import Floats, Picture
 KEPT_LAYERS = ("rpn.head.cls_logits", "rpn.head.bbox_pred")
 """Convolutions that stay in float32: an error of theirs moves boxes, or changes which of them are kept."""
 
+CONVOLUTION = "Conv"
+BETWEEN = ("Relu", "Add", "MaxPool")
+"""Layers that compute in 8 bits where all that they get does: so values need not be changed to and fro."""
+
 Shown = tuple[Picture, Floats]
 """A scene, and the boxes `[K, 4]` of the people in it, K > 0."""
 
@@ -40,11 +44,6 @@ def quantised(model: ModelProto, described: ExportedFile, scenes: Sequence[Shown
         scenes: those whose activations say which range 8 bits are to cover. Somebody must be found in each:
             of a layer that gets no box, no range can be told.
     """
-    kept = [
-        node.name
-        for node in model.graph.node
-        if node.op_type == "Conv" and any(layer in node.input[1] for layer in KEPT_LAYERS)
-    ]
     disabled = logging.root.manager.disable
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
@@ -56,8 +55,8 @@ def quantised(model: ModelProto, described: ExportedFile, scenes: Sequence[Shown
                 target,
                 _Scenes(described, scenes),
                 quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=["Conv"],
-                nodes_to_exclude=kept,
+                op_types_to_quantize=[CONVOLUTION, *BETWEEN],
+                nodes_to_quantize=quantised_layers(model),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -68,7 +67,22 @@ def quantised(model: ModelProto, described: ExportedFile, scenes: Sequence[Shown
         return onnx.load(target)
 
 
-class _Scenes(CalibrationDataReader):
+def quantised_layers(model: ModelProto) -> list[str]:
+    """Return the names of the layers that compute in 8 bits: convolutions, and what lies between them."""
+    names: list[str] = []
+    computed: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == CONVOLUTION:
+            chosen = not any(layer in node.input[1] for layer in KEPT_LAYERS)
+        else:
+            chosen = node.op_type in BETWEEN and computed.issuperset(node.input)
+        if chosen:
+            names.append(node.name)
+            computed.update(node.output)
+    return names
+
+
+class _Scenes(CalibrationDataReader):  # type: ignore[misc]
     """Scenes as a model's inputs, one after the other."""
 
     def __init__(self, described: ExportedFile, scenes: Sequence[Shown]) -> None:

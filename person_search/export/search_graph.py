@@ -74,6 +74,10 @@ class SearchGraph(nn.Module):
         network: an OIM student or a SeqNet, in evaluation mode.
     """
 
+    cell_anchors: Tensor
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: PersonSearchNetwork) -> None:
         super().__init__()
         self.network = network
@@ -141,16 +145,25 @@ class SearchGraph(nn.Module):
     def pooled(self, scenes: Scenes, rows: Rows) -> Tensor:
         """Pool boxes from the features as torchvision's `MultiScaleRoIAlign` does, `[R, C, h, w]`."""
         pool = self.network.roi_heads.box_roi_pool
+<<<<<<< HEAD
         # It takes for a cell's size the power of two that is nearest to what it measures down the picture.
         measured = (scenes.resized[1] / SIZE_DIVISIBLE).ceil() / scenes.resized[1]
         factor = torch.exp2(torch.log2(measured).round()) * SIZE_DIVISIBLE
         rois = torch.cat([rows.images.float()[:, None], rows.boxes * factor], dim=1)
         return roi_align(scenes.features, rois, pool.output_size, 1 / SIZE_DIVISIBLE, pool.sampling_ratio)
+=======
+        rois = torch.cat([rows.images.float()[:, None], rows.boxes], dim=1)
+        result: Tensor = roi_align(
+            scenes.features, rois, pool.output_size, 1 / SIZE_DIVISIBLE, pool.sampling_ratio
+        )
+        return result
+>>>>>>> 2d77ec83b7b4e6c53010fdcdbd9769a88d9da439
 
     def _identity_features(self, scenes: Scenes, rows: Rows) -> Tensor:
         network = self.network
         tail = network.second_tail if isinstance(network, SeqNet) else network.roi_heads.box_head
-        return tail(self.pooled(scenes, rows))
+        result: Tensor = tail(self.pooled(scenes, rows))
+        return result
 
     def _kept(self, scenes: Scenes, made: Found, nms_threshold: float) -> Found:
         """Keep the detections that count; see `pipeline.models.post_processing`."""
@@ -164,7 +177,8 @@ class SearchGraph(nn.Module):
         return Found(Rows(made.rows.images[kept], boxes[kept]), made.scores[kept], made.roi_features[kept])
 
     def _decoded(self, deltas: Tensor, boxes: Tensor) -> Tensor:
-        return self.network.roi_heads.box_coder.decode_single(deltas, boxes)
+        decoded: Tensor = self.network.roi_heads.box_coder.decode_single(deltas, boxes)
+        return decoded
 
     def _anchors(self, features: Tensor) -> Tensor:
         """Return the anchors of one image, `[A, 4]`; see torchvision's `AnchorGenerator`."""

@@ -73,7 +73,8 @@ class ExportedFile:
             raise UserError(f"{name} was not written by `person-search export`") from None
         if version != FORMAT_VERSION:
             raise UserError(
-                f"{name} is of version {version} of `person-search export`, not {FORMAT_VERSION}: export again"
+                f"{name} has version {version} of `person-search export`'s format, not {FORMAT_VERSION}; "
+                "export it again"
             )
         try:
             described = cls(**values)

@@ -70,9 +70,13 @@ class OnnxNetwork:
             UserError: a picture is too narrow, or the file embeds boxes and does not look for people.
         """
         if self.described.task != "search":
+<<<<<<< HEAD
             raise UserError(
                 f"{self._name} embeds given boxes and finds nobody; export it without --embed-only"
             )
+=======
+            raise UserError(f"{self._name} embeds boxes and finds nobody; export it without --embed-only")
+>>>>>>> 2d77ec83b7b4e6c53010fdcdbd9769a88d9da439
         for picture in pictures:
             self._check(picture)
         if not self.described.batch:
@@ -90,9 +94,11 @@ class OnnxNetwork:
         self._check(picture)
         if not len(boxes):
             return np.zeros((0, self.embedding_dim), np.float32)
-        inputs = {PICTURE: np.ascontiguousarray(picture), GIVEN_BOXES: np.asarray(boxes, np.float32)}
+        pixels, given = np.ascontiguousarray(picture), np.asarray(boxes, np.float32)
+        inputs: Values = {PICTURE: pixels, GIVEN_BOXES: given}
         if self.described.batch:
-            inputs |= {PICTURE: inputs[PICTURE][None], GIVEN_PICTURES: np.zeros(len(boxes), np.int64)}
+            pictures = np.zeros(len(boxes), np.int64)
+            inputs = {PICTURE: pixels[None], GIVEN_BOXES: given, GIVEN_PICTURES: pictures}
         embeddings: Floats = self._run([GIVEN_EMBEDDINGS], inputs)[GIVEN_EMBEDDINGS]
         return embeddings
 

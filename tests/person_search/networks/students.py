@@ -8,6 +8,8 @@ from pipeline.models.heads import build_student
 from pipeline.models.weight_files import save_weights
 from tests.tiny import search_options
 
+CPU = torch.device("cpu")
+
 
 def student(seed=0, **options):
     """Build a student whose weights and statistics are drawn, so that boxes, scores and embeddings vary."""

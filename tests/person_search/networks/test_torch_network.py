@@ -10,10 +10,9 @@ from person_search.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, SI
 from person_search.networks.torch_network import TorchNetwork
 from pipeline.basics.errors import UserError
 from pipeline.models import backbones
-from tests.person_search.networks.students import picture, student, written
+from tests.person_search.networks.students import CPU, picture, student, written
 
 BOXES = np.array([[10.0, 8.0, 40.0, 60.0], [0.0, 0.0, 128.0, 96.0]], np.float32)
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", params=["oim", "seqnet", "qeeps"])
@@ -47,6 +46,15 @@ def test_a_picture_is_found_the_same_whatever_is_beside_it(student_and_file):
         (expected,) = loaded.detect([alone])
         np.testing.assert_array_equal(beside.boxes, expected.boxes)
         np.testing.assert_array_equal(beside.embeddings, expected.embeddings)
+
+
+def test_a_narrow_picture_changes_nothing_for_later_ones(student_and_file):
+    before, after = (TorchNetwork(student_and_file[1], CPU) for _ in range(2))
+    narrow, usual = picture(20, 128), picture(96, 128)
+    (expected,), (found_narrow,) = before.detect([usual]), before.detect([narrow])
+    (first,), (found,) = after.detect([narrow]), after.detect([usual])
+    np.testing.assert_array_equal(first.embeddings, found_narrow.embeddings)
+    np.testing.assert_array_equal(found.embeddings, expected.embeddings)
 
 
 def test_it_says_what_it_is(student_and_file):
