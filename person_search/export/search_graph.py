@@ -145,19 +145,11 @@ class SearchGraph(nn.Module):
     def pooled(self, scenes: Scenes, rows: Rows) -> Tensor:
         """Pool boxes from the features as torchvision's `MultiScaleRoIAlign` does, `[R, C, h, w]`."""
         pool = self.network.roi_heads.box_roi_pool
-<<<<<<< HEAD
-        # It takes for a cell's size the power of two that is nearest to what it measures down the picture.
-        measured = (scenes.resized[1] / SIZE_DIVISIBLE).ceil() / scenes.resized[1]
-        factor = torch.exp2(torch.log2(measured).round()) * SIZE_DIVISIBLE
-        rois = torch.cat([rows.images.float()[:, None], rows.boxes * factor], dim=1)
-        return roi_align(scenes.features, rois, pool.output_size, 1 / SIZE_DIVISIBLE, pool.sampling_ratio)
-=======
         rois = torch.cat([rows.images.float()[:, None], rows.boxes], dim=1)
         result: Tensor = roi_align(
             scenes.features, rois, pool.output_size, 1 / SIZE_DIVISIBLE, pool.sampling_ratio
         )
         return result
->>>>>>> 2d77ec83b7b4e6c53010fdcdbd9769a88d9da439
 
     def _identity_features(self, scenes: Scenes, rows: Rows) -> Tensor:
         network = self.network

@@ -70,13 +70,7 @@ class OnnxNetwork:
             UserError: a picture is too narrow, or the file embeds boxes and does not look for people.
         """
         if self.described.task != "search":
-<<<<<<< HEAD
-            raise UserError(
-                f"{self._name} embeds given boxes and finds nobody; export it without --embed-only"
-            )
-=======
             raise UserError(f"{self._name} embeds boxes and finds nobody; export it without --embed-only")
->>>>>>> 2d77ec83b7b4e6c53010fdcdbd9769a88d9da439
         for picture in pictures:
             self._check(picture)
         if not self.described.batch:
