@@ -1,7 +1,7 @@
 """Loading frames beside the network, in processes of their own.
 
-Processes, not threads: a decoder that crashes costs one item. Their frames are handed over in memory that is
-shared, so that they cost the program next to nothing.
+Processes, not threads: a decoder that crashes costs one item. Their frames are handed over in memory, a copy
+each, by threads that do not hold up the network.
 """
 
 import os
