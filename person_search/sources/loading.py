@@ -102,7 +102,7 @@ def load_frames(
         return
     files = [job for job in jobs if job.item.kind != Kind.STREAM]
     streams = [job for job in jobs if job.item.kind == Kind.STREAM]
-    with closing(_Loading(files, workers or default_workers(), Shelf(ahead, AHEAD_BYTES))) as loading:
+    with closing(_Loading(files, max(1, workers or default_workers()), Shelf(ahead, AHEAD_BYTES))) as loading:
         for number in range(len(files)):
             yield from loading.results([number], say)
     with closing(_Loading(streams, len(streams), Shelf(0, 0))) as loading:
