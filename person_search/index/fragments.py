@@ -28,6 +28,8 @@ WRITING: Mapping[str, Any] = {
     "write_statistics": ["source", "frame", "time", "camera", "score"],
     "write_page_checksum": True,
 }
+ROWS_A_GROUP = 8192
+"""So many people are decoded at a time: a reader's buffers stay small."""
 
 
 @dataclass(frozen=True, order=True)
@@ -123,6 +125,17 @@ class OpenFragment:
         with naming(self.path):
             return self._parquet.read(columns=columns, use_threads=False)
 
+    def groups(self, columns: list[str]) -> Iterator[pa.Table]:
+        """Yield its people as `read` gives them, some at a time, in their order.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        for group in range(self._parquet.num_row_groups):
+            with naming(self.path):
+                table = self._parquet.read_row_group(group, columns=columns, use_threads=False)
+            yield table
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
@@ -144,7 +157,7 @@ def write_fragment(path: Path, table: pa.Table, coverage: Coverage, about: About
     memory = pa.BufferOutputStream()
     schema = schema_of(about)
     with pq.ParquetWriter(memory, schema, **WRITING) as writer:
-        writer.write_table(table.cast(schema), row_group_size=max(1, len(table)))
+        writer.write_table(table.cast(schema), row_group_size=ROWS_A_GROUP)
         writer.add_key_value_metadata({COVERAGE_KEY.decode(): text})
     write_atomically(path, memoryview(memory.getvalue()))
     place = Place.of(path.name)
