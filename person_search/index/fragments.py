@@ -107,14 +107,25 @@ class OpenFragment:
                 schema = metadata.schema.to_arrow_schema()
             self.about = about_of(schema, path)
             with naming(path):
-                columns = columns_of((metadata.metadata or {}).get(COVERAGE_KEY, b"null"))
                 self._parquet = pq.ParquetFile(
                     self._file, metadata=metadata, read_dictionary=TEXTS, page_checksum_verification=True
                 )
         except BaseException:
             self._file.close()
             raise
-        self.fragment = Fragment(place, metadata.num_rows, columns)
+        self._place = place
+
+    @cached_property
+    def fragment(self) -> Fragment:
+        """What is known of the file; which sources it covers is read when it is asked for.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        metadata = self._parquet.metadata
+        with naming(self.path):
+            columns = columns_of((metadata.metadata or {}).get(COVERAGE_KEY, b"null"))
+        return Fragment(self._place, metadata.num_rows, columns)
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
         """Return its people, stale ones among them; sources and cameras as dictionaries.

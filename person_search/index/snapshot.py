@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,7 +41,6 @@ class Snapshot:
         except BaseException:
             self.close()
             raise
-        self.catalogue = Catalogue(opened.fragment for opened in self._opened.values())
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +49,15 @@ class Snapshot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Which fragment owns what.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        return Catalogue(opened.fragment for opened in self._opened.values())
 
     def close(self) -> None:
         """Let go of the files."""

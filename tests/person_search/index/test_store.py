@@ -99,6 +99,7 @@ def test_schema_and_metadata_of_a_file(store):
         "preprocessing": {"size": [640, 480]},
         "dtype": "float16",
         "format_version": 1,
+        "weights": "",
     }
     covered = json.loads(pq.read_metadata(file).metadata[COVERAGE_KEY])
     assert (covered["source"], covered["size"], covered["mtime_ns"]) == (["a", "b"], [100, 1], [200, 2])
