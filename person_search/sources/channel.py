@@ -1,11 +1,10 @@
 """What a process that loads frames and the program say to each other, over a socket.
 
-A message is a pickled Python value behind its length. The pixels of a frame lie in memory that both processes
-map: its file descriptor travels with the message. So a frame of any size is handed over at once. Through a
-socket it would go in pieces, each of which waits for a processor where all of them are busy.
+A message is a pickled Python value behind its length. The pixels of a frame lie in a file in memory, whose
+descriptor travels with the message. So a frame of any size is handed over at once. Through a socket it would
+go in pieces, each of which waits for a processor where all of them are busy.
 """
 
-import mmap
 import os
 import pickle
 import socket
@@ -27,25 +26,28 @@ class ClosedError(Exception):
 
 
 class SentFrame:
-    """A frame as it was received, whose pixels are not mapped yet.
+    """A frame as it was received, whose pixels are not read yet.
 
     Args:
         frame: without its pixels.
         shape: of the pixels.
-        descriptor: of the memory that they are in; this object owns it.
+        descriptor: of the file that they are in; this object owns it.
     """
 
     def __init__(self, frame: Frame, shape: tuple[int, int, int], descriptor: int) -> None:
         self._frame, self._shape, self._descriptor = frame, shape, descriptor
         self.size = shape[0] * shape[1] * shape[2]
 
-    def mapped(self) -> Frame:
-        """Return the frame. Its memory is freed with its pixels."""
-        memory = mmap.mmap(self._descriptor, self.size)
-        return replace(self._frame, pixels=np.frombuffer(memory, np.uint8).reshape(self._shape))
+    def read(self) -> Frame:
+        """Return the frame with its pixels."""
+        pixels = np.empty(self._shape, np.uint8)
+        left, place = pixels.reshape(-1).data, 0
+        while place < self.size:
+            place += os.preadv(self._descriptor, [left[place:]], place)
+        return replace(self._frame, pixels=pixels)
 
     def close(self) -> None:
-        """Close the descriptor; what was mapped stays."""
+        """Free the memory that the pixels were sent in."""
         os.close(self._descriptor)
 
 

@@ -1,7 +1,7 @@
 """Loading frames beside the network, in processes of their own.
 
-Processes, not threads: a decoder that crashes costs one item. Their frames are handed over in memory that is
-shared, so that they cost the program next to nothing.
+Processes, not threads: a decoder that crashes costs one item. Their frames are handed over in memory, a copy
+each, by threads that do not hold up the network.
 """
 
 import os
@@ -102,7 +102,7 @@ def load_frames(
         return
     files = [job for job in jobs if job.item.kind != Kind.STREAM]
     streams = [job for job in jobs if job.item.kind == Kind.STREAM]
-    with closing(_Loading(files, workers or default_workers(), Shelf(ahead, AHEAD_BYTES))) as loading:
+    with closing(_Loading(files, max(1, workers or default_workers()), Shelf(ahead, AHEAD_BYTES))) as loading:
         for number in range(len(files)):
             yield from loading.results([number], say)
     with closing(_Loading(streams, len(streams), Shelf(0, 0))) as loading:

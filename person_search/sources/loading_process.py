@@ -147,7 +147,7 @@ class _Running:
             if isinstance(message, SentFrame):
                 with closing(message):
                     wait_for_room(message.size)
-                    frame = message.mapped()
+                    frame = message.read()
                 self._channel.send(TAKEN)
                 yield frame
             else:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socketserver
 import subprocess
 import sys
 import threading
@@ -168,6 +169,14 @@ def test_memory_is_bounded(tmp_path):
     assert sum(end.gap is None for end in ends) == 12
 
 
+def test_frames_that_are_kept_hold_no_files(folder):
+    files = psutil.Process().num_fds()
+    results = list(load_frames(items_in(folder), workers=2))
+    assert psutil.Process().num_fds() == files
+    frames = [result.frame for result in results if isinstance(result, LoadedFrame)]
+    assert len(frames) > 30 and all(frame.pixels.flags.writeable for frame in frames)
+
+
 def test_huge_frames_are_loaded_one_by_one(folder, plain, monkeypatch):
     monkeypatch.setattr("person_search.sources.loading.AHEAD_BYTES", 10)
     assert described(load_frames(items_in(folder), workers=3, every=Fraction(1, 4))) == plain
@@ -191,6 +200,40 @@ def test_processes_that_cannot_start_are_an_error(folder, monkeypatch):
         RuntimeError, match="a process that loads pictures ended with code 1: ModuleNotFoundError"
     ):
         list(load_frames(items_in(folder), workers=2))
+
+
+WAITING = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+from contextlib import closing
+from person_search.sources.places import Item, Kind
+from person_search.sources.loading import load_frames
+item = Item(Kind.STREAM, "http://silent", address=sys.argv[1])
+try:
+    with closing(load_frames([item])) as loaded:
+        print("begun", flush=True)
+        next(loaded)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+def test_ctrl_c_ends_the_wait_for_a_frame():
+    with socketserver.TCPServer(("127.0.0.1", 0), None) as silent:
+        address = f"http://127.0.0.1:{silent.server_address[1]}/"
+        with subprocess.Popen(
+            [sys.executable, "-c", WAITING, address],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+        ) as program:
+            assert program.stdout.readline() == b"begun\n"
+            connection, _ = silent.get_request()
+            processes = psutil.Process(program.pid).children()
+            program.send_signal(signal.SIGINT)  # while it waits for the stream's first data
+            assert program.stdout.readline() == b"stopped\n"
+            assert program.wait(20) == 0
+        connection.close()
+    assert len(processes) == 1 and not processes[0].is_running()
 
 
 SCRIPT = """
