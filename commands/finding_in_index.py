@@ -6,11 +6,8 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from commands.hits import counted, is_to_choose, show
 from commands.querying import Query, looked_for
-from person_search.hits import Hit
 from person_search.index.faiss import FaissPeople
 from person_search.index.loaded import LoadedPeople
 from person_search.index.ranking import rank
@@ -59,11 +56,7 @@ def look_in_index(
     where = Selection(min_score=min_score, exclude_sources=own, **filters)
     with store.snapshot() as snapshot:
         people = LoadedPeople.of(snapshot, where)
-    ranked = rank(FaissPeople(people, "fp16") if faiss else people, wanted.embedding[None], top)
-    hits = [
-        Hit(one.source, np.array(one.box), one.score, one.similarity, one.frame, one.time, one.camera)
-        for one in ranked
-    ]
+    hits = rank(FaissPeople(people, "fp16") if faiss else people, wanted.embedding[None], top)
     count = len(people)
     text = f"{counted(count, 'person', 'people')} of {printable(index)}"
     show(wanted, hits, text, {"people": count}, lambda source: source, **output)

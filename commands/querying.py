@@ -11,9 +11,9 @@ import numpy as np
 from commands.detecting import numbered, print_people
 from commands.printing import say
 from person_search.drawing import as_jpeg
-from person_search.finding import one_person
 from person_search.hits import Hit
 from person_search.networks.network import Floats
+from person_search.one_person import one_person
 from person_search.people import People, to_coco
 from person_search.searcher import PersonSearcher
 from person_search.sources.frames import source_text
@@ -70,7 +70,7 @@ def looked_for(searcher: PersonSearcher, queries: Sequence[Query], min_score: fl
         )
         embeddings.append(embedding)
         places.append(Hit(source_text(query.path), box, 1.0, 1.0))
-    return LookedFor(one_person(np.stack(embeddings)), places)
+    return LookedFor(one_person(np.stack(embeddings)).astype(np.float32), places)
 
 
 def _by_box(searcher: PersonSearcher, query: Query) -> tuple[Floats, FloatArray]:

@@ -71,20 +71,6 @@ def _hits_in(
     ]
 
 
-def one_person(embeddings: Floats) -> Floats:
-    """Return the mean `[D]`, of unit length, of embeddings `[K, D]` that show one person.
-
-    Raises:
-        UserError: they cancel each other out, so that they say nothing.
-    """
-    mean = embeddings.astype(np.float64).mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    if length < 1e-6:
-        raise UserError("the queries cancel each other out: are they of one person?")
-    result: Floats = (mean / length).astype(np.float32)
-    return result
-
-
 def checked_box(box: FloatArray, size: tuple[int, int], path: Path) -> FloatArray:
     """Return a box `[4]` clipped to a picture of `size` (width, height).
 

@@ -26,6 +26,7 @@ class Hit:
         frame: of a video; 0 of a picture.
         time: when it was taken, in UTC, where that is known.
         camera: where that is known.
+        row: of an index, which of the people that were ranked; their `vectors` has the embedding.
     """
 
     source: str
@@ -35,6 +36,7 @@ class Hit:
     frame: int = 0
     time: datetime | None = None
     camera: str | None = None
+    row: int | None = None
 
 
 def as_values(hits: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -4,47 +4,22 @@ The order is that of similarities in float64, and of source, frame and place in 
 equal. It depends neither on how a store's files lie nor on the number of threads.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from person_search.hits import Hit
 from person_search.index.arrays import Mask, Rows, is_there, moment_of, numbers, places
 from person_search.index.loaded import Floats, LoadedPeople
 from person_search.index.schema import BOX, About
 from person_search.index.selection import Selection
 from person_search.index.store import PeopleStore
+from person_search.one_person import one_person
 from pipeline.basics.errors import UserError
 
 ROWS_AT_ONCE = 8192
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A person who was found.
-
-    Attributes:
-        row: which of the people in memory; `vectors` gives the embedding.
-        similarity: cosine with the query, -1..1.
-        source: the file as text, or a stream's address.
-        frame: the frame's number in a video, 0 for a picture.
-        time: with time zone, or None.
-        camera: its name, or None.
-        box: x1 y1 x2 y2 in pixels of the source.
-        score: the detector's, 0..1.
-    """
-
-    row: int
-    similarity: float
-    source: str
-    frame: int
-    time: datetime | None
-    camera: str | None
-    box: tuple[float, float, float, float]
-    score: float
 
 
 class Searchable(Protocol):
@@ -120,15 +95,7 @@ def mean_query(queries: npt.NDArray[np.floating[Any]], dimension: int) -> npt.ND
             f"queries {list(vectors.shape)}: this index has embeddings of {dimension} numbers; "
             "embed the query with the model that made the index"
         )
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not np.all(np.isfinite(lengths) & (lengths > 0)):
-        raise UserError("a query's embedding has no direction: choose another picture or box")
-    mean = (vectors / lengths).mean(axis=0)
-    length = np.linalg.norm(mean)
-    if length < np.finfo(np.float32).eps:
-        raise UserError("the queries cancel each other out: use fewer of them")
-    unit: npt.NDArray[np.float64] = mean / length
-    return unit
+    return one_person(vectors)
 
 
 def _exact(people: Searchable, query: npt.NDArray[np.float64], rows: Rows) -> npt.NDArray[np.float64]:
@@ -170,7 +137,7 @@ def _hits(people: pa.Table, rows: Rows, similarities: npt.NDArray[np.float64]) -
             frame=one["frame"],
             time=moment_of(times[place]) if timed[place] else None,
             camera=one["camera"],
-            box=(one[BOX[0]], one[BOX[1]], one[BOX[2]], one[BOX[3]]),
+            box=np.array([one[name] for name in BOX]),
             score=one["score"],
         )
         for place, one in enumerate(found.drop_columns(["time"]).to_pylist())

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from person_search.finding import checked_box, find_in_pictures, one_person
+from person_search.finding import checked_box, find_in_pictures
+from person_search.one_person import one_person
 from person_search.searcher import PersonSearcher
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures import folders, reading

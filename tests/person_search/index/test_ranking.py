@@ -167,7 +167,7 @@ def test_a_hit_says_all_that_is_known(tmp_path):
     people = [Person("a b.jpg", 0, 7, "hall", 3), Person("v.mp4", 25, 5)]
     store = stored(tmp_path / "people", people)
     first, second = rank(store, unit([7], DIMENSION))
-    assert (first.source, first.frame, first.camera, first.box) == ("a b.jpg", 0, "hall", (7, 0, 8, 1))
+    assert (first.source, first.frame, first.camera, *first.box) == ("a b.jpg", 0, "hall", 7, 0, 8, 1)
     assert first.time == START + timedelta(hours=3)
     assert first.similarity == pytest.approx(1) and first.score == pytest.approx(0.7)
     assert (second.frame, second.camera, second.time) == (25, None, None)
