@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.index_answer import WAYS
 from person_search.index.coverage import SourceState
 from person_search.index.rows import PeopleRows
-from person_search.index.schema import About
+from person_search.index.schema import About, schema_of
 from person_search.index.store import PeopleStore
 from pipeline.basics.environment_variables import THREADS_VARIABLE
 
@@ -68,9 +68,8 @@ def main(people: int, threads: int) -> None:
                 answers[way].append(answer(Path(folder) / "people", way))
     known = known_files()
     best = {way: fastest(own) for way, own in answers.items()}
-    show(
-        best, f"{people:,} people, {DIMENSION}-d, {threads} threads, best of {ROUNDS}; drawn in {drawn:.0f} s"
-    )
+    title = f"{people:,} people, {DIMENSION}-d, {threads} threads, best of {ROUNDS}; drawn in {drawn:.0f} s"
+    show(best, title)
     click.echo(f"{KNOWN_FILES:,} known files: {known:.2f} s (at most {KNOWN_SECONDS:.0f})")
     if len({own.hits for own in best.values()}) > 1:
         raise click.ClickException("the ways find different people")
@@ -131,11 +130,8 @@ def known_files() -> float:
     """Return how long a store takes to tell which of many files it knows, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         store = PeopleStore.create(Path(folder) / "people", About("0" * 64, DIMENSION))
-        states = {
-            f"/data/2026/{number:08d}.jpg": SourceState(number, number) for number in range(KNOWN_FILES)
-        }
-        nobody = PeopleRows([], [], [], [], np.empty((0, 4)), np.empty(0), np.empty((0, DIMENSION)))
-        store.commit(nobody, states)
+        states = {f"/data/2026/{number:08d}.jpg": SourceState(number, 0) for number in range(KNOWN_FILES)}
+        store.commit(schema_of(store.about).empty_table(), states)
         begin = time.perf_counter()
         assert PeopleStore.open(store.path).sources() == states
         return time.perf_counter() - begin

@@ -73,11 +73,12 @@ class Catalogue:
         return tuple(part for other in newer for part in self.fragments[other].covers[source].ranges)
 
     def stale(self, place: Place) -> Stale:
-        """Return the frames that a fragment has read and newer ones own, by source."""
+        """Return the frames that newer fragments own of sources that this one has read, or covers in vain."""
         fragment, result = self.fragments[place], Stale()
         for source in self._several.intersection(fragment.sources) if self._several else ():
             taken = self.taken(place, source)
-            if overlap(fragment.covers[source].read_ranges(), taken):
+            covered = fragment.covers[source]
+            if overlap(covered.read_ranges(), taken) or not without(covered.ranges, taken):
                 result[source] = taken
         return result
 

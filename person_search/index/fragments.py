@@ -28,6 +28,8 @@ WRITING: Mapping[str, Any] = {
     "write_statistics": ["source", "frame", "time", "camera", "score"],
     "write_page_checksum": True,
 }
+ROWS_A_GROUP = 8192
+"""So many people are decoded at a time: a reader's buffers stay small."""
 
 
 @dataclass(frozen=True, order=True)
@@ -105,14 +107,25 @@ class OpenFragment:
                 schema = metadata.schema.to_arrow_schema()
             self.about = about_of(schema, path)
             with naming(path):
-                columns = columns_of((metadata.metadata or {}).get(COVERAGE_KEY, b"null"))
                 self._parquet = pq.ParquetFile(
                     self._file, metadata=metadata, read_dictionary=TEXTS, page_checksum_verification=True
                 )
         except BaseException:
             self._file.close()
             raise
-        self.fragment = Fragment(place, metadata.num_rows, columns)
+        self._place = place
+
+    @cached_property
+    def fragment(self) -> Fragment:
+        """What is known of the file; which sources it covers is read when it is asked for.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        metadata = self._parquet.metadata
+        with naming(self.path):
+            columns = columns_of((metadata.metadata or {}).get(COVERAGE_KEY, b"null"))
+        return Fragment(self._place, metadata.num_rows, columns)
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
         """Return its people, stale ones among them; sources and cameras as dictionaries.
@@ -122,6 +135,17 @@ class OpenFragment:
         """
         with naming(self.path):
             return self._parquet.read(columns=columns, use_threads=False)
+
+    def groups(self, columns: list[str]) -> Iterator[pa.Table]:
+        """Yield its people as `read` gives them, some at a time, in their order.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        for group in range(self._parquet.num_row_groups):
+            with naming(self.path):
+                table = self._parquet.read_row_group(group, columns=columns, use_threads=False)
+            yield table
 
     def close(self) -> None:
         """Let go of the file."""
@@ -144,7 +168,7 @@ def write_fragment(path: Path, table: pa.Table, coverage: Coverage, about: About
     memory = pa.BufferOutputStream()
     schema = schema_of(about)
     with pq.ParquetWriter(memory, schema, **WRITING) as writer:
-        writer.write_table(table.cast(schema), row_group_size=max(1, len(table)))
+        writer.write_table(table.cast(schema), row_group_size=ROWS_A_GROUP)
         writer.add_key_value_metadata({COVERAGE_KEY.decode(): text})
     write_atomically(path, memoryview(memory.getvalue()))
     place = Place.of(path.name)

@@ -144,6 +144,11 @@ class _Part:
 
     def fill(self, embeddings: npt.NDArray[Any], begin: int) -> None:
         """Put their embeddings in place."""
-        if len(self.people):
-            own = embeddings_of(self.snapshot.read(self.place, [EMBEDDING]).column(EMBEDDING))
-            embeddings[begin : begin + len(self.people)] = own if self.mask is None else own[self.mask]
+        read = 0
+        for group in self.snapshot.read_groups(self.place, [EMBEDDING]):
+            own = embeddings_of(group.column(EMBEDDING))
+            mask = None if self.mask is None else self.mask[read : read + len(own)]
+            read += len(own)
+            own = own if mask is None else own[mask]
+            embeddings[begin : begin + len(own)] = own
+            begin += len(own)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -9,7 +10,7 @@ from typing import Self
 import pyarrow as pa
 
 from person_search.index.arrays import flags
-from person_search.index.catalogue import Catalogue, live_mask
+from person_search.index.catalogue import Catalogue, Stale, live_mask
 from person_search.index.coverage import SourceState
 from person_search.index.fragments import OpenFragment, Place
 from person_search.index.schema import About, schema_of
@@ -40,7 +41,6 @@ class Snapshot:
         except BaseException:
             self.close()
             raise
-        self.catalogue = Catalogue(opened.fragment for opened in self._opened.values())
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +49,15 @@ class Snapshot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Which fragment owns what.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        return Catalogue(opened.fragment for opened in self._opened.values())
 
     def close(self) -> None:
         """Let go of the files."""
@@ -69,12 +78,19 @@ class Snapshot:
         Raises:
             UserError: the file is damaged.
         """
-        opened, stale = self._opened[place], self.catalogue.stale(place)
-        if not stale:
-            return opened.read(columns)
         names = columns or schema_of(self.about).names
-        people = opened.read([*names, *({"source", "frame"} - set(names))])
-        return people.filter(flags(live_mask(people, stale))).select(names)
+        stale = self.catalogue.stale(place)
+        return _live(self._opened[place].read(_needed(names, stale)), names, stale)
+
+    def read_groups(self, place: Place, columns: list[str]) -> Iterator[pa.Table]:
+        """Yield the people of `read`, some at a time, in the same order.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        stale = self.catalogue.stale(place)
+        for people in self._opened[place].groups(_needed(columns, stale)):
+            yield _live(people, columns, stale)
 
     def table(self, columns: list[str] | None = None) -> pa.Table:
         """Return all people, in no particular order.
@@ -85,6 +101,16 @@ class Snapshot:
         schema = schema_of(self.about)
         wanted = pa.schema([schema.field(name) for name in columns or schema.names], schema.metadata)
         return pa.concat_tables([self.read(place, columns).cast(wanted) for place in self.places()])
+
+
+def _needed(columns: list[str], stale: Stale) -> list[str]:
+    """Return the columns to read: which people are stale is told by source and frame."""
+    return [*columns, *({"source", "frame"} - set(columns))] if stale else columns
+
+
+def _live(people: pa.Table, columns: list[str], stale: Stale) -> pa.Table:
+    """Return columns of the people who are not stale."""
+    return people.filter(flags(live_mask(people, stale))).select(columns) if stale else people
 
 
 def listing(folder: Path) -> dict[Place, Identity]:

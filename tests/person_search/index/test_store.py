@@ -99,6 +99,7 @@ def test_schema_and_metadata_of_a_file(store):
         "preprocessing": {"size": [640, 480]},
         "dtype": "float16",
         "format_version": 1,
+        "weights": "",
     }
     covered = json.loads(pq.read_metadata(file).metadata[COVERAGE_KEY])
     assert (covered["source"], covered["size"], covered["mtime_ns"]) == (["a", "b"], [100, 1], [200, 2])
@@ -535,3 +536,27 @@ def test_a_disk_that_fills_in_the_middle_of_a_file(store):
     assert files(store.path) == before
     store.commit(rows_of(people), {"new": STATE})
     assert len(seen(store.path)) == 2005
+
+
+def test_a_disk_that_fills_while_stale_rows_are_removed(store, monkeypatch):
+    """The change is made, and stays made, whatever the same writer does next."""
+    monkeypatch.setattr(writer, "SIZES", (0,))
+    for name in ("a", "b", "c"):
+        store.commit(rows_of([Person(name, 0, ord(name))]), {name: STATE})
+    with store.writing() as own:
+        real, calls = fragments.write_atomically, []
+
+        def fills_up(path, content):
+            calls.append(path)
+            if len(calls) > 1:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            real(path, content)
+
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+            patch.setattr(fragments, "write_atomically", fills_up)
+            own.remove(Selection(sources=["a", "b"]))
+        assert seen(store.path) == [Person("c", 0, ord("c"))]
+        own.commit(rows_of([Person("a", 0, 7)]), {"a": STATE})
+        assert seen(store.path) == [Person("a", 0, 7), Person("c", 0, ord("c"))]
+    with store.writing():
+        assert seen(store.path) == seen_by_others(store.path) == [Person("a", 0, 7), Person("c", 0, ord("c"))]
