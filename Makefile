@@ -27,6 +27,7 @@ bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.busy_machine
 	python -m benchmarks.inference
 	python -m benchmarks.pairs
+	python -m benchmarks.onnx
 
 bench-full: $(READY)  ## the same at full size: students, loading, and data sets' files (long, 3 GB in TMPDIR)
 	python -m benchmarks.full_scale

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from commands.lazy import imported
 from commands.places import GivenPath, check_can_make, check_weights
+from person_search.extras import own
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.printable import printable
 
@@ -48,13 +48,7 @@ def export(
         raise UserError("--int8 and --calibration go together: give both, or none of them")
     check_weights(weights)
     check_can_make(out.parent, out.name, "--out")
-    try:
-        write = imported("person_search.export.exporting:export_network")
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"export needs {error.name}, which is not installed: pip install '.[pipeline,export]'"
-        ) from error
-    described = write(
+    described = own("person_search.export.exporting", "pipeline,export").export_network(
         weights,
         out,
         precision="float16" if half else "int8" if int8 else "float32",

@@ -1,6 +1,5 @@
 """Imports at the moment of need, so that neither `--help` nor an error about a path waits for PyTorch."""
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import click
 
 from commands.errors import CommandGroup
+from person_search.extras import own
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,13 @@ class LazyCommand:
 
 
 def imported(place: str) -> Any:
-    """Return what is at `package.module:name`, imported now. Importing PyTorch takes seconds."""
+    """Return what is at `package.module:name`, imported now. Importing PyTorch takes seconds.
+
+    Raises:
+        UserError: the packages of the extra `pipeline` are not installed.
+    """
     module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return getattr(own(module, "pipeline"), name)
 
 
 class LazyGroup(CommandGroup):

@@ -314,10 +314,13 @@ def check_git(words):
 
 
 def check_pip(words):
-    assert words == ["install", "."]
-    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    packages = [name.rstrip("*") for name in setup["packages"]["find"]["include"]]
-    assert [name for name in packages if f"`{name}`" not in README.split("`pip install .`")[1]] == []
+    command, target = words
+    assert command == "install"
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = re.fullmatch(r"\.\[([\w,]+)\]", target)[1].split(",")
+    assert setup["project"]["optional-dependencies"].keys() >= set(extras)
+    packages = [name.rstrip("*") for name in setup["tool"]["setuptools"]["packages"]["find"]["include"]]
+    assert [name for name in packages if f"`{name}`" not in README.split("pip install")[1]] == []
 
 
 def check_cd(words):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PACKAGED = ("pipeline", "stages", "commands", "presets")
+PACKAGED = ("pipeline", "stages", "commands", "person_search", "presets")
 
 
 @pytest.fixture(scope="module")

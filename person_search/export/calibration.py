@@ -12,7 +12,7 @@ from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.prepared import open_prepared
 
 SCENES = 64
-"""At most; more of them changed nothing."""
+"""At most."""
 SPLIT = "train"
 
 

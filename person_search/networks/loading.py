@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from person_search.extras import own
 from person_search.networks.network import SearchNetwork
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import SAFETENSORS, check_is_file, kind_of
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 ONNX = "an ONNX model"
 """What `kind_of` says of one."""
 ONNX_ENDING = ".onnx"
+IN_TORCH, IN_ONNX = "person_search.networks.torch_network", "person_search.networks.onnx_network"
 
 
 def load_search_network(path: Path, device: "torch.device | None" = None) -> SearchNetwork:
@@ -32,31 +34,12 @@ def load_search_network(path: Path, device: "torch.device | None" = None) -> Sea
     check_is_file(path, f"no weight file at {printable(path)}; run `dvc repro` or `dvc pull` first")
     kind = kind_of(path)
     if kind == SAFETENSORS:
-        return _in_torch(path, device)
+        in_torch: SearchNetwork = own(IN_TORCH, "pipeline").TorchNetwork(path, device)
+        return in_torch
     if kind == ONNX or path.suffix.lower() == ONNX_ENDING:
-        return _in_onnx(path)
+        in_onnx: SearchNetwork = own(IN_ONNX, "onnx").OnnxNetwork(path)
+        return in_onnx
     raise UserError(
         f"{printable(path)} is {kind or 'of an unknown kind'}; give a student's weights (.safetensors) or "
         f"a network of `person-search export` ({ONNX_ENDING})"
     )
-
-
-def _in_torch(path: Path, device: "torch.device | None") -> SearchNetwork:
-    try:
-        from person_search.networks.torch_network import TorchNetwork  # noqa: PLC0415 (seconds, and an extra)
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{printable(path)} needs {error.name}, which is not installed: pip install '.[pipeline]', "
-            "or give a file of `person-search export`"
-        ) from error
-    return TorchNetwork(path, device)
-
-
-def _in_onnx(path: Path) -> SearchNetwork:
-    try:
-        from person_search.networks.onnx_network import OnnxNetwork  # noqa: PLC0415 (an extra)
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{printable(path)} needs {error.name}, which is not installed: pip install '.[onnx]'"
-        ) from error
-    return OnnxNetwork(path)

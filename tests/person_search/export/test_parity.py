@@ -30,11 +30,9 @@ def cosines(rows, others):
 
 def overlaps(boxes, others):
     """Return the IoU of each box with each other one, `[N, M]`."""
-    corners = (
-        np.maximum(boxes[:, None, :2], others[None, :, :2]),
-        np.minimum(boxes[:, None, 2:], others[None, :, 2:]),
-    )
-    common = (corners[1] - corners[0]).clip(min=0).prod(axis=2)
+    upper = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    lower = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    common = (lower - upper).clip(min=0).prod(axis=2)
     areas = [(sides[:, 2:] - sides[:, :2]).prod(axis=1) for sides in (boxes, others)]
     return common / (areas[0][:, None] + areas[1][None] - common)
 
@@ -83,7 +81,7 @@ def test_half_embeds_boxes_nearly_the_same(half, scenes):
 
 
 def test_half_finds_nearly_the_same(half, scenes):
-    """Of two boxes of nearly equal scores that overlap, the other one may be kept: not all are found again."""
+    """Of two overlapping boxes of nearly equal scores the other may be kept: not all are found again."""
     network, path = half
     again, people = 0, 0
     for own, other in zip(OnnxNetwork(path).detect(scenes), network.detect(scenes), strict=True):
