@@ -16,13 +16,12 @@ from commands.printing import print_line
 from commands.querying import LookedFor, Query, let_choose
 from commands.tables import table_text
 from person_search.drawing import as_png
-from person_search.hits import DIGITS, Hit, as_values
+from person_search.hits import DIGITS, Box, Hit, as_values
 from person_search.hits_page import hits_page
 from person_search.hits_sheet import MOST_DRAWN, hits_sheet
 from person_search.searcher import PersonSearcher
 from pipeline.basics.atomic import write_atomically
 from pipeline.inference.own_pictures.printable import printable
-from pipeline.scenes.scene import FloatArray
 
 
 def is_to_choose(
@@ -125,7 +124,7 @@ def _more(hit: Hit) -> dict[str, str]:
     }
 
 
-def _text(box: FloatArray) -> str:
+def _text(box: Box) -> str:
     return ",".join(f"{value:.0f}" for value in box)
 
 

@@ -68,8 +68,9 @@ def looked_for(searcher: PersonSearcher, queries: Sequence[Query], min_score: fl
         embedding, box = (
             _by_box(searcher, query) if query.box is not None else _by_number(searcher, query, min_score)
         )
+        x1, y1, x2, y2 = box.tolist()
         embeddings.append(embedding)
-        places.append(Hit(source_text(query.path), box, 1.0, 1.0))
+        places.append(Hit(source_text(query.path), (x1, y1, x2, y2), 1.0, 1.0))
     return LookedFor(one_person(np.stack(embeddings)).astype(np.float32), places)
 
 

@@ -65,8 +65,10 @@ def _hits_in(
         raise UserError(f"{printable(path)}: {error}") from None
     boxes = found.boxes.astype(np.float64) / picture.scale
     return [
-        Hit(source_text(path), box, float(score), float(similarity))
-        for box, score, similarity in zip(boxes, found.scores, found.embeddings @ wanted, strict=True)
+        Hit(source_text(path), (x1, y1, x2, y2), float(score), float(similarity))
+        for (x1, y1, x2, y2), score, similarity in zip(
+            boxes.tolist(), found.scores, found.embeddings @ wanted, strict=True
+        )
         if score >= min_score
     ]
 

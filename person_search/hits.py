@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from person_search.extras import needed
-from pipeline.scenes.scene import FloatArray
 
 if TYPE_CHECKING:
     import pandas
 
 DIGITS = 4
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Hit:
 
     Attributes:
         source: the picture or video, as `source_text` names it, or a stream's address.
-        box: `[4]` x1 y1 x2 y2, in pixels of the source.
+        box: x1 y1 x2 y2, in pixels of the source.
         score: the detection score, 0..1.
         similarity: cosine similarity to the person looked for, -1..1.
         frame: of a video; 0 of a picture.
@@ -30,7 +30,7 @@ class Hit:
     """
 
     source: str
-    box: FloatArray
+    box: Box
     score: float
     similarity: float
     frame: int = 0

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from person_search.drawing import picture_font
@@ -75,7 +76,7 @@ def cut_outs(people: Sequence[Hit]) -> list[Cut]:
     cuts: dict[int, Cut] = {}
     places = read_again(range(len(people)), lambda place: (people[place].source, people[place].frame))
     for place, shown in places:
-        cuts[place] = _cut(shown.pixels, people[place].box * shown.scale)
+        cuts[place] = _cut(shown.pixels, np.array(people[place].box) * shown.scale)
     return [cuts[place] for place in range(len(people))]
 
 

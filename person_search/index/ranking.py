@@ -137,7 +137,7 @@ def _hits(people: pa.Table, rows: Rows, similarities: npt.NDArray[np.float64]) -
             frame=one["frame"],
             time=moment_of(times[place]) if timed[place] else None,
             camera=one["camera"],
-            box=np.array([one[name] for name in BOX]),
+            box=(one[BOX[0]], one[BOX[1]], one[BOX[2]], one[BOX[3]]),
             score=one["score"],
         )
         for place, one in enumerate(found.drop_columns(["time"]).to_pylist())

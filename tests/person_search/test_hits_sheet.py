@@ -17,7 +17,7 @@ def pixels_of(sheet):
 
 
 def sheet_of(path, box, hits):
-    return hits_sheet([Hit(str(path), box, 1.0, 1.0)], hits)
+    return hits_sheet([Hit(str(path), tuple(box), 1.0, 1.0)], hits)
 
 
 def test_a_box_as_wide_as_a_panorama_takes_no_more_room_than_its_tile(tmp_path, monkeypatch):
@@ -42,7 +42,7 @@ def test_a_picture_made_smaller_is_cut_at_the_same_place(tmp_path, monkeypatch):
     picture[40:160, 60:120] = (20, 160, 60)
     Image.fromarray(picture).save(path)
     box = np.array([60.0, 40, 120, 160])
-    hits = [Hit(str(path), box, 0.9, 0.8)]
+    hits = [Hit(str(path), tuple(box), 0.9, 0.8)]
     whole = pixels_of(sheet_of(path, box, hits))
     monkeypatch.setattr(reading, "KEPT_PIXELS", picture.shape[0] * picture.shape[1] // 4)
     smaller = pixels_of(sheet_of(path, box, hits))
@@ -60,5 +60,5 @@ def test_each_picture_is_read_once(tmp_path, monkeypatch):
         return reading.read_picture(place)
 
     monkeypatch.setattr(rereading, "read_picture", reading_of)
-    assert sheet_of(path, BOX, [Hit(str(path), BOX + shift, 0.9, 0.8) for shift in range(20)])
+    assert sheet_of(path, BOX, [Hit(str(path), tuple(BOX + shift), 0.9, 0.8) for shift in range(20)])
     assert read == [path]
