@@ -1,0 +1,58 @@
+"""What the browser sends, as actions of the desk."""
+
+from datetime import UTC, datetime
+
+from person_search.app.session import SearchDesk, Session
+from pipeline.basics.errors import UserError
+
+
+def act_on(desk: SearchDesk, session: Session, act: str, what: str) -> Session:
+    """Do what a click asks for.
+
+    Args:
+        desk: does it.
+        session: the one before.
+        act: the name of the action.
+        what: on what: a number, a hit's id or a point; from the browser, so it may be anything.
+
+    Raises:
+        UserError: it cannot be done.
+    """
+    by_hit = {"large": desk.enlarge, "tick": desk.tick, "not": desk.not_this, "hit": desk.open_hit}
+    plain = {"more": desk.more_like, "others": desk.let_go, "close": desk.shrink}
+    if act in by_hit:
+        return by_hit[act](session, what)
+    if act in plain:
+        return plain[act](session)
+    try:
+        if act == "at":
+            x, y = map(float, what.split())
+            return desk.click(session, x, y)
+        number = int(what)
+    except ValueError:
+        raise UserError("that click cannot be understood") from None
+    if act == "person":
+        return desk.choose(session, number)
+    if act == "open":
+        return desk.open_shelved(session, number)
+    if act == "turn":
+        return desk.turn(session, number)
+    if act == "shelf":
+        return desk.browse(session, session.shelf.text, session.shelf.page + number)
+    raise UserError("that click cannot be understood")
+
+
+def moment_in(text: str | None) -> datetime | None:
+    """Return the time that a user wrote, in UTC where no zone is named; None for nothing.
+
+    Raises:
+        UserError: it is no time.
+    """
+    given = (text or "").strip()
+    if not given:
+        return None
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise UserError(f"{given[:40]!r} is no time: write 2026-05-31 or 2026-05-31 14:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
