@@ -1,5 +1,6 @@
 """What the browser sends, as actions of the desk."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from person_search.app.session import SearchDesk, Session
@@ -24,22 +25,19 @@ def act_on(desk: SearchDesk, session: Session, act: str, what: str) -> Session:
         return by_hit[act](session, what)
     if act in plain:
         return plain[act](session)
+    by_number: dict[str, Callable[[Session, int], Session]] = {
+        "person": desk.choose,
+        "open": desk.open_shelved,
+        "turn": desk.turn,
+        "shelf": lambda own, by: desk.browse(own, own.shelf.text, own.shelf.page + by),
+    }
     try:
         if act == "at":
             x, y = map(float, what.split())
             return desk.click(session, x, y)
-        number = int(what)
-    except ValueError:
+        return by_number[act](session, int(what))
+    except (KeyError, ValueError):
         raise UserError("that click cannot be understood") from None
-    if act == "person":
-        return desk.choose(session, number)
-    if act == "open":
-        return desk.open_shelved(session, number)
-    if act == "turn":
-        return desk.turn(session, number)
-    if act == "shelf":
-        return desk.browse(session, session.shelf.text, session.shelf.page + number)
-    raise UserError("that click cannot be understood")
 
 
 def moment_in(text: str | None) -> datetime | None:

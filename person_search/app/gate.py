@@ -43,8 +43,8 @@ LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 ANYWHERE = frozenset(("0.0.0.0", "::"))
 
 
-@dataclass(frozen=True)
-class Refused(Exception):
+@dataclass
+class RefusedError(Exception):
     """A request that is not let through, and what is answered."""
 
     status: int
@@ -78,28 +78,28 @@ class Gate:
         try:
             self._check(scope)
             receive = await self._limited(scope, receive)
-        except Refused as refused:
+        except RefusedError as refused:
             await _answer(refused, send)
             return
         await self._app(scope, receive, _with_headers(send))
 
     def _check(self, scope: Message) -> None:
-        """Raise `Refused` where the route is closed, or the request comes from another site."""
+        """Raise `RefusedError` where the route is closed, or the request comes from another site."""
         headers = _headers(scope)
         host = headers.get("host", "")
         if self._hosts is not None and urlsplit(f"//{host}").hostname not in self._hosts:
-            raise Refused(403, "this page is for this machine alone")
+            raise RefusedError(403, "this page is for this machine alone")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            raise Refused(403, "requests of other sites are refused")
+            raise RefusedError(403, "requests of other sites are refused")
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         route = OPEN.get(method)
         path = scope["path"]
         if route is None or route.fullmatch(path) is None or ".." in path:
-            raise Refused(404, "there is no such page")
+            raise RefusedError(404, "there is no such page")
 
     async def _limited(self, scope: Message, receive: Receive) -> Receive:
-        """Return what gives the body. Raises `Refused` where it is too large or names files.
+        """Return what gives the body. Raises `RefusedError` where it is too large or names files.
 
         An upload is passed on as it comes, all else is read first.
         """
@@ -107,14 +107,14 @@ class Gate:
         most = MOST_UPLOAD if upload else MOST_EVENT
         declared = _headers(scope).get("content-length", "0")
         if not declared.isdecimal() or int(declared) > most:
-            raise Refused(413, f"too large: more than {most:,} bytes")
+            raise RefusedError(413, f"too large: more than {most:,} bytes")
         if upload:
             return _counted(receive, most)
         if scope["method"] != "POST":
             return receive
         body = await _body(receive, most)
         if scope["path"] == EVENT and _names_files(_parsed(body), self._uploads):
-            raise Refused(403, "no such file was uploaded")
+            raise RefusedError(403, "no such file was uploaded")
         return _given(body, receive)
 
 
@@ -140,11 +140,11 @@ async def _body(receive: Receive, most: int) -> bytes:
     while more:
         message = await receive()
         if message["type"] != "http.request":
-            raise Refused(400, "the request ended too early")
+            raise RefusedError(400, "the request ended too early")
         parts.append(message.get("body", b""))
         length += len(parts[-1])
         if length > most:
-            raise Refused(413, f"too large: more than {most:,} bytes")
+            raise RefusedError(413, f"too large: more than {most:,} bytes")
         more = message.get("more_body", False)
     return b"".join(parts)
 
@@ -167,7 +167,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused(400, "no JSON") from None
+        raise RefusedError(400, "no JSON") from None
 
 
 def _names_files(value: Any, uploads: Path) -> bool:
@@ -206,7 +206,7 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-async def _answer(refused: Refused, send: Send) -> None:
+async def _answer(refused: RefusedError, send: Send) -> None:
     text = refused.why.encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(text))]
     headers.append((b"connection", b"close"))  # a body that was not read may follow

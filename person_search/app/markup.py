@@ -8,73 +8,94 @@ from jinja2 import Environment, Template
 
 from person_search.app.session import PAGE, Session, ShownHit, place_name
 
-SIGNS = {"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;", "\\": "&#92;"}
+SIGNS = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;", "\\": "&#92;"})
 """What the browser's side of Gradio takes for a template, even in a value."""
 
-STATUS = """<p class="ps-status{{ ' ps-wrong' if wrong }}" role="{{ 'alert' if wrong else 'status' }}">{{ message }}</p>"""
+STATUS = """
+<p class="ps-status{{ ' ps-wrong' if wrong }}" role="{{ 'alert' if wrong else 'status' }}">
+{{- message }}</p>"""
+
+PAGES = """
+{%- macro turn(act, by, name, off) -%}
+<button type="button" data-act="{{ act }}" data-id="{{ by }}"{{ ' disabled' if off }}>{{ name }}</button>
+{%- endmacro %}"""
 
 SHELF = """
 {%- if places %}
 <div class="ps-shelf">
 {%- for name, tile in places %}
 <button type="button" data-act="open" data-id="{{ loop.index0 }}" title="{{ tile.why or name }}">
-{%- if tile.jpeg %}<img src="{{ tile.jpeg|data }}" alt="">{% else %}<span class="ps-none">not shown</span>{% endif -%}
-<small>{{ name }}</small></button>
+{%- if tile.jpeg %}<img src="{{ tile.jpeg|data }}" alt="">
+{%- else %}<span class="ps-none">not shown</span>{% endif -%}
+<small class="ps-line">{{ name }}</small></button>
 {%- endfor %}
 </div>
-<p class="ps-pages"><button type="button" data-act="shelf" data-id="-1"{{ ' disabled' if not page }}>Back</button>
+<p class="ps-pages">{{ turn('shelf', -1, 'Back', not page) }}
 <span>{{ page + 1 }} of {{ pages }}</span>
-<button type="button" data-act="shelf" data-id="1"{{ ' disabled' if page + 1 >= pages }}>Next</button></p>
+{{ turn('shelf', 1, 'Next', page + 1 >= pages) }}</p>
 {%- else %}
 <p class="ps-faint">No picture of the index has such a name. Pictures of streams are not kept.</p>
 {%- endif %}"""
 
 PICTURE = """
-{%- if jpeg %}
-<img class="ps-picture{{ ' ps-click' if person is none }}" src="{{ jpeg|data }}" alt="{{ name }} with boxes" draggable="false">
+<img class="ps-picture{{ ' ps-click' if person is none }}" src="{{ jpeg|data }}" draggable="false"
+ alt="{{ name }} with boxes">
 <p class="ps-people">{{ name }}:
 {%- if person is none %}
-{%- for number in numbers %} <button type="button" data-act="person" data-id="{{ number }}" title="score {{ '%.2f'|format(scores[number]) }}">{{ number + 1 }}</button>{% else %} nobody{% endfor %}
-{%- else %} person {{ person + 1 }} <button type="button" data-act="others">Choose another</button>
-{%- endif %}</p>
-{%- endif %}"""
+{%- for number in numbers %}
+<button type="button" data-act="person" data-id="{{ number }}" aria-label="person {{ number + 1 }}"
+ title="score {{ '%.2f'|format(scores[number]) }}">{{ number + 1 }}</button>
+{%- else %} nobody{% endfor %}
+{%- else %} person {{ person + 1 }}
+<button type="button" data-act="others">Choose another</button>
+{%- endif %}</p>"""
 
 HITS = """
 {%- if hits %}
-<div class="ps-bar"><button type="button" class="ps-main" data-act="more"{{ ' disabled' if not ticked }}>More like these ({{ ticked }})</button>
-<span>{% if examples %}{{ examples + 1 }} pictures of the person; {% endif %}the most similar of {{ '{:,}'.format(count) }} people</span></div>
+<div class="ps-bar">
+<button type="button" class="ps-main" data-act="more"{{ ' disabled' if not ticked }}>
+More like these ({{ ticked }})</button>
+<span>
+{%- if examples %}{{ examples + 1 }} pictures of the person; {% endif -%}
+the most similar of {{ '{:,}'.format(count) }} people</span></div>
 <div class="ps-hits">
 {%- for hit in hits %}
 <figure class="{{ 'ps-ticked' if hit.ticked }}{{ ' ps-example' if hit.example }}">
-<button type="button" class="ps-cut" data-act="large" data-id="{{ hit.id }}" title="Show the picture: {{ hit.source }}">
-{%- if hit.tile.jpeg %}<img src="{{ hit.tile.jpeg|data }}" alt="hit {{ hit.rank }}">{% else %}<span class="ps-none">{{ hit.tile.why }}</span>{% endif -%}
+<button type="button" class="ps-cut" data-act="large" data-id="{{ hit.id }}"
+ title="Show the picture: {{ hit.source }}">
+{%- if hit.tile.jpeg %}<img src="{{ hit.tile.jpeg|data }}" alt="hit {{ hit.rank }}">
+{%- else %}<span class="ps-none">{{ hit.tile.why }}</span>{% endif -%}
 </button>
-<figcaption><b>{{ hit.rank }}</b> {{ hit.similarity }} <span class="ps-faint">score {{ hit.score }}</span>
+<figcaption>
+<b>{{ hit.rank }}</b> <span title="similarity">{{ hit.similarity }}</span>
+<span class="ps-faint">score {{ hit.score }}</span>
 <span class="ps-line" title="{{ hit.source }}">{{ hit.name }}</span>
-<span class="ps-line ps-faint">{{ hit.where }}</span>
-<span class="ps-acts"><button type="button" data-act="tick" data-id="{{ hit.id }}" aria-pressed="{{ 'true' if hit.ticked else 'false' }}" title="This hit shows the person">{{ '&#10003;'|safe }} this one</button>
-<button type="button" data-act="not" data-id="{{ hit.id }}" title="Leave this hit out">not this one</button></span></figcaption></figure>
+{%- for text in hit.where %}<span class="ps-line ps-faint">{{ text }}</span>{% endfor %}
+<span class="ps-acts">
+<button type="button" data-act="tick" data-id="{{ hit.id }}" aria-label="this one, too"
+ aria-pressed="{{ 'true' if hit.ticked else 'false' }}" title="This hit shows the person">&#10003;</button>
+<button type="button" data-act="not" data-id="{{ hit.id }}" title="Leave this hit out">
+not this one</button></span></figcaption></figure>
 {%- endfor %}
 </div>
 {%- endif %}
 {%- if looking %}
-<p class="ps-pages"><button type="button" data-act="turn" data-id="-1"{{ ' disabled' if not page }}>Back</button>
+<p class="ps-pages">{{ turn('turn', -1, 'Back', not page) }}
 <span>page {{ page + 1 }}</span>
-<button type="button" data-act="turn" data-id="1"{{ ' disabled' if not more }}>Next</button></p>
-<p class="ps-faint">Similar looks are not the same person: a hit is a place to look at.</p>
+{{ turn('turn', 1, 'Next', not more) }}
+<span class="ps-faint">Similar looks are not the same person: a hit is a place to look at.</span></p>
 {%- else %}
-<p class="ps-empty">Hits are shown here.</p>
+<p class="ps-empty">Click on a person: who looks alike is shown here.</p>
 {%- endif %}"""
 
 LARGE = """
-{%- if large %}
 <div class="ps-large" role="dialog" aria-label="picture of a hit"><div>
 <img src="{{ large|data }}" alt="{{ hit.name }} with the box of the hit">
-<p><b>{{ hit.name }}</b> {{ hit.where }} <span>similarity {{ hit.similarity }}, score {{ hit.score }}</span></p>
+<p><b>{{ hit.name }}</b> {{ hit.where|join(', ') }}{{ ' UTC' if hit.timed }}
+<span>similarity {{ hit.similarity }}, score {{ hit.score }}</span></p>
 <p class="ps-faint">{{ hit.source }}</p>
 <p><button type="button" data-act="hit" data-id="{{ hit.id }}">Look for somebody in this picture</button>
-<button type="button" data-act="close">Close</button></p></div></div>
-{%- endif %}"""
+<button type="button" data-act="close">Close</button></p></div></div>"""
 
 
 def status(session: Session) -> str:
@@ -140,14 +161,15 @@ def large(session: Session) -> str:
     return _html(LARGE, large=session.large.jpeg, hit=_of(session.large.shown))
 
 
-def _of(shown: ShownHit) -> dict[str, str]:
+def _of(shown: ShownHit) -> dict[str, Any]:
     hit = shown.ranked.hit
-    time = f"{hit.time:%Y-%m-%d %H:%M:%S} UTC" if hit.time else ""
+    time = f"{hit.time:%Y-%m-%d %H:%M:%S}" if hit.time else ""
     return {
         "id": shown.id,
         "source": hit.source,
         "name": place_name(hit.source, hit.frame),
-        "where": ", ".join(text for text in (hit.camera, time) if text),
+        "where": [text for text in (hit.camera, time) if text],
+        "timed": bool(time),
         "similarity": f"{hit.similarity:.3f}",
         "score": f"{hit.score:.2f}",
     }
@@ -155,14 +177,14 @@ def _of(shown: ShownHit) -> dict[str, str]:
 
 def _html(template: str, **values: Any) -> str:
     text = _template(template).render(**values)
-    return text.translate(str.maketrans(SIGNS))
+    return text.translate(SIGNS)
 
 
 @cache
 def _template(text: str) -> Template:
     environment = Environment(autoescape=True)
     environment.filters["data"] = _data
-    return environment.from_string(text)
+    return environment.from_string(PAGES + text)
 
 
 def _data(jpeg: bytes) -> str:

@@ -10,7 +10,7 @@ import gradio as gr
 from person_search.app import markup
 from person_search.app.actions import act_on, moment_in
 from person_search.app.session import Filters, SearchDesk, Session
-from person_search.app.style import CLICKS
+from person_search.app.style import CLICKS, ESCAPE
 from pipeline.basics.errors import UserError
 
 FORGOTTEN_AFTER = 3600
@@ -40,59 +40,52 @@ class Page:
             title=title, analytics_enabled=False, delete_cache=(KEPT_UPLOADS // 5, KEPT_UPLOADS)
         ) as self.blocks:
             self._session = gr.State(Session(), time_to_live=FORGOTTEN_AFTER)
-            self._status = gr.HTML(elem_id="status", js_on_load=None)
+            self._status = _part("status")
             with gr.Row():
                 with gr.Column(scale=5, min_width=380):
                     self._give_pictures()
-                with gr.Column(scale=7, min_width=480):
+                with gr.Column(scale=8, min_width=480):
                     self._give_hits()
-            self._large = gr.HTML(elem_id="large", js_on_load=CLICKS)
+            self._large = _part("large", ESCAPE)
             self._outputs = [self._session, self._status, self._shelf, self._picture, self._hits, self._large]
             self._wire()
         self.blocks.queue(default_concurrency_limit=AT_ONCE, max_size=MOST_WAITING, api_open=False)
 
     def _give_pictures(self) -> None:
-        self._picture = gr.HTML(elem_id="picture", js_on_load=CLICKS)
-        self._file = gr.File(label="Upload a picture", height=110, elem_id="upload", file_count="single")
+        self._picture = _part("picture")
+        self._file: Any = gr.File(label="Upload a picture", height=96, elem_id="upload")
         with gr.Accordion("Pictures of the index", open=True):
-            self._name = gr.Textbox(
-                show_label=False,
-                placeholder="part of a file's name",
+            self._name: Any = gr.Textbox(
+                placeholder="part of a file's name, then Enter",
                 max_lines=1,
                 elem_id="name",
                 container=False,
+                show_label=False,
             )
-            self._shelf = gr.HTML(elem_id="shelf", js_on_load=CLICKS)
+            self._shelf = _part("shelf")
 
     def _give_hits(self) -> None:
+        start = Filters().min_score
+        slim: dict[str, Any] = {"min_width": 130, "interactive": True}
         with gr.Row():
-            start = Filters().min_score
-            self._score = gr.Slider(
-                0, 1, start, step=0.01, label="Least score", elem_id="score", min_width=130
+            self._score: Any = gr.Slider(0, 1, start, step=0.01, label="Least score", elem_id="score", **slim)
+            self._cameras: Any = gr.Dropdown([], multiselect=True, label="Cameras", elem_id="cameras", **slim)
+            self._after, self._before = (
+                gr.Textbox(
+                    label=f"Seen {word} (UTC)",
+                    placeholder="2026-05-31 14:00",
+                    max_lines=1,
+                    elem_id=word,
+                    **slim,
+                )
+                for word in ("from", "before")
             )
-            self._cameras = gr.Dropdown(
-                [], multiselect=True, label="Cameras", elem_id="cameras", min_width=130
-            )
-            self._after = gr.Textbox(
-                label="Seen from (UTC)",
-                placeholder="2026-05-31 14:00",
-                max_lines=1,
-                elem_id="after",
-                min_width=130,
-            )
-            self._before = gr.Textbox(
-                label="Seen before (UTC)",
-                placeholder="2026-06-01",
-                max_lines=1,
-                elem_id="before",
-                min_width=130,
-            )
-        self._hits = gr.HTML(elem_id="hits", js_on_load=CLICKS)
+        self._hits = _part("hits", value=markup.hits(Session()))
 
     def _wire(self) -> None:
         """Say what happens when."""
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        busy = {"show_progress": "minimal", "show_progress_on": self._hits, "api_visibility": "private"}
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        busy = quiet | {"show_progress": "minimal", "show_progress_on": self._hits}
         self.blocks.load(self._begin, self._session, [*self._outputs, self._cameras], **quiet)
         uploaded = [self._file, *self._outputs]
         self._file.upload(self._upload, [self._file, self._session], uploaded, **busy)
@@ -100,10 +93,9 @@ class Page:
         for part in (self._picture, self._hits, self._shelf, self._large):
             part.click(self._clicked, self._session, self._outputs, **busy)
         filters = [self._score, self._cameras, self._after, self._before]
-        for part, event in zip(filters, ("release", "change", "submit", "submit"), strict=True):
+        times = [(part, event) for part in (self._after, self._before) for event in ("submit", "blur")]
+        for part, event in [(self._score, "release"), (self._cameras, "change"), *times]:
             getattr(part, event)(self._filter, [*filters, self._session], self._outputs, **busy)
-        for part in (self._after, self._before):
-            part.blur(self._filter, [*filters, self._session], self._outputs, **busy)
 
     def _begin(self, session: Session) -> Values:
         values = self._after_action(session, self._desk.begin)
@@ -130,12 +122,11 @@ class Page:
         return self._after_action(session, action)
 
     def _clicked(self, session: Session, event: gr.EventData) -> Values:
-        sent = event._data if isinstance(event._data, dict) else {}
-        act, what = str(sent.get("act", "")), str(sent.get("id", ""))
+        act, what = str(getattr(event, "act", "")), str(getattr(event, "id", ""))
         return self._after_action(session, lambda own: act_on(self._desk, own, act, what))
 
     def _after_action(self, session: Session, action: Callable[[Session], Session]) -> Values:
-        """Return what the page shows after an action; where it goes wrong, the same with one line about it."""
+        """Return what the page shows after an action; where that fails, the same with one line about it."""
         try:
             return self._shown(session, action(session))
         except UserError as error:
@@ -153,6 +144,11 @@ class Page:
             markup.status(now),
             *(gr.skip() if kept else part(now) for kept, part in zip(same, parts, strict=True)),
         ]
+
+
+def _part(name: str, script: str = CLICKS, value: str = "") -> Any:
+    """Return a part of the page that is HTML of `markup`."""
+    return gr.HTML(value, elem_id=name, js_on_load=script, apply_default_css=False)
 
 
 def _same_parts(before: Session, now: Session) -> list[bool]:

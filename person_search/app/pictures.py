@@ -85,5 +85,5 @@ class QueryPicture:
         with Image.open(BytesIO(self.jpeg)) as image:
             pixels = np.array(image)
         height, width = pixels.shape[:2]
-        boxes = self.boxes[shown] * np.float32([width, height, width, height])
+        boxes = self.boxes[shown] * np.array([width, height, width, height], np.float32)
         return as_jpeg(with_boxes(pixels, boxes, [f"{number + 1}" for number in shown]))

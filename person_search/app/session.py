@@ -1,4 +1,4 @@
-"""What one user does on the page, without the page: a state that does not change, and actions that give the next.
+"""What one user does on the page, without the page: a state, and actions that give the next one.
 
 desk = SearchDesk(PeopleIndex(Path("people")), network)
 session = desk.upload(Session(), Path("street.jpg"), "street.jpg")
@@ -32,6 +32,7 @@ MOST_PAGES = 50
 SHELF = 6
 """Pictures of the index that are offered at a time."""
 ID_DIGITS = 16
+MARK = "Mark hits that show the same person, then ask for more like these."
 
 
 @dataclass(frozen=True)
@@ -325,7 +326,7 @@ class SearchDesk:
             count=people.count(where),
             large=None,
         )
-        return shown.said("" if own else "nobody fits: a lower score or fewer filters may show somebody")
+        return shown.said(MARK if own else "Nobody fits: a lower score or fewer filters may show somebody.")
 
 
 def place_name(source: str, frame: int) -> str:
