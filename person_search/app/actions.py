@@ -1,10 +1,13 @@
 """What the browser sends, as actions of the desk."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from person_search.app.session import SearchDesk, Session
 from pipeline.basics.errors import UserError
+
+UNKNOWN = "that click cannot be understood"
 
 
 def act_on(desk: SearchDesk, session: Session, act: str, what: str) -> Session:
@@ -31,13 +34,24 @@ def act_on(desk: SearchDesk, session: Session, act: str, what: str) -> Session:
         "turn": desk.turn,
         "shelf": lambda own, by: desk.browse(own, own.shelf.text, own.shelf.page + by),
     }
+    if act == "at":
+        x, y = _numbers(what, 2)
+        return desk.click(session, x, y)
+    if act not in by_number:
+        raise UserError(UNKNOWN)
+    (number,) = _numbers(what, 1)
+    return by_number[act](session, int(number))
+
+
+def _numbers(text: str, count: int) -> list[float]:
+    """Return so many finite numbers of a text. Raises `UserError` where it has others."""
     try:
-        if act == "at":
-            x, y = map(float, what.split())
-            return desk.click(session, x, y)
-        return by_number[act](session, int(what))
-    except (KeyError, ValueError):
-        raise UserError("that click cannot be understood") from None
+        numbers = [float(word) for word in text.split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise UserError(UNKNOWN)
+    return numbers
 
 
 def moment_in(text: str | None) -> datetime | None:

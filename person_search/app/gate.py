@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -87,10 +87,10 @@ class Gate:
         """Raise `RefusedError` where the route is closed, or the request comes from another site."""
         headers = _headers(scope)
         host = headers.get("host", "")
-        if self._hosts is not None and urlsplit(f"//{host}").hostname not in self._hosts:
+        if self._hosts is not None and _split(f"//{host}").hostname not in self._hosts:
             raise RefusedError(403, "this page is for this machine alone")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _split(origin).netloc != host:
             raise RefusedError(403, "requests of other sites are refused")
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         route = OPEN.get(method)
@@ -120,6 +120,14 @@ class Gate:
 
 def _headers(scope: Message) -> Mapping[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _split(address: str) -> SplitResult:
+    """Split an address; one that is none has no parts."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _counted(receive: Receive, most: int) -> Receive:

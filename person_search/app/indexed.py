@@ -139,7 +139,7 @@ class IndexedPeople:
         return [Ranked(hit, vector) for hit, vector in zip(shown, vectors, strict=True)]
 
     def why_changed(self, source: str) -> str | None:
-        """Return in words how a file differs from what was indexed; None where it does not, or for a stream."""
+        """Return how a file differs from what was indexed; None for a stream or where it does not."""
         if not is_file(source):
             return None
         path = path_of(source)
