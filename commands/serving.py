@@ -7,9 +7,8 @@ from commands.finding import weights_of
 from commands.printing import print_line, say
 from person_search.app.gate import LOOPBACK
 from person_search.app.indexed import PeopleIndex
-from person_search.app.server import INSTALL, serving
+from person_search.app.server import own_folder, serving
 from person_search.app.session import SearchDesk
-from person_search.extras import needed
 from person_search.index.store import PeopleStore
 from person_search.networks.loading import load_search_network
 from pipeline.inference.own_pictures.printable import printable
@@ -28,14 +27,16 @@ def serve(index: Path, weights: Path | None, host: str, port: int) -> None:
         UserError: Gradio is not installed, the index or the weights are no good or do not belong together, or
             nothing can listen there.
     """
-    needed("gradio", INSTALL)
     store = PeopleStore.open(index)
-    network = load_search_network(weights or weights_of(store))
-    store.about.check(replace(store.about, model_hash=network.file_hash), index)
-    desk = SearchDesk(PeopleIndex(index), network)
-    desk.index.now()
-    with serving(desk, f"People of {printable(index.name or index)}", host, port) as (server, address):
-        print_line(f"{printable(index)}: {address}  (Ctrl-C ends it)")
-        if host not in LOOPBACK:
-            say("warning: whoever reaches this address sees the people of the index; there is no password")
-        server.run()
+    file = weights or weights_of(store)
+    with own_folder() as folder:
+        network = load_search_network(file)
+        store.about.check(replace(store.about, model_hash=network.file_hash), index)
+        desk = SearchDesk(PeopleIndex(index), network)
+        desk.index.now()
+        title = f"People of {printable(index.resolve().name)}"
+        with serving(desk, title, host, port, folder) as (server, address):
+            print_line(f"{printable(index)}: {address}  (Ctrl-C ends it)")
+            if host not in LOOPBACK:
+                say("warning: whoever reaches this address sees the people of the index; it has no password")
+            server.run()

@@ -6,7 +6,9 @@ for its developers. The page needs none of that: pictures are in its HTML.
 
 import json
 import re
+from asyncio import Semaphore
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ MOST_UPLOAD = 50_000_000
 """Bytes of a picture."""
 MOST_EVENT = 1_000_000
 """Bytes of any other request."""
+UPLOADS_AT_ONCE = 4
+"""Uploads that are in memory at the same time."""
 UPLOAD, EVENT = "/gradio_api/upload", "/gradio_api/queue/join"
 OPEN = {
     "GET": re.compile(
@@ -67,6 +71,7 @@ class Gate:
             None if host in ANYWHERE else LOOPBACK | {host} if host in LOOPBACK else {host} | LOOPBACK
         )
         self._uploads = uploads
+        self._uploading = Semaphore(UPLOADS_AT_ONCE)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -77,7 +82,7 @@ class Gate:
             return
         try:
             self._check(scope)
-            receive = await self._limited(scope, receive)
+            receive = await self._read(scope, receive)
         except RefusedError as refused:
             await _answer(refused, send)
             return
@@ -98,21 +103,20 @@ class Gate:
         if route is None or route.fullmatch(path) is None or ".." in path:
             raise RefusedError(404, "there is no such page")
 
-    async def _limited(self, scope: Message, receive: Receive) -> Receive:
-        """Return what gives the body. Raises `RefusedError` where it is too large or names files.
+    async def _read(self, scope: Message, receive: Receive) -> Receive:
+        """Read the body, and return what gives it; raise `RefusedError` if it is too large or names files.
 
-        An upload is passed on as it comes, all else is read first.
+        Gradio would leave the parts of an upload that ends too early on the disk.
         """
         upload = scope["path"] == UPLOAD
         most = MOST_UPLOAD if upload else MOST_EVENT
         declared = _headers(scope).get("content-length", "0")
         if not declared.isdecimal() or int(declared) > most:
             raise RefusedError(413, f"too large: more than {most:,} bytes")
-        if upload:
-            return _counted(receive, most)
         if scope["method"] != "POST":
             return receive
-        body = await _body(receive, most)
+        async with self._uploading if upload else nullcontext():
+            body = await _body(receive, most)
         if scope["path"] == EVENT and _names_files(_parsed(body), self._uploads):
             raise RefusedError(403, "no such file was uploaded")
         return _given(body, receive)
@@ -128,19 +132,6 @@ def _split(address: str) -> SplitResult:
         return urlsplit(address)
     except ValueError:
         return urlsplit("")
-
-
-def _counted(receive: Receive, most: int) -> Receive:
-    """Pass a body on until it is too large; then the sender seems to have gone."""
-    left = most
-
-    async def counting() -> Message:
-        nonlocal left
-        message = await receive()
-        left -= len(message.get("body", b""))
-        return message if left >= 0 else {"type": "http.disconnect"}
-
-    return counting
 
 
 async def _body(receive: Receive, most: int) -> bytes:

@@ -16,13 +16,43 @@ from pipeline.basics.errors import UserError
 INSTALL = "pip install 'person-search-distillation[app]'"
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_SHARE": "False"}
 """Of the environment, which Gradio reads when it is imported."""
+FOLDERS = ("GRADIO_TEMP_DIR", "GRADIO_EXAMPLES_CACHE")
 MOST_SESSIONS = 200
+SECONDS_TO_END = 2
 FONTS = ["system-ui", "sans-serif"]
 """Of the system: Gradio's own themes name fonts that it would serve."""
 
 
 @contextmanager
-def serving(desk: SearchDesk, title: str, host: str, port: int) -> Iterator[tuple[Any, str]]:
+def own_folder() -> Iterator[Path]:
+    """Import Gradio with a temporary folder of its own, which nobody else can read; delete it at the end.
+
+    Yields:
+        The folder, for uploads. Gradio makes one for all programs otherwise, when it is imported.
+
+    Raises:
+        UserError: Gradio is not installed.
+    """
+    with TemporaryDirectory(prefix="person-search-app-") as name:
+        folder = Path(name).resolve()
+        own = SETTINGS | dict.fromkeys(FOLDERS, str(folder))
+        before = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
+        try:
+            needed("gradio", INSTALL)
+            yield folder
+        finally:
+            for variable, value in before.items():
+                if value is None:
+                    del os.environ[variable]
+                else:
+                    os.environ[variable] = value
+
+
+@contextmanager
+def serving(
+    desk: SearchDesk, title: str, host: str, port: int, folder: Path
+) -> Iterator[tuple["BoundServer", str]]:
     """Prepare the server of a page.
 
     Args:
@@ -30,35 +60,35 @@ def serving(desk: SearchDesk, title: str, host: str, port: int) -> Iterator[tupl
         title: shown above all.
         host: the address to listen on.
         port: its port; 0 for any that is free.
+        folder: of `own_folder`.
 
     Yields:
-        The server, whose `run()` serves until a signal comes or its `should_exit` is set; and the page's
-        address. Uploads are in a temporary folder, which is deleted at the end.
+        The server, and the page's address. Whoever asks before it runs waits.
 
     Raises:
-        UserError: Gradio is not installed, or nothing can listen there.
+        UserError: nothing can listen there.
     """
-    os.environ.update(SETTINGS)
-    needed("gradio", INSTALL)
-    uvicorn = needed("uvicorn", INSTALL)
-    with listening(host, port) as bound, _uploads() as folder:
+    with listening(host, port) as bound:
         app = Gate(_application(desk, title), host, folder)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-        server = _Bound(uvicorn.Server(config), bound)
-        yield server, _address(bound)
+        yield BoundServer(app, bound), _address(bound)
 
 
-class _Bound:
-    """A server of uvicorn with the socket that it listens on."""
+class BoundServer:
+    """A web server with the socket that it listens on.
 
-    def __init__(self, server: Any, bound: socket.socket) -> None:
-        self._server = server
+    Args:
+        app: an ASGI application.
+        bound: the socket.
+    """
+
+    def __init__(self, app: Gate, bound: socket.socket) -> None:
+        import uvicorn  # noqa: PLC0415 (comes with Gradio)
+
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=SECONDS_TO_END
+        )
+        self._server = uvicorn.Server(config)
         self._socket = bound
-
-    @property
-    def started(self) -> bool:
-        """Whether it answers."""
-        return bool(self._server.started)
 
     def stop(self) -> None:
         """Let `run` end soon."""
@@ -98,23 +128,6 @@ def _application(desk: SearchDesk, title: str) -> Any:
 
 
 @contextmanager
-def _uploads() -> Iterator[Path]:
-    """Give Gradio a folder of its own, which nobody else can read, and delete it at the end."""
-    before = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", "GRADIO_CACHE_DIR")}
-    with TemporaryDirectory(prefix="person-search-app-") as name:
-        folder = Path(name).resolve()
-        os.environ.update(dict.fromkeys(before, str(folder)))
-        try:
-            yield folder
-        finally:
-            for variable, value in before.items():
-                if value is None:
-                    del os.environ[variable]
-                else:
-                    os.environ[variable] = value
-
-
-@contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Listen on an address.
 
@@ -130,6 +143,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind(where)
+            bound.listen()  # who asks before the server runs waits
         except OSError as error:
             raise UserError(f"{host}:{port}: {error.strerror}; give another --port or --host") from None
         yield bound

@@ -3,14 +3,13 @@
 import json
 import secrets
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import httpx
 
-from person_search.app.server import serving
+from person_search.app.server import own_folder, serving
 
 PATIENCE = 60
 
@@ -18,13 +17,10 @@ PATIENCE = 60
 @contextmanager
 def served(desk):
     """Serve a page on a free port; yield its address."""
-    with serving(desk, "Tests", "127.0.0.1", 0) as (server, address):
+    with own_folder() as folder, serving(desk, "Tests", "127.0.0.1", 0, folder) as (server, address):
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            end = time.monotonic() + PATIENCE
-            while not server.started and time.monotonic() < end:
-                time.sleep(0.02)
             yield address
         finally:
             server.stop()

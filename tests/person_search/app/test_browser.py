@@ -37,7 +37,7 @@ def address(scenes, tmp_path_factory):
 
 @pytest.fixture
 def page(browser, address):
-    """Open the page; whatever it asks of others, every answer of 400 and more, and every error is a failure."""
+    """Open the page; a request to elsewhere, an answer of 400 or more, or an error is a failure."""
     wrong = []
     context = browser.new_context(viewport={"width": 1200, "height": 800})
     own = context.new_page()

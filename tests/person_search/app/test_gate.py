@@ -171,7 +171,7 @@ def test_what_does_not_say_that_it_is_too_large_is_cut_off():
     part = bytes(1_000_000)
     count = MOST_UPLOAD // len(part)
     assert ask(UPLOAD, "POST", parts=[part] * count)[2] == part * count
-    assert ask(UPLOAD, "POST", parts=[*[part] * count, b"x"])[2] is None
+    assert ask(UPLOAD, "POST", parts=[*[part] * count, b"x"])[::2] == (413, None)
     assert ask(EVENT, "POST", parts=[b"[", bytes(MOST_EVENT)])[::2] == (413, None)
 
 
@@ -220,3 +220,21 @@ def test_an_event_names_no_file_but_uploads(tmp_path, path):
 def test_an_event_may_name_an_upload(tmp_path):
     body = json.dumps({"data": [{"path": str(tmp_path / "ab" / "one.png")}]}).encode()
     assert ask(EVENT, "POST", parts=[body], uploads=tmp_path)[0] == 200
+
+
+def test_an_upload_that_ends_too_early_reaches_nobody():
+    parts = [{"type": "http.request", "body": b"--x", "more_body": True}, {"type": "http.disconnect"}]
+    sent = []
+
+    async def behind(scope, receive, send):
+        raise AssertionError
+
+    async def receive():
+        return parts.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": [(b"host", HOST.encode())]}
+    asyncio.run(Gate(behind, "127.0.0.1", Path("/uploads"))(scope, receive, send))
+    assert sent[0]["status"] == 400

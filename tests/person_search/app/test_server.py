@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from person_search.app.indexed import PeopleIndex
-from person_search.app.server import listening, serving
+from person_search.app.server import listening, own_folder
 from person_search.app.session import SearchDesk
 from pipeline.basics.errors import UserError
 from tests.person_search.app.coloured import COLOURS, ColourNetwork, scene
@@ -303,7 +303,6 @@ def test_nothing_listens_but_this_machine(address):
 
 def test_a_port_that_is_taken_and_an_address_of_others_are_one_line():
     with listening("127.0.0.1", 0) as taken:
-        taken.listen()
         port = taken.getsockname()[1]
         with (
             pytest.raises(UserError, match=f"127.0.0.1:{port}: Address already in use; give another"),
@@ -315,13 +314,13 @@ def test_a_port_that_is_taken_and_an_address_of_others_are_one_line():
             pass
 
 
-def test_without_gradio_a_line_says_how_to_install_it(desk, monkeypatch):
+def test_without_gradio_a_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with (
-        pytest.raises(UserError, match=r"pip install 'person-search-distillation\[app\]'"),
-        serving(desk, "", "127.0.0.1", 0),
-    ):
+    said = r"pip install 'person-search-distillation\[app\]'"
+    before = dict(os.environ)
+    with pytest.raises(UserError, match=said), own_folder():
         pass
+    assert dict(os.environ) == before
 
 
 def test_the_logic_needs_neither_gradio_nor_torch():
