@@ -68,9 +68,10 @@ the most similar of {{ '{:,}'.format(count) }} people</span></div>
 </button>
 <figcaption>
 <b>{{ hit.rank }}</b> <span title="similarity">{{ hit.similarity }}</span>
-<span class="ps-faint">score {{ hit.score }}</span>
 <span class="ps-line" title="{{ hit.source }}">{{ hit.name }}</span>
-{%- for text in hit.where %}<span class="ps-line ps-faint">{{ text }}</span>{% endfor %}
+<span class="ps-line ps-faint" title="of the detection">score {{ hit.score }}</span>
+<span class="ps-line ps-faint" title="{{ hit.camera }}">{{ hit.camera }}</span>
+<span class="ps-line ps-faint" title="{{ hit.time }} UTC">{{ hit.time[:16] }}</span>
 <span class="ps-acts">
 <button type="button" data-act="tick" data-id="{{ hit.id }}" aria-label="this one, too"
  aria-pressed="{{ 'true' if hit.ticked else 'false' }}" title="This hit shows the person">&#10003;</button>
@@ -91,7 +92,7 @@ not this one</button></span></figcaption></figure>
 LARGE = """
 <div class="ps-large" role="dialog" aria-label="picture of a hit"><div>
 <img src="{{ large|data }}" alt="{{ hit.name }} with the box of the hit">
-<p><b>{{ hit.name }}</b> {{ hit.where|join(', ') }}{{ ' UTC' if hit.timed }}
+<p><b>{{ hit.name }}</b> {{ hit.camera }}{{ ', ' ~ hit.time ~ ' UTC' if hit.time }}
 <span>similarity {{ hit.similarity }}, score {{ hit.score }}</span></p>
 <p class="ps-faint">{{ hit.source }}</p>
 <p><button type="button" data-act="hit" data-id="{{ hit.id }}">Look for somebody in this picture</button>
@@ -161,15 +162,15 @@ def large(session: Session) -> str:
     return _html(LARGE, large=session.large.jpeg, hit=_of(session.large.shown))
 
 
-def _of(shown: ShownHit) -> dict[str, Any]:
+def _of(shown: ShownHit) -> dict[str, str]:
     hit = shown.ranked.hit
     time = f"{hit.time:%Y-%m-%d %H:%M:%S}" if hit.time else ""
     return {
         "id": shown.id,
         "source": hit.source,
         "name": place_name(hit.source, hit.frame),
-        "where": [text for text in (hit.camera, time) if text],
-        "timed": bool(time),
+        "camera": hit.camera or "",
+        "time": time,
         "similarity": f"{hit.similarity:.3f}",
         "score": f"{hit.score:.2f}",
     }

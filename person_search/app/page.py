@@ -68,7 +68,9 @@ class Page:
         start = Filters().min_score
         slim: dict[str, Any] = {"min_width": 130, "interactive": True}
         with gr.Row():
-            self._score: Any = gr.Slider(0, 1, start, step=0.01, label="Least score", elem_id="score", **slim)
+            self._score: Any = gr.Slider(
+                0, 1, start, step=0.01, label="Least score", elem_id="score", **slim | {"min_width": 190}
+            )
             self._cameras: Any = gr.Dropdown([], multiselect=True, label="Cameras", elem_id="cameras", **slim)
             self._after, self._before = (
                 gr.Textbox(

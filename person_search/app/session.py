@@ -269,7 +269,7 @@ class SearchDesk:
         ranked = _hit(session, hit_id).ranked
         others = _without(session.ticked, ranked.key)
         ticked = others if len(others) < len(session.ticked) else (*others, ranked)
-        return replace(session, ticked=ticked).said("")
+        return replace(session, ticked=ticked).said(MARK)
 
     def more_like(self, session: Session) -> Session:
         """Look for the mean of the person and the hits that are marked."""
@@ -294,11 +294,11 @@ class SearchDesk:
     def enlarge(self, session: Session, hit_id: str) -> Session:
         """Show the whole picture of a hit."""
         shown = _hit(session, hit_id)
-        return replace(session, large=Large(shown, whole(shown.ranked.hit, self.index.now()))).said("")
+        return replace(session, large=Large(shown, whole(shown.ranked.hit, self.index.now()))).said(MARK)
 
     def shrink(self, session: Session) -> Session:
         """Close the whole picture."""
-        return replace(session, large=None).said("")
+        return replace(session, large=None).said(MARK)
 
     def _with_picture(self, session: Session, picture: QueryPicture) -> Session:
         """Show a picture, nobody of it chosen."""

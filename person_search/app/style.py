@@ -4,6 +4,7 @@ CSS = """
 .gradio-container { max-width: 1500px !important; padding: 0.4rem 0.8rem !important; }
 main.app, .main.app { padding: 0 !important; max-width: none !important; }
 .gradio-container .html-container, #status { padding: 0 !important; }
+#score .head { flex-wrap: nowrap; white-space: nowrap; }
 #upload .wrap { font-size: 0.85rem; line-height: 1.3; padding: 0; }
 #upload .wrap .icon-wrap { width: 20px; margin: 0; }
 
@@ -66,7 +67,7 @@ button[data-act][aria-pressed="true"], button[data-act].ps-main:not(:disabled) {
 .ps-large > div {
   background: white; color: #222; padding: 12px; border-radius: 8px; max-width: 92vw;
 }
-.ps-large img { max-width: 100%; max-height: 74vh; margin: 0; }
+.ps-large img { width: min(86vw, 960px); max-height: 70vh; object-fit: contain; margin: 0; }
 .ps-large p { margin: 4px 0; overflow-wrap: anywhere; }
 """
 
