@@ -39,4 +39,7 @@ def serve(index: Path, weights: Path | None, host: str, port: int) -> None:
             print_line(f"{printable(index)}: {address}  (Ctrl-C ends it)")
             if host not in LOOPBACK:
                 say("warning: whoever reaches this address sees the people of the index; it has no password")
-            server.run()
+            try:
+                server.run()
+            except KeyboardInterrupt:  # how it is meant to end
+                say("ended")

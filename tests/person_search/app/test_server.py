@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -40,12 +41,32 @@ def address(desk, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     folder = tmp_path_factory.mktemp("temporary")
     patch.setattr("tempfile.tempdir", str(folder))
+    reached = _remember_where_sockets_lead(patch)
     patch.setenv("GRADIO_SHARE", "True")
     patch.setenv("GRADIO_ALLOWED_PATHS", "/")
     with served(desk) as own:
         yield own
     patch.undo()
     assert list(folder.iterdir()) == []
+    assert reached <= {"127.0.0.1", "localhost"}
+
+
+def _remember_where_sockets_lead(patch):
+    """Return the set of the names and addresses that anything asks for or connects to from now on."""
+    reached, connect, resolve = set(), socket.socket.connect, socket.getaddrinfo
+
+    def connecting(own, address):
+        if own.family in (socket.AF_INET, socket.AF_INET6):
+            reached.add(address[0])
+        return connect(own, address)
+
+    def resolving(host, *arguments, **options):
+        reached.add(host)
+        return resolve(host, *arguments, **options)
+
+    patch.setattr(socket.socket, "connect", connecting)
+    patch.setattr(socket, "getaddrinfo", resolving)
+    return reached
 
 
 @pytest.fixture
@@ -289,6 +310,19 @@ def people_of(number):
     """Return the colours of a scene of the index."""
     names = list(COLOURS)
     return {names[number % 4], names[(number + 1 + number // 4 % 3) % 4]}
+
+
+def test_uploads_are_deleted_after_a_while(desk, red_and_blue, monkeypatch):
+    monkeypatch.setattr("person_search.app.page.KEPT_UPLOADS", 5)  # looked for each second
+    with served(desk) as own:
+        visitor = Visitor(own)
+        with red_and_blue.open("rb") as file:
+            (stored,) = visitor.web.post("/gradio_api/upload", files={"files": ("a.png", file)}).json()
+        assert Path(stored).is_file()
+        end = time.monotonic() + 30
+        while Path(stored).exists():
+            assert time.monotonic() < end
+            time.sleep(0.2)
 
 
 def test_nothing_listens_but_this_machine(address):
