@@ -46,7 +46,7 @@ def look_in_index(
         UserError: a query, the weights or the index are no good, or they do not belong together.
     """
     store = PeopleStore.open(index)
-    file = weights or _weights_of(store)
+    file = weights or weights_of(store)
     searcher = PersonSearcher(file)
     store.about.check(replace(store.about, model_hash=searcher.network.file_hash), index)
     if is_to_choose(searcher, queries, min_score, output):
@@ -62,7 +62,7 @@ def look_in_index(
     show(wanted, hits, text, {"people": count}, lambda source: source, **output)
 
 
-def _weights_of(store: PeopleStore) -> Path:
+def weights_of(store: PeopleStore) -> Path:
     """Return where the network was that made an index. Raises `UserError` where it is there no more."""
     path = path_of(store.about.weights) if store.about.weights else None
     if path is None or not path.is_file():
