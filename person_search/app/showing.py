@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from person_search import hits
 from person_search.app.indexed import IndexedPeople, Place
 from person_search.drawing import as_jpeg, with_boxes
 from person_search.hits import Hit
@@ -54,7 +53,7 @@ def _tiles(found: Sequence[Hit], changed: str | None) -> list[Tile]:
     if changed is not None:
         return [Tile(why=changed)] * len(found)
     try:
-        return [Tile(as_jpeg(framed(cut, ORANGE, TILE))) for cut in cut_outs([as_hit(hit) for hit in found])]
+        return [Tile(as_jpeg(framed(cut, ORANGE, TILE))) for cut in cut_outs(found)]
     except UserError as error:
         return [Tile(why=str(error))] * len(found)
 
@@ -94,8 +93,3 @@ def _thumbnail(place: Place, people: IndexedPeople) -> Tile:
     image = Image.fromarray(pixels)
     image.thumbnail(THUMB, reducing_gap=2.0)
     return Tile(as_jpeg(image))
-
-
-def as_hit(hit: Hit) -> hits.Hit:
-    """Return a hit of an index as those take it that draw."""
-    return hits.Hit(hit.source, np.array(hit.box), hit.score, hit.similarity, hit.frame, hit.time, hit.camera)
