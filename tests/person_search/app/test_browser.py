@@ -149,6 +149,17 @@ def test_filters_are_used(page, red_and_blue):
     minutes = [int(text) for text in re.findall(r"2026-05-31 14:(\d\d)", page.inner_text("#hits"))]
     assert minutes
     assert max(minutes) < 5
+    page.fill("#score input[type=number]", "0.68")
+    page.keyboard.press("Tab")
+    page.wait_for_function("!document.querySelector('#hits').innerText.includes('score 0.66')")
+    scores = [float(text) for text in re.findall(r"score (\d\.\d+)", page.inner_text("#hits"))]
+    assert len(scores) > 2
+    assert min(scores) >= 0.68
+    page.click("#cameras input")
+    page.click("ul[role=listbox] >> text=camera-1")
+    page.wait_for_function("!document.querySelector('#hits').innerText.includes('camera-0')")
+    assert "camera-1" in page.inner_text("#hits")
+    page.keyboard.press("Escape")
     page.fill("#before textarea, #before input", "soon")
     page.keyboard.press("Enter")
     page.wait_for_selector("#status [role=alert]:has-text('is no time')")
