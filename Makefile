@@ -28,11 +28,13 @@ bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.inference
 	python -m benchmarks.pairs
 	python -m benchmarks.onnx
+	python -m benchmarks.frames
 
 bench-full: $(READY)  ## the same at full size: students, loading, and data sets' files (long, 3 GB in TMPDIR)
 	python -m benchmarks.full_scale
 	python -m benchmarks.loading
 	python -m benchmarks.full_size_data
+	python -m benchmarks.index
 
 gpu-check: $(READY)  ## what a device does with this: the CPU's numbers, equal runs, two devices, speed at the paper's scale
 	python -m benchmarks.gpu_check
