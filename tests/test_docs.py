@@ -160,6 +160,20 @@ def test_the_tables_of_the_ablation_are_of_the_committed_one():
             assert line == expected[line[0]]
 
 
+def test_our_numbers_beside_the_papers_are_of_the_committed_ablation():
+    comparison = json.loads(committed("ablation/results/comparison.json"))
+    reached = {
+        student["row"]: student["figures"] for group in comparison["groups"] for student in group["rows"]
+    }
+    _paper, (_head, *lines) = tables(PAGES["docs/method.md"], "The paper's")
+    assert len(lines) == 5
+    for _width, student, *cells in lines:
+        (name,) = re.findall(r"`(\w+)`", student)
+        metrics = ("search_mAP", "search_top1", "detection_ap", "detection_recall")
+        figures = [reached[f"data_0/{name}"][metric] for metric in metrics]
+        assert cells == [f"{100 * own['mean']:.1f} ± {100 * own['deviation']:.1f}" for own in figures]
+
+
 PAIRS = {
     "500 steps": ("data_0", "oim", "lut"),
     "1,000 steps": ("data_0", "oim_long", "lut_long"),
