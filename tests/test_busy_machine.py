@@ -41,7 +41,6 @@ print(*said, os.nice(0))
 ENTRIES = (
     "stages.train_detector",
     "stages.infer",
-    "commands.finding",
     "commands.tuning",
     "benchmarks.training",
     "tests.tiny",

@@ -1,5 +1,6 @@
 """Work in two processes that know one another, as those of a training on several devices do."""
 
+import cloudpickle
 import torch
 from torch import distributed, multiprocessing
 
@@ -8,8 +9,11 @@ RANKS = 2
 
 def in_each_process(work, folder):
     """Run `work(rank)` in each process; return what they return, by rank, and None of one that failed."""
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_process, args=(work, str(folder), rank)) for rank in range(RANKS)]
+    # Not forked from this process: another test's autograd may have started threads, which no fork survives.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", __name__])
+    arguments = cloudpickle.dumps(work), str(folder)
+    processes = [context.Process(target=_process, args=(*arguments, rank)) for rank in range(RANKS)]
     for process in processes:
         process.start()
     for process in processes:
@@ -22,5 +26,5 @@ def _process(work, folder, rank):
     torch.set_num_threads(1)
     store = f"file://{folder}/store"
     distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=RANKS)
-    torch.save(work(rank), f"{folder}/{rank}.pt")
+    torch.save(cloudpickle.loads(work)(rank), f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
