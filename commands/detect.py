@@ -42,5 +42,5 @@ def detect(
         raise UserError("--min-score nan: give a number from 0 to 1")
     check_weights(weights)
     if out is not None:
-        check_can_make(out, f"{pictures[0].stem}.jpg", "--out")
+        check_can_make(out, f"{pictures[0].stem}-people.jpg", "--out")
     imported("commands.detecting:detect_in")(weights, pictures, min_score=min_score, out=out, as_json=as_json)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from PIL import Image
 
 from commands.printing import print_line, say
 from commands.tables import table_text
@@ -15,8 +14,10 @@ from person_search.searcher import PersonSearcher
 from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.printable import printable
-from pipeline.inference.own_pictures.reading import OwnPicture, read_picture
+from pipeline.inference.own_pictures.reading import read_picture
 
+DRAWN = "-people"
+"""What the names of drawn pictures end with, so that none is that of a picture of the user's."""
 HEAD = ("person", "score", "x1", "y1", "x2", "y2")
 
 
@@ -47,9 +48,7 @@ def detect_in(
         if not as_json:
             print_people(path, people)
         if out is not None:
-            file = _free_name(out, path, drawn)
-            write_atomically(file, as_jpeg(numbered(read_picture(path), people)))
-            say(f"picture: {printable(file)}")
+            draw_people(out, path, people, drawn)
     if not found:
         raise UserError("none of the pictures could be searched: see the warnings above")
     if as_json:
@@ -68,17 +67,27 @@ def print_people(path: Path, people: People) -> None:
         print_line(table_text(lines, HEAD, right=range(len(HEAD))))
 
 
-def numbered(picture: OwnPicture, people: People) -> Image.Image:
-    """Draw the people of a picture with their numbers."""
+def draw_people(out: Path, path: Path, people: People, drawn: set[Path]) -> None:
+    """Draw the people of a picture with their numbers, and say where.
+
+    Args:
+        out: the folder to draw to. It may be the picture's own: the picture is not drawn over.
+        path: the picture.
+        people: who was found in it.
+        drawn: the files that were drawn before; the new one is added.
+    """
+    picture = read_picture(path)
     labels = [str(number) for number in range(1, len(people) + 1)]
-    return with_boxes(picture.pixels, people.boxes * picture.scale, labels)
+    file = _free_name(out, path, drawn)
+    write_atomically(file, as_jpeg(with_boxes(picture.pixels, people.boxes * picture.scale, labels)))
+    say(f"picture: {printable(file)}")
 
 
 def _free_name(out: Path, picture: Path, taken: set[Path]) -> Path:
     """Return a file for a picture; pictures of one name in several folders get numbers."""
-    name = picture.stem or "picture"
+    name = f"{picture.stem}{DRAWN}"
     number, file = 1, out / f"{name}.jpg"
-    while file in taken:
+    while file in taken or file.resolve() == picture.resolve():
         number += 1
         file = out / f"{name}-{number}.jpg"
     taken.add(file)

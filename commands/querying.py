@@ -8,19 +8,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from commands.detecting import numbered, print_people
+from commands.detecting import draw_people, print_people
 from commands.printing import say
-from person_search.drawing import as_jpeg
 from person_search.hits import Hit
 from person_search.networks.network import Floats
 from person_search.one_person import one_person
 from person_search.people import People, to_coco
 from person_search.searcher import PersonSearcher
 from person_search.sources.frames import source_text
-from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.printable import printable
-from pipeline.inference.own_pictures.reading import read_picture
 from pipeline.scenes.scene import FloatArray
 
 
@@ -106,20 +103,18 @@ def let_choose(
     Raises:
         UserError: a picture cannot be read.
     """
-    found = []
+    found, drawn = [], set[Path]()
     for path in paths:
         people = searcher.detect(path, min_score)
         found.append(people)
         if not as_json:
             print_people(path, people)
         if out is not None:
-            file = out / f"{path.stem or 'query'}.jpg"
-            write_atomically(file, as_jpeg(numbered(read_picture(path), people)))
-            say(f"picture: {printable(file)}")
+            draw_people(out, path, people, drawn)
     if as_json:
         click.echo(json.dumps(to_coco(found)))
-    drawn = "" if out else "; with --out they are drawn"
-    say(f"choose whom to look for: --person N, the number, or --box x1,y1,x2,y2{drawn}")
+    advice = "" if out else "; with --out they are drawn"
+    say(f"choose whom to look for: --person N, the number, or --box x1,y1,x2,y2{advice}")
 
 
 def _count(people: People) -> str:

@@ -35,7 +35,7 @@ def test_prints_a_numbered_line_a_person_and_draws_them(weights, pictures, tmp_p
             first, *rest = numbers(next(lines))
             assert first == number
             np.testing.assert_allclose(rest, [score, *box], atol=0.51)
-        with Image.open(tmp_path / "drawn" / f"{path.stem}.jpg") as drawn:
+        with Image.open(tmp_path / "drawn" / f"{path.stem}-people.jpg") as drawn:
             assert drawn.size == people.size
 
 
@@ -66,7 +66,7 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(weights, pictures, tmp
         weights, pictures / "gallery/a.png", pictures / "other/a.png", "--out", tmp_path / "drawn"
     )
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["a-2.jpg", "a.jpg"]
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["a-people-2.jpg", "a-people.jpg"]
 
 
 def test_embedding_a_detected_box_is_that_of_the_detection(weights, pictures):
@@ -97,3 +97,15 @@ def test_arrays_of_another_shape_are_refused(weights, shape):
 def test_a_box_without_an_area_in_the_picture_is_refused(weights, pictures, box):
     with pytest.raises(UserError, match=r"no area within .*query\.png, 96 x 64 pixels"):
         PersonSearcher(weights).embed(pictures / "query.png", [box])
+
+
+def test_the_users_own_picture_is_not_drawn_over(weights, pictures):
+    for name in ("own.jpg", "own-people.jpg"):
+        with Image.open(pictures / "query.png") as image:
+            image.save(pictures / name)
+    before = (pictures / "own.jpg").read_bytes(), (pictures / "own-people.jpg").read_bytes()
+    for name in ("own.jpg", "own-people.jpg"):
+        result = detect(weights, pictures / name, "--out", pictures)
+        assert result.exit_code == 0, result.output
+        assert (pictures / "own.jpg").read_bytes() == before[0]
+    assert (pictures / "own-people-people.jpg").exists()

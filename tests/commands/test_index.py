@@ -198,7 +198,7 @@ def test_without_a_box_people_are_listed_to_choose_from(weights, folder, indexed
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{query}: ")
     assert "choose whom to look for: --person N" in result.stderr
-    assert [path.name for path in (tmp_path / "choose").iterdir()] == ["00.jpg"]
+    assert [path.name for path in (tmp_path / "choose").iterdir()] == ["00-people.jpg"]
     assert find(indexed, query, "--person", "10000").exit_code == 2
 
 
