@@ -45,7 +45,7 @@ class TorchNetwork:
         self._network.to(self.device)
         options = self._network.options
         self.embedding_dim = options.embedding_dim
-        self.file_hash = sha256_of(path)
+        self.model_hash = sha256_of(path)
         self.preprocessing: Mapping[str, Any] = preprocessing_of(options.short_side, options.long_side)
 
     def detect(self, pictures: Sequence[Picture]) -> list[FoundPeople]:
