@@ -42,8 +42,13 @@ class Findings:
 
     def warn_count(self, count: int, what: str) -> None:
         """Add `COUNT what` to the notes and to the warnings, unless the count is 0."""
-        self.note_count(count, what)
-        self.warnings += self.notes[-1:] if count else []
+        if count:
+            self.warn(f"{count:,} {what}")
+
+    def warn(self, what: str) -> None:
+        """Add a line to the notes and to the warnings."""
+        self.notes.append(what)
+        self.warnings.append(what)
 
     def add(self, others: "Findings") -> None:
         """Put others behind these."""
