@@ -16,6 +16,8 @@ from pipeline.scenes.shards import MAKE, ImageShards, read_annotations
 FORMAT_VERSION = 1
 REFERENCES_VERSION = 2
 """The format whose shards refer to pictures. Programs that only know the first refuse it by its number."""
+IGNORED_VERSION = 3
+"""The format of a data set with ignored boxes, which older programs would take for background."""
 MANIFEST = "manifest.json"
 
 
@@ -77,9 +79,9 @@ def open_prepared(root: Path) -> PreparedDataSet:
         sound = sha256 == fingerprint(name, manifest["splits"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged(path, restoring(path, MAKE)) from None
-    if version not in (FORMAT_VERSION, REFERENCES_VERSION):
+    if version not in (FORMAT_VERSION, REFERENCES_VERSION, IGNORED_VERSION):
         raise UserError(
-            f"{path}: format {version}, this program reads {FORMAT_VERSION} and {REFERENCES_VERSION}; "
+            f"{path}: format {version}, this program reads {FORMAT_VERSION} to {IGNORED_VERSION}; "
             "run `dvc repro prepare`"
         )
     if not sound:
