@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from pipeline.scenes.prepared import open_prepared
+from pipeline.scenes.prepared import open_prepared, require_scenes
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from stages.support.parameters import Parameters
 from stages.support.paths import DETECTOR, PREPARED, TEACHER_RESULTS
@@ -23,6 +23,7 @@ def main() -> None:
     """Train the teacher detector."""
     options = Parameters(PARAMS).options("train_detector", DetectorTrainingOptions)
     data = open_prepared(PREPARED)
+    require_scenes(data, "a detector")
     train = partial(train_detector, data, options)
     loss = run_training("train_detector", options, train, {"data": data.sha256}, OUTPUTS)
     say(f"{DETECTOR}: {options.network.backbone.name} detector, loss {loss:.3f} at the end")

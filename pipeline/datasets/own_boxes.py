@@ -17,15 +17,19 @@ class BoxCutter:
 
     Attributes:
         findings: where boxes outside their picture go, as problems.
+        may_lie_outside: leave them out instead: annotations of tracks go on where people leave the picture.
         cut: boxes that reached over an edge.
         empty: boxes without width or height, which are left out.
         thin: boxes too thin inside their picture, which are left out.
+        gone: boxes outside their picture that are left out.
     """
 
     findings: Findings
+    may_lie_outside: bool = False
     cut: int = 0
     empty: int = 0
     thin: int = 0
+    gone: int = 0
 
     def __call__(
         self, boxes: FloatArray, size: tuple[float, float], where: Sequence[str]
@@ -43,11 +47,14 @@ class BoxCutter:
         corners = xywh_to_xyxy(boxes)
         sized = (np.asarray(boxes).reshape(-1, 4)[:, 2:] > 0).all(axis=1)
         gone = sized & outside(corners, size)
-        self.findings.problems += [
-            f"{where[index]}: box {box_text(corners[index])} lies outside its image of "
-            f"{size[0]:g} x {size[1]:g}"
-            for index in np.flatnonzero(gone)
-        ]
+        if self.may_lie_outside:
+            self.gone += int(gone.sum())
+        else:
+            self.findings.problems += [
+                f"{where[index]}: box {box_text(corners[index])} lies outside its image of "
+                f"{size[0]:g} x {size[1]:g}"
+                for index in np.flatnonzero(gone).tolist()
+            ]
         inside = clip_boxes(corners, size)
         kept = sized & ~too_thin(inside)
         self.cut += int(((inside != corners).any(axis=1) & kept).sum())
@@ -58,7 +65,14 @@ class BoxCutter:
     def note(self) -> None:
         """Add the counts to the findings."""
         self.findings.note_count(self.cut, "boxes reach over their image's edge and were cut")
+        self.findings.note_count(self.gone, "boxes outside their image left out")
         self.findings.warn_count(self.empty, "boxes without width or height left out")
         self.findings.warn_count(
             self.thin, f"boxes thinner than {MIN_SIDE:g} pixels inside their image left out"
         )
+
+
+def ignored_inside(boxes: FloatArray, size: tuple[float, float]) -> FloatArray:
+    """Return the parts `[K, 4]` x1 y1 x2 y2 of ignored boxes `[N, 4]` x y w h that are inside a picture."""
+    inside = clip_boxes(xywh_to_xyxy(boxes), size)
+    return inside[~too_thin(inside)]

@@ -19,6 +19,8 @@ REFERENCES_VERSION = 2
 IGNORED_VERSION = 3
 """The format of a data set with ignored boxes, which older programs would take for background."""
 MANIFEST = "manifest.json"
+CROPS_ONLY = ("market",)
+"""Data sets of cropped people: a re-ID teacher is trained on them, and no network that looks at scenes."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,24 @@ def open_prepared(root: Path) -> PreparedDataSet:
             f"{path} is damaged: its parts do not make its dataset_sha256; {restoring(path, MAKE)}"
         )
     return PreparedDataSet(root, name, sha256, manifest)
+
+
+def require_scenes(data: PreparedDataSet, what: str) -> None:
+    """Check that a data set has whole scenes.
+
+    Args:
+        data: the data set.
+        what: what is to be trained, for the message.
+
+    Raises:
+        UserError: it has crops only.
+    """
+    if data.name in CROPS_ONLY:
+        raise UserError(
+            f"data set '{data.name}' has cropped people only, and {what} learns from whole scenes; "
+            "`dvc repro train_reid` trains the re-ID teacher on it, whose file another project names as "
+            "`teacher` of a table"
+        )
 
 
 def file_entry(path: Path) -> dict[str, str]:
