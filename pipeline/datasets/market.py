@@ -55,6 +55,8 @@ class Market(DataSetOnDisk):
         if findings.problems:
             return {}
         train, test = self._split("train", crops[TRAIN]), self._split("test", crops[QUERY] + crops[GALLERY])
+        if not test.scenes:
+            return {"train": train}
         queries = tuple(
             Query(index, scene.boxes[0], int(scene.person_ids[0]))
             for index, scene in enumerate(test.scenes[: len(crops[QUERY])])
@@ -70,8 +72,8 @@ class Market(DataSetOnDisk):
         }
 
     def _release(self, splits: Mapping[str, Split]) -> str:
-        if not splits:
-            return "crops of people"
+        if "test" not in splits:
+            return "crops of people to train on"
         train, test = splits["train"], splits["test"]
         gallery = len(test.scenes) - len(test.queries)
         found = (len(train.scenes), len(train.identities), gallery, len(test.queries))
@@ -93,7 +95,7 @@ class Market(DataSetOnDisk):
             else:
                 crops.append((f"{folder}/{name}", person, int(match.group(2))))
         findings.note_count(junk, f"crops of {folder} are junk (-1) and left out")
-        if not crops:
+        if folder == TRAIN and not crops:
             findings.problems.append(f"{self.root / folder} holds no crops of people ({', '.join(SUFFIXES)})")
         return crops
 
