@@ -34,7 +34,7 @@ from pipeline.datasets.pool import make_pool, natural
 from pipeline.datasets.releases import require_folder
 from pipeline.datasets.split_options import SplitOptions
 from pipeline.datasets.splitting import split_as_given, split_pool
-from pipeline.scenes.scene import UNKNOWN_CAMERA, Scene, Split
+from pipeline.scenes.scene import UNKNOWN_CAMERA, FloatArray, Scene, Split
 
 IGNORED = ("iscrowd", "ignore")
 """The marks of annotations that become ignored boxes."""
@@ -129,19 +129,18 @@ class Coco(DataSetOnDisk):
     ) -> tuple[Scene, list[str | None]]:
         """Return one scene, and who is in each of its boxes."""
         findings, size = cutter.findings, self._size(picture, cutter.findings)
-        sound = []
+        counted: list[tuple[Entry, FloatArray]] = []
+        ignored: list[FloatArray] = []
         for annotation in without_doubles(picture, self._options.identity, findings):
             box = box_of(annotation)
             if box is None:
                 findings.problems.append(
                     f"{picture.place(annotation)}: bbox {annotation.get('bbox')!r} is no x, y, width, height"
                 )
+            elif is_set(annotation, *IGNORED):
+                ignored.append(box)
             else:
-                sound.append((annotation, box))
-        ignored = [box for annotation, box in sound if is_set(annotation, "iscrowd", "ignore")]
-        counted = [
-            (annotation, box) for annotation, box in sound if not is_set(annotation, "iscrowd", "ignore")
-        ]
+                counted.append((annotation, box))
         places = [picture.place(annotation) for annotation, _ in counted]
         boxes, kept = cutter(np.array([box for _, box in counted]).reshape(-1, 4), size, places)
         people = [
@@ -207,7 +206,7 @@ def _stated_size(entry: Entry) -> tuple[float, float] | None:
 def _camera_numbers(cameras: Sequence[str | None], findings: Findings) -> dict[str | None, int]:
     """Return the number of each camera: its own where all are whole numbers, else 1, 2, ... by name."""
     names = sorted({camera for camera in cameras if camera is not None}, key=natural)
-    if all(name.isdecimal() and len(name) < 10 for name in names):
+    if all(name.isdecimal() and len(name) < 10 and str(int(name)) == name for name in names):
         return {None: UNKNOWN_CAMERA, **{name: int(name) for name in names}}
     findings.notes.append(
         f"cameras are numbered: {some([f'{number} is {name}' for number, name in enumerate(names, 1)])}"

@@ -64,11 +64,13 @@ def _without_mask(entry: dict[str, Any]) -> dict[str, Any]:
 
 def key_of(value: Any) -> str | None:
     """Return an id as text, so that 7, 7.0 and "7" are the same; None for what is no id."""
-    if isinstance(value, bool) or value is None:
-        return None
+    if isinstance(value, str):
+        text = value.strip()
+        # JSON may hold half a character (\\ud800), which no file can.
+        return text if text.isascii() else text.encode("utf-8", "replace").decode()
     if isinstance(value, float):
         return (str(int(value)) if value.is_integer() else repr(value)) if math.isfinite(value) else None
-    return str(value).strip() if isinstance(value, (int, str)) else None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def attribute(entry: Entry, name: str) -> Any:
@@ -77,7 +79,7 @@ def attribute(entry: Entry, name: str) -> Any:
         return entry[name]
     for place in NESTED:
         held = entry.get(place)
-        if isinstance(held, Mapping) and name in held:
+        if isinstance(held, dict) and name in held:
             return held[name]
     return None
 
@@ -85,7 +87,7 @@ def attribute(entry: Entry, name: str) -> Any:
 def has_attribute(entry: Entry, name: str) -> bool:
     """Return whether an image or annotation has an attribute, which may be null."""
     return name in entry or any(
-        isinstance(entry.get(place), Mapping) and name in entry[place] for place in NESTED
+        isinstance(entry.get(place), dict) and name in entry[place] for place in NESTED
     )
 
 
@@ -96,7 +98,7 @@ def attribute_names(entries: Sequence[Entry]) -> list[str]:
         names.update(entry)
         for place in NESTED:
             held = entry.get(place)
-            names.update(held if isinstance(held, Mapping) else ())
+            names.update(held if isinstance(held, dict) else ())
     return sorted(names.difference(NO_ATTRIBUTES))
 
 

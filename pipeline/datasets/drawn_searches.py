@@ -68,7 +68,8 @@ def _galleries(
         f"with the person, up to {most} here, and at most {len(split.scenes) - 1}",
     )
     generator = generator_of(options.seed, "galleries", split.name)
-    galleries = {**sample_galleries(split.scenes, queries, sizes, generator), FULL: full}
+    galleries = sample_galleries(split.scenes, queries, sizes, generator) if sizes else {}
+    galleries |= {FULL: full}
     cross = all_other_scenes(queries, split.scenes, cross_camera=True)
     known = all(scene.camera != UNKNOWN_CAMERA for scene in split.scenes)
     return galleries | ({CROSS_CAMERA: cross} if known and len(cross.positives) else {})

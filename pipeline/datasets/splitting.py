@@ -36,8 +36,8 @@ def split_pool(pool: Pool, options: SplitOptions, root: Path, findings: Findings
         return split_as_given(pool, _listed(pool, options, root, findings), options, findings)
     division = divide_scenes(pool, options)
     findings.problems += [
-        f"split '{split}' gets no scene: sequences that share people stay together; set `split.by: time`, "
-        "or its share to 0"
+        f"split '{split}' gets none of {len(pool.scenes)} scenes: set its share to 0, or, where sequences "
+        "share people, `split.by: time`"
         for split, scenes in division.items()
         if not scenes
     ]
