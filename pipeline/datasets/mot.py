@@ -116,7 +116,8 @@ class Mot(DataSetOnDisk):
         first = {_without_detector(name): name for name in reversed(whole)}
         kept = [name for name in whole if first[_without_detector(name)] == name]
         findings.note_count(
-            len(whole) - len(kept), f"sequences left out, whose frames are another's (MOT17: {DETECTORS})"
+            len(whole) - len(kept),
+            "sequences left out, whose frames are another's (MOT17 has each for three detectors)",
         )
         return {name: self.root / name for name in kept}
 

@@ -51,9 +51,9 @@ def make_pool(
 
 def natural(text: str) -> tuple[tuple[tuple[int, str], ...], str]:
     """Return a key that sorts texts as people do: `a2` stands before `a10`."""
-    parts = DIGITS.split(text)
-    # Split at its digits, a text is text, digits, text, ...
-    return tuple((int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)), text
+    # Split at its digits, a text is text, digits, text, ... Of two numbers, the longer is the larger.
+    parts = [part.lstrip("0") if index % 2 else part for index, part in enumerate(DIGITS.split(text))]
+    return tuple((len(part) if index % 2 else 0, part) for index, part in enumerate(parts)), text
 
 
 def generator_of(seed: int, *words: str) -> np.random.Generator:
