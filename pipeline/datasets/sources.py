@@ -6,9 +6,10 @@ from pathlib import Path
 from pipeline.basics.errors import UserError
 from pipeline.datasets.cuhk_sysu import CuhkSysu
 from pipeline.datasets.on_disk import DataSetOnDisk
+from pipeline.datasets.pictures import Pictures
 from pipeline.datasets.prw import Prw, PrwMini
 
-KINDS: tuple[type[DataSetOnDisk], ...] = (CuhkSysu, Prw, PrwMini)
+KINDS: tuple[type[DataSetOnDisk], ...] = (CuhkSysu, Prw, PrwMini, Pictures)
 """A new data set is a class in a file of its own, named here."""
 
 SOURCES: Mapping[str, type[DataSetOnDisk]] = {kind.name: kind for kind in KINDS}
