@@ -15,7 +15,7 @@ from person_search.networks.preprocessing import SIZE_DIVISIBLE, preprocessing_o
 from pipeline.basics.hashing import sha256_of
 from pipeline.batches.pictures import scene_floats
 from pipeline.devices import one_device
-from pipeline.models.detector import FEATURE_LEVEL
+from pipeline.models.detector import FEATURE_LEVEL, Detector
 from pipeline.models.heads import load_student
 
 
@@ -44,7 +44,7 @@ class TorchNetwork:
         self._network = load_student(path)
         self.device = one_device() if device is None else device
         self._network.to(self.device)
-        self._set_scale()
+        fix_scale(self._network, self.device)
         options = self._network.options
         self.embedding_dim = options.embedding_dim
         self.file_hash = sha256_of(path)
@@ -73,18 +73,6 @@ class TorchNetwork:
         rows = self._network.identity_features(features, [resized], batch.image_sizes)
         return _array(self._network.embed(rows))
 
-    def _set_scale(self) -> None:
-        """Let RoIAlign measure a cell of the features at a square.
-
-        torchvision's measures the first picture that it sees and keeps that. In a narrow one, of which few
-        rows of cells are left, it takes a cell for half its size, and all later pictures are pooled wrong.
-        """
-        side = 4
-        cells = torch.zeros(1, self._network.stem_channels, side, side, device=self.device)
-        whole = (side * SIZE_DIVISIBLE, side * SIZE_DIVISIBLE)
-        nothing = self._boxes(np.zeros((0, 4), np.float32))
-        self._network.roi_heads.box_roi_pool({FEATURE_LEVEL: cells}, [nothing], [whole])
-
     def _batches(self, pictures: Sequence[Picture]) -> list[list[int]]:
         """Return which pictures go through the network together."""
         if self.device.type == "cpu":
@@ -101,6 +89,18 @@ class TorchNetwork:
 
     def _boxes(self, boxes: Floats) -> Tensor:
         return torch.from_numpy(np.asarray(boxes, np.float32)).to(self.device)
+
+
+def fix_scale(network: Detector, device: torch.device) -> None:
+    """Let a network's RoIAlign measure a cell of the features at a square.
+
+    torchvision's measures the first picture that it sees and keeps that. In a narrow one, of which few rows
+    of cells are left, it takes a cell for half its size, and all later pictures are pooled wrong.
+    """
+    side = 4
+    cells = torch.zeros(1, network.stem_channels, side, side, device=device)
+    whole = (side * SIZE_DIVISIBLE, side * SIZE_DIVISIBLE)
+    network.roi_heads.box_roi_pool({FEATURE_LEVEL: cells}, [torch.zeros(0, 4, device=device)], [whole])
 
 
 def _as_arrays(found: dict[str, Tensor]) -> FoundPeople:

@@ -178,6 +178,10 @@ def note_people_and_pictures(splits: Mapping[str, Split], findings: Findings) ->
             sum(len(ids) - len(np.unique(ids)) for ids in labelled),
             f"boxes of split '{split.name}' show a person whom another box of the scene shows already",
         )
+        findings.note_count(
+            sum(len(scene.ignored) for scene in split.scenes),
+            f"boxes of split '{split.name}' are ignored: neither people nor background",
+        )
     findings.notes += shared_between(splits)
 
 

@@ -16,10 +16,11 @@ from pipeline.datasets.mixed import Mixed
 from pipeline.datasets.mot import Mot
 from pipeline.datasets.mot_options import MotOptions
 from pipeline.datasets.on_disk import DataSetOnDisk
+from pipeline.datasets.pictures import Pictures
 from pipeline.datasets.prw import Prw, PrwMini
 from pipeline.datasets.split_options import SplitOptions
 
-KINDS: tuple[type[DataSetOnDisk], ...] = (CuhkSysu, Prw, PrwMini, Coco, Mot, Market)
+KINDS: tuple[type[DataSetOnDisk], ...] = (CuhkSysu, Prw, PrwMini, Coco, Mot, Market, Pictures)
 """A new data set is a class in a file of its own, named here."""
 
 SOURCES: Mapping[str, type[DataSetOnDisk]] = {kind.name: kind for kind in KINDS}

@@ -113,6 +113,17 @@ def load_network(
     return network.eval()
 
 
+def kind_of_network(path: Path) -> str | None:
+    """Return which kind of network a weight file holds; None where it does not say.
+
+    Raises:
+        UserError: it is no readable safetensors file.
+    """
+    metadata, _ = _read(path)
+    kind = metadata.get("kind") if isinstance(metadata, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def _read(path: Path) -> tuple[Any, dict[str, Tensor]]:
     """Return what a file says of itself, which may be anything, and its tensors."""
     kind = kind_of(path)
