@@ -11,24 +11,9 @@ from pipeline.datasets.mot import Mot
 from pipeline.datasets.mot_options import MotOptions
 from pipeline.datasets.split_options import SplitOptions
 from pipeline.scenes.scene import UNLABELLED, Scene
-from tests.data_sets.trees import jpeg
+from tests.data_sets.own_trees import sequence
 
 ALL = SplitOptions(val_share=0.0, test_share=0.0)
-INFO = "[Sequence]\nname=x\nimDir=img1\nframeRate=2\nseqLength=6\nimWidth=120\nimHeight=100\nimExt=.jpg\n"
-PICTURE = jpeg()
-
-
-def sequence(
-    folder: Path, lines: list[str], frames: range | list[int] = range(1, 7), info: str | None = INFO
-) -> Path:
-    (folder / "img1").mkdir(parents=True)
-    (folder / "gt").mkdir()
-    for frame in frames:
-        (folder / "img1" / f"{frame:06d}.jpg").write_bytes(PICTURE)
-    (folder / "gt/gt.txt").write_text("\n".join(lines) + "\n")
-    if info is not None:
-        (folder / "seqinfo.ini").write_text(info)
-    return folder
 
 
 def scenes(root: Path, **options: Any) -> dict[str, tuple[Scene, list[str | None]]]:
