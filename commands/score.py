@@ -91,7 +91,10 @@ def score(
     """
     options = parse_options(EvaluationOptions, {**protocol, "gallery_sizes": sizes or None}, "score")
     detections = read_detections(dump)
-    split = _data_set(dataset, root, sizes).splits()["test"]
+    splits = _data_set(dataset, root, sizes).splits()
+    if "test" not in splits:
+        raise UserError(f"data set '{dataset}' at {root} has no test split, so nothing can be scored on it")
+    split = splits["test"]
     for doubt in doubts(split, detections):
         click.echo(f"warning: {dump}: {doubt}", err=True)
     with ShownProgress("searching", only_on_terminal=True) as shown:

@@ -54,7 +54,9 @@ class Market(DataSetOnDisk):
         crops = {folder: self._crops(folder, findings) for folder in FOLDERS}
         if findings.problems:
             return {}
-        train, test = self._split("train", crops[TRAIN]), self._split("test", crops[QUERY] + crops[GALLERY])
+        total = sum(map(len, crops.values()))
+        train = self._split("train", crops[TRAIN], 0, total)
+        test = self._split("test", crops[QUERY] + crops[GALLERY], len(crops[TRAIN]), total)
         if not test.scenes:
             return {"train": train}
         queries = tuple(
@@ -99,15 +101,16 @@ class Market(DataSetOnDisk):
             findings.problems.append(f"{self.root / folder} holds no crops of people ({', '.join(SUFFIXES)})")
         return crops
 
-    def _split(self, name: str, crops: Sequence[tuple[str, int, int]]) -> Split:
+    def _split(self, name: str, crops: Sequence[tuple[str, int, int]], done: int, total: int) -> Split:
+        """Return a split of these crops; of all `total` crops, `done` have been looked at before."""
         people = sorted({person for _, person, _ in crops} - {DISTRACTOR})
         numbers = {person: index for index, person in enumerate(people)}
         scenes = []
-        for position, (path, person, camera) in enumerate(crops):
+        for position, (path, person, camera) in enumerate(crops, start=done + 1):
             size = self.size_of(path)
             width, height = WITHOUT_PICTURE if size == UNBOUNDED else size
             ids = np.array([numbers.get(person, UNLABELLED)])
             scenes.append(Scene(path, np.array([[0.0, 0.0, width, height]]), ids, camera))
-            if self.progress is not None and (position + 1) % REPORT_EVERY == 0:
-                self.progress(position + 1, len(crops))
+            if self.progress is not None and position % REPORT_EVERY == 0:
+                self.progress(position, total)
         return Split(name, tuple(scenes), tuple(str(person) for person in people))

@@ -69,9 +69,11 @@ class Mixed(DataSetOnDisk):
         return self.parts[0].size_of(name)
 
     def _read(self, findings: Findings) -> Mapping[str, Split]:
-        for part in self.parts:
-            part.progress = self.progress
-        splits = [part.splits() for part in self.parts]
+        splits = []
+        for number, part in enumerate(self.parts, start=1):
+            splits.append(part.splits())
+            if self.progress is not None:
+                self.progress(number, len(self.parts))
         for part, own in zip(self.parts, splits, strict=True):
             if TRAINING not in own:
                 findings.problems.append(f"part '{part.name}' at {part.root} has no split '{TRAINING}'")

@@ -14,7 +14,7 @@ from pipeline.datasets.packing import prepare
 from pipeline.datasets.sources import open_data_set, open_source
 from stages.prepare import DataSetOptions
 from tests.data_sets.own_trees import image, market, person, write_coco
-from tests.data_sets.trees import small_prw
+from tests.data_sets.trees import CASES, small_prw
 from tests.tiny import silent
 
 
@@ -123,3 +123,10 @@ def test_check_data_shows_what_is_wrong_where_nothing_can_be_read(tmp_path: Path
     code, shown = _check("--dataset", "coco", "--root", str(tmp_path))
     assert code == 1 and "annotation 1: there is no image 9" in shown and "1 problem" in shown
     assert _check("--dataset", "market", "--root", str(market(tmp_path / "market")))[0] == 0
+
+
+def test_score_needs_a_test_split(tmp_path: Path) -> None:
+    root = market(tmp_path / "market", bounding_box_test=[], query=[])
+    words = ["score", "--dataset", "market", "--root", str(root)]
+    result = CliRunner().invoke(main, [*words, "--detections", str(CASES / "quirks/prw_dump.npz")])
+    assert result.exit_code == 2 and "has no test split" in result.stderr
