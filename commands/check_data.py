@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from commands.data_sets import given_data_set
 from commands.errors import FailedCheckError
 from commands.places import GivenPath
 from commands.tables import table_text
@@ -19,7 +20,9 @@ from pipeline.datasets.inspection import (
     split_counts,
     split_galleries,
 )
-from pipeline.datasets.sources import SOURCES
+from pipeline.datasets.mixed import Mixed
+from pipeline.datasets.on_disk import DataSetOnDisk
+from pipeline.datasets.sources import MIXED, SOURCES
 from pipeline.evaluation.metrics import EvaluationOptions
 from stages.support.parameters import PARAMETERS, Parameters
 from stages.support.running import ShownProgress
@@ -30,7 +33,10 @@ SHOWN = 20
 
 @click.command("check-data")
 @click.option(
-    "--dataset", "name", type=click.Choice(list(SOURCES)), required=True, help="Which data set it is."
+    "--dataset",
+    "name",
+    type=click.Choice([*SOURCES, MIXED]),
+    help="Which data set it is.  [default: that of params.yaml]",
 )
 @click.option(
     "--root",
@@ -48,12 +54,33 @@ SHOWN = 20
     help="Of CUHK-SYSU, read every TestG<N>.mat, and not only those that params.yaml's `evaluate` asks for "
     "(where it is of another data set: TestG100 and the smallest).",
 )
-def check_data(name: str, root: Path | None, images: bool, all_galleries: bool) -> None:
-    """Tell what is there, what is missing, and which release it is; exit code 1 if it cannot be used."""
-    galleries = "all" if all_galleries else _galleries_to_score(name, root)
+def check_data(name: str | None, root: Path | None, images: bool, all_galleries: bool) -> None:
+    """Tell what is there, what is missing, and which release it is; exit code 1 if it cannot be used.
+
+    What the files and attributes of own annotations are called, and how they are split, is read from the
+    section `dataset` of params.yaml, where it is there. A mixed data set is checked part by part.
+    """
     try:
-        with ShownProgress("reading galleries, bytes", only_on_terminal=True) as progress:
-            inspection = inspect_data_set(name, root, galleries, progress)
+        data_set = given_data_set(name, root)
+    except UserError as error:
+        raise FailedCheckError(" ".join(str(error).split())) from None
+    pictures = 0
+    for one in (*data_set.parts, data_set) if isinstance(data_set, Mixed) else (data_set,):
+        pictures += _check(one, images, all_galleries)
+    decoded = f"{_count(pictures, 'picture')} decoded" if images else "pictures not decoded"
+    click.echo(f"Everything needed is there ({decoded}).")
+
+
+def _check(data_set: DataSetOnDisk, images: bool, all_galleries: bool) -> int:
+    """Print what one data set holds, and return how many pictures were looked at.
+
+    Raises:
+        FailedCheckError: it cannot be used.
+    """
+    galleries = "all" if all_galleries else _galleries_to_score(data_set)
+    try:
+        with ShownProgress("reading annotations", only_on_terminal=True) as progress:
+            inspection = inspect_data_set(data_set, galleries, progress)
     except UserError as error:
         raise FailedCheckError(" ".join(str(error).split())) from None
     findings = inspection.findings
@@ -61,23 +88,24 @@ def check_data(name: str, root: Path | None, images: bool, all_galleries: bool) 
         check_images(inspection, findings, decode=images, progress=progress)
     if images:
         note_same_pictures(inspection, findings)
-    click.echo(f"{name}{f' at {root}' if root else ''}: {inspection.release}")
+    called = MIXED if isinstance(data_set, Mixed) else f"{data_set.name} at {data_set.root}"
+    click.echo(f"{called}: {inspection.release}")
     _print_tables(inspection)
     _print_findings(findings)
     if findings.problems:
         raise FailedCheckError(
-            f"{root or name} cannot be used as it is: {_count(len(findings.problems), 'problem')}"
+            f"{called if isinstance(data_set, Mixed) else data_set.root} cannot be used as it is: "
+            f"{_count(len(findings.problems), 'problem')}"
         )
-    pictures = _count(_pictures(inspection), "picture")
-    click.echo(f"Everything needed is there ({f'{pictures} decoded' if images else 'pictures not decoded'}).")
+    return _pictures(inspection) if inspection.images is not None else 0
 
 
-def _galleries_to_score(name: str, root: Path | None) -> WantedGalleries:
+def _galleries_to_score(data_set: DataSetOnDisk) -> WantedGalleries:
     """Return the galleries that the project's `evaluate` scores, if its params.yaml is for this data set."""
-    if name != CuhkSysu.name or root is None or not PARAMETERS.exists():
+    if not isinstance(data_set, CuhkSysu) or not PARAMETERS.exists():
         return "default"
-    parameters, data_set = Parameters(("dataset", "evaluate")), CuhkSysu(root)
-    if parameters.section("dataset").get("name") != name or not data_set.sizes():
+    parameters = Parameters(("dataset", "evaluate"))
+    if parameters.section("dataset").get("name") != data_set.name or not data_set.sizes():
         return "default"
     sizes = parameters.options("evaluate", EvaluationOptions).gallery_sizes
     if sizes is None:
@@ -92,6 +120,8 @@ def _pictures(inspection: Inspection) -> int:
 
 def _print_tables(inspection: Inspection) -> None:
     splits = inspection.splits.values()
+    if not splits:  # the annotations could not be read
+        return
     _print_table([split_counts(split) for split in splits])
     galleries = [gallery for split in splits for gallery in split_galleries(split)]
     if galleries:

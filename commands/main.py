@@ -5,8 +5,10 @@ import click
 from commands.lazy import LazyCommand, LazyGroup
 
 COMMANDS = {
+    "annotate": LazyCommand("commands.annotate:annotate", "A training set of pictures without annotations."),
     "app": LazyCommand("commands.app:app", "A page to click on a person and look for them in an index."),
     "check-data": LazyCommand("commands.check_data:check_data", "Is a data set complete, and which release."),
+    "crops": LazyCommand("commands.crops:crops", "Cut people out, in Market-1501's layout."),
     "detect": LazyCommand("commands.detect:detect", "Who is in a picture: boxes, scores, embeddings."),
     "export": LazyCommand("commands.export:export", "Write a trained student as an ONNX file."),
     "find": LazyCommand("commands.find:find", "Look for a person in your own pictures."),

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from commands.data_sets import given_data_set
 from commands.places import GivenPath
 from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.errors import UserError
@@ -14,7 +15,7 @@ from pipeline.basics.json_files import json_text
 from pipeline.basics.options import parse_options
 from pipeline.datasets.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
 from pipeline.datasets.dataset import DataSet
-from pipeline.datasets.sources import SOURCES, open_data_set
+from pipeline.datasets.sources import SOURCES
 from pipeline.evaluation.detection_doubts import doubts
 from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
@@ -90,7 +91,10 @@ def score(
     """
     options = parse_options(EvaluationOptions, {**protocol, "gallery_sizes": sizes or None}, "score")
     detections = read_detections(dump)
-    split = _data_set(dataset, root, sizes).splits()["test"]
+    splits = _data_set(dataset, root, sizes).splits()
+    if "test" not in splits:
+        raise UserError(f"data set '{dataset}' at {root} has no test split, so nothing can be scored on it")
+    split = splits["test"]
     for doubt in doubts(split, detections):
         click.echo(f"warning: {dump}: {doubt}", err=True)
     with ShownProgress("searching", only_on_terminal=True) as shown:
@@ -114,7 +118,7 @@ def score(
 def _data_set(name: str, root: Path, sizes: tuple[str, ...]) -> DataSet:
     """Return the data set. Of CUHK-SYSU only the wanted galleries are read: the largest take long."""
     if name != CuhkSysu.name or not sizes:
-        return open_data_set(name, root)
+        return given_data_set(name, root)
     numbers = {size for size in sizes if size != "full"}
     wrong = sorted(size for size in numbers if not size.isdecimal())
     if wrong:

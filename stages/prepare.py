@@ -1,16 +1,14 @@
 """Stage `prepare`: pack the data set into shards that everything else reads."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pipeline.basics.options import Options
 from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.packing import prepare
-from pipeline.datasets.sources import SOURCES, open_data_set
+from pipeline.datasets.sources import MIXED, SOURCES, MixedOptions, open_source
 from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED
@@ -19,11 +17,11 @@ from stages.support.running import ShownProgress, say, stage
 PARAMS = ("dataset",)
 
 
-class DataSetOptions(Options):
+class DataSetOptions(MixedOptions):
     """Which data set.
 
     Attributes:
-        name: `synthetic`, or one of `pipeline/datasets/sources.py`.
+        name: `synthetic`, one of `pipeline/datasets/sources.py`, or `mixed`.
         root: folder that a real data set was unpacked to, from the project's root; not for `synthetic`.
         on_broken_image: `stop` with a list of all broken pictures, or `skip`: train without them. A broken
             picture of a test split always stops.
@@ -32,8 +30,6 @@ class DataSetOptions(Options):
         synthetic: what is drawn where the name is `synthetic`.
     """
 
-    name: str
-    root: str | None = None
     on_broken_image: Literal["stop", "skip"] = "stop"
     pictures: Literal["copy", "reference"] = "copy"
     synthetic: SyntheticOptions = Field(default_factory=SyntheticOptions)
@@ -41,8 +37,9 @@ class DataSetOptions(Options):
     @field_validator("name")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name not in (Synthetic.name, *SOURCES):
-            raise ValueError(f"it must be one of {', '.join((Synthetic.name, *SOURCES))}")
+        known = (Synthetic.name, *SOURCES, MIXED)
+        if name not in known:
+            raise ValueError(f"it must be one of {', '.join(known)}")
         return name
 
     @field_validator("pictures")
@@ -82,7 +79,7 @@ def _described(entry: tuple[str, Mapping[str, Any]]) -> str:
 def _open(options: DataSetOptions) -> DataSet:
     if options.name == Synthetic.name:
         return Synthetic(options.synthetic)
-    return open_data_set(options.name, Path(options.root) if options.root else None)
+    return open_source(options)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from functools import partial
 
 from pipeline.models.weight_files import Origin
-from pipeline.scenes.prepared import open_prepared
+from pipeline.scenes.prepared import open_prepared, require_scenes
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from stages.support.parameters import Parameters
 from stages.support.paths import DETECTOR, PREPARED, TEACHER_RESULTS
@@ -24,6 +24,7 @@ def main() -> None:
     """Train the teacher detector."""
     options = Parameters(PARAMS).options("train_detector", DetectorTrainingOptions)
     data = open_prepared(PREPARED)
+    require_scenes(data, "a detector")
     train = partial(train_detector, data, options)
     origin = Origin(data.name, {"data": data.sha256})
     loss = run_training("train_detector", options, train, origin, OUTPUTS)

@@ -6,7 +6,7 @@ from pipeline.basics.hashing import sha256_of
 from pipeline.basics.launchers import rank
 from pipeline.lookup_table import write_lookup_table
 from pipeline.models.weight_files import Origin
-from pipeline.scenes.prepared import open_prepared
+from pipeline.scenes.prepared import open_prepared, require_scenes
 from pipeline.training.student.options import StudentOptions
 from pipeline.training.student.own_table import check_own_table, own_rows, own_table
 from pipeline.training.student.teachers import read_teachers
@@ -30,6 +30,7 @@ def main(student: str, seed: int | None, name: str | None, keep_table: bool) -> 
     changes = {} if seed is None else {"seed": seed}
     options = parameters.options("train_student", StudentOptions, f"students.{student}", changes)
     data, where, called = open_prepared(PREPARED), f"{parameters.path}: students.{student}", name or student
+    require_scenes(data, "a student")
     teachers = read_teachers(options, data, where)
     if keep_table:
         check_own_table(options, where)

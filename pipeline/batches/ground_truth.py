@@ -5,7 +5,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from pipeline.scenes.boxes import clip_boxes
-from pipeline.scenes.scene import Scene
+from pipeline.scenes.scene import FloatArray, Scene
 
 PERSON = 1
 """The class label of a person; 0 is background."""
@@ -13,18 +13,30 @@ PERSON = 1
 QUERY = "query"
 """Key of a target that says which of the scene's boxes is the query: `[1]` int64, where there is one."""
 
+IGNORED = "ignored"
+"""Key of a target with boxes that are neither person nor background: `[M, 4]` float32 pixels, where there are
+any."""
+
 Target = dict[str, Tensor]
 """Ground truth of one image: `boxes` `[N, 4]` float32 pixels, `labels` `[N]` int64 (all `PERSON`),
-`person_ids` `[N]` int64 (`0 .. I-1` or `UNLABELLED`). A query scene's has `QUERY` as well."""
+`person_ids` `[N]` int64 (`0 .. I-1` or `UNLABELLED`). A query scene's has `QUERY` as well, and a scene's with
+ignored boxes `IGNORED`."""
+
+BOXES = ("boxes", IGNORED)
+"""The keys of a target whose values are boxes, which change with the picture."""
 
 
 def ground_truth(scene: Scene, size: tuple[int, int]) -> Target:
     """Return a scene's ground truth; boxes are of torchvision's type, clipped to `size` (H, W) in pixels."""
-    height, width = size
-    clipped = clip_boxes(scene.boxes, (width, height))
-    boxes = tv_tensors.BoundingBoxes(torch.from_numpy(clipped).float(), format="XYXY", canvas_size=size)
-    return {
-        "boxes": boxes,
+    target: Target = {
+        "boxes": _boxes(scene.boxes, size),
         "labels": torch.full((len(scene.boxes),), PERSON, dtype=torch.int64),
         "person_ids": torch.from_numpy(scene.person_ids),
     }
+    return target | {IGNORED: _boxes(scene.ignored, size)} if len(scene.ignored) else target
+
+
+def _boxes(boxes: FloatArray, size: tuple[int, int]) -> tv_tensors.BoundingBoxes:
+    height, width = size
+    clipped = torch.from_numpy(clip_boxes(boxes, (width, height))).float()
+    return tv_tensors.BoundingBoxes(clipped, format="XYXY", canvas_size=size)

@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from pipeline.basics.errors import UserError
 from pipeline.batches.data_processes import loaded
-from pipeline.batches.ground_truth import QUERY, Target, ground_truth
+from pipeline.batches.ground_truth import BOXES, QUERY, Target, ground_truth
 from pipeline.batches.pictures import decode, training_floats
 from pipeline.batches.samplers import Draw, PairDraw, ScenePairs, ShuffledBatches
 from pipeline.batches.transforms import ChangedCrop, CropTransform, erase
@@ -58,9 +58,10 @@ class TrainingScenes(Dataset[tuple[Tensor, Target]]):
         index, seed = draw
         picture = tv_tensors.Image(decode(self.images[index]))
         target = ground_truth(self.scenes[index], (picture.shape[-2], picture.shape[-1]))
+        names = [name for name in BOXES if name in target]
         with _seeded(seed):
-            picture, target["boxes"] = self.transform(picture, target["boxes"])
-        target["boxes"] = target["boxes"].as_subclass(Tensor)
+            picture, *boxes = self.transform(picture, *(target[name] for name in names))
+        target |= {name: own.as_subclass(Tensor) for name, own in zip(names, boxes, strict=True)}
         return picture.as_subclass(Tensor), target
 
 

@@ -42,8 +42,13 @@ class Findings:
 
     def warn_count(self, count: int, what: str) -> None:
         """Add `COUNT what` to the notes and to the warnings, unless the count is 0."""
-        self.note_count(count, what)
-        self.warnings += self.notes[-1:] if count else []
+        if count:
+            self.warn(f"{count:,} {what}")
+
+    def warn(self, what: str) -> None:
+        """Add a line to the notes and to the warnings."""
+        self.notes.append(what)
+        self.warnings.append(what)
 
     def add(self, others: "Findings") -> None:
         """Put others behind these."""
@@ -82,27 +87,35 @@ def scene_problems(scene: Scene, identities: int, size: tuple[float, float] | No
     Args:
         scene: the scene.
         identities: the split's number of identities.
-        size: width and height of its image. Each box must then overlap the image, and its part inside must
-            not be too thin.
+        size: width and height of its image. Each box, ignored ones too, must then overlap the image, and its
+            part inside must not be too thin.
     """
-    boxes, ids = scene.boxes, scene.person_ids
+    boxes, ids, ignored = scene.boxes, scene.person_ids, scene.ignored
     if boxes.ndim != 2 or boxes.shape[1] != 4 or ids.shape != boxes.shape[:1]:
         return [f"{scene.name}: boxes of shape {boxes.shape} with ids of shape {ids.shape}"]
+    if ignored.ndim != 2 or ignored.shape[1] != 4:
+        return [f"{scene.name}: ignored boxes of shape {ignored.shape}"]
+    strange = (ids != UNLABELLED) & ((ids < 0) | (ids >= identities))
+    problems = _box_problems("box", boxes, size, strange)
+    problems += _box_problems("ignored box", ignored, size, np.zeros(len(ignored), dtype=bool))
+    return [f"{scene.name}: {problem}" for problem in problems]
+
+
+def _box_problems(
+    called: str, boxes: FloatArray, size: tuple[float, float] | None, strange: npt.NDArray[np.bool_]
+) -> list[str]:
+    """Return what is wrong with boxes `[N, 4]`; `strange`, `[N]`, says whose id is out of range."""
     finite = np.isfinite(boxes).all(axis=1)
     found = [(~finite, "is not finite")]
     empty = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
     found.append((finite & empty, "has no area"))
-    found.append(((ids != UNLABELLED) & ((ids < 0) | (ids >= identities)), "has an id out of range"))
+    found.append((strange, "has an id out of range"))
     if size is not None:
         image = f"its image of {size[0]:g} x {size[1]:g}"
         found.append((finite & outside(boxes, size), f"lies outside {image}"))
         thin = finite & ~empty & thin_inside(boxes, size)
         found.append((thin, f"is thinner than {MIN_SIDE:g} pixels inside {image}"))
-    return [
-        f"{scene.name}: box {box_text(boxes[index])} {what}"
-        for mask, what in found
-        for index in np.flatnonzero(mask)
-    ]
+    return [f"{called} {box_text(box)} {what}" for mask, what in found for box in boxes[mask]]
 
 
 def split_problems(split: Split) -> list[str]:
@@ -164,6 +177,10 @@ def note_people_and_pictures(splits: Mapping[str, Split], findings: Findings) ->
         findings.note_count(
             sum(len(ids) - len(np.unique(ids)) for ids in labelled),
             f"boxes of split '{split.name}' show a person whom another box of the scene shows already",
+        )
+        findings.note_count(
+            sum(len(scene.ignored) for scene in split.scenes),
+            f"boxes of split '{split.name}' are ignored: neither people nor background",
         )
     findings.notes += shared_between(splits)
 

@@ -23,13 +23,17 @@ def crop_jpeg(image: Image.Image, box: FloatArray) -> bytes:
 
 
 class LabelledCrops:
-    """The labelled people of one split as a data set: each crop is a scene that is filled by its one box."""
+    """The labelled people of one split as a data set: each crop is a scene that is filled by its one box.
+
+    Attributes:
+        people: for each crop, its scene and its box there, as indices.
+    """
 
     def __init__(self, data: PreparedDataSet, split: str) -> None:
         self.name = data.name
         self._split = data.split(split)
         self._images = data.images(split)
-        self._people = [
+        self.people = [
             (scene, int(position))
             for scene, content in enumerate(self._split.scenes)
             for position in np.flatnonzero(content.person_ids != UNLABELLED)
@@ -37,14 +41,17 @@ class LabelledCrops:
 
     def splits(self) -> Mapping[str, Split]:
         """Return the crops as one split, in the order of scenes and boxes."""
-        crops = tuple(self._crop(scene, position) for scene, position in self._people)
+        crops = tuple(self._crop(scene, position) for scene, position in self.people)
         return {self._split.name: Split(self._split.name, crops, self._split.identities)}
 
     def image_bytes(self, split: str, index: int) -> bytes:  # noqa: ARG002 (there is one split)
-        """Cut out and encode one person."""
-        scene, position = self._people[index]
-        with Image.open(BytesIO(self._images[scene].tobytes())) as image:
-            return crop_jpeg(image.convert("RGB"), self._split.scenes[scene].boxes[position])
+        """Cut out and encode one person; a picture that is a crop already stays as it is."""
+        scene, position = self.people[index]
+        box, encoded = self._split.scenes[scene].boxes[position], self._images[scene].tobytes()
+        with Image.open(BytesIO(encoded)) as image:
+            if (box == (0, 0, image.width, image.height)).all():
+                return encoded
+            return crop_jpeg(image.convert("RGB"), box)
 
     def _crop(self, scene: int, position: int) -> Scene:
         source = self._split.scenes[scene]

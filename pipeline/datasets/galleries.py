@@ -1,12 +1,13 @@
 """Building `Galleries`: the galleries of all queries of a split in a few flat arrays."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.scenes.scene import FloatArray, Galleries, IntArray
+from pipeline.scenes.scene import UNLABELLED, FloatArray, Galleries, IntArray, Query, Scene
 
 IntArray32 = npt.NDArray[np.int32]
 
@@ -54,6 +55,33 @@ class GalleriesBuilder:
             positives=np.concatenate([np.empty(0, np.int64), *self._positives]),
             positive_boxes=np.concatenate([np.empty((0, 4)), *self._boxes]),
         )
+
+
+def all_other_scenes(queries: Sequence[Query], scenes: Sequence[Scene], *, cross_camera: bool) -> Galleries:
+    """Return the protocol that searches every scene but the query's own, as is usual for PRW.
+
+    Scenes that show the query's person are listed; of two boxes in a scene the first counts (SeqNet). The
+    other scenes are not listed: `rest` adds them.
+
+    Args:
+        queries: the split's queries.
+        scenes: the split's scenes.
+        cross_camera: search the scenes of other cameras only.
+    """
+    held: dict[int, list[tuple[int, FloatArray]]] = defaultdict(list)
+    for position, scene in enumerate(scenes):
+        for person in np.unique(scene.person_ids[scene.person_ids != UNLABELLED]):
+            held[int(person)].append((position, scene.boxes[np.argmax(scene.person_ids == person)]))
+    builder = GalleriesBuilder("other_cameras" if cross_camera else "all")
+    for query in queries:
+        camera = scenes[query.scene].camera
+        found = [
+            (position, box)
+            for position, box in held[query.person_id]
+            if position != query.scene and not (cross_camera and scenes[position].camera == camera)
+        ]
+        builder.add([position for position, _ in found], range(len(found)), [box for _, box in found])
+    return builder.build()
 
 
 def _offsets(

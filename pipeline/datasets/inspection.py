@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipeline.basics.progress import Progress
 from pipeline.datasets.checks import Findings, Inspection, apart, some
 from pipeline.datasets.cuhk_sysu import CuhkSysu
-from pipeline.datasets.sources import open_data_set
+from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.scenes.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, Split
 
 WantedGalleries = Literal["default", "all"] | Sequence[int]
@@ -21,24 +21,22 @@ WantedGalleries = Literal["default", "all"] | Sequence[int]
 
 
 def inspect_data_set(
-    name: str,
-    root: Path | None,
+    data_set: DataSetOnDisk,
     galleries: WantedGalleries = "default",
     progress: Progress | None = None,
 ) -> Inspection:
     """Read all of a data set, CUHK-SYSU's subsets included; of its galleries, those that are wanted.
 
     Args:
-        name: which data set.
-        root: its folder.
+        data_set: the data set; nothing of it has been read.
         galleries: the sizes of the galleries to read, where the data set has several.
         progress: called while annotations are read that take long.
 
     Raises:
         UserError: too much is missing to read anything, or a wanted gallery is.
     """
-    data_set = open_data_set(name, root)
     if not isinstance(data_set, CuhkSysu):
+        data_set.progress = progress
         return data_set.inspect()
     wanted = _sizes(data_set, galleries)
     data_set = CuhkSysu(data_set.root, wanted, subsets=True)

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -22,6 +22,7 @@ from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.processes import in_processes
 from pipeline.scenes.prepared import (
     FORMAT_VERSION,
+    IGNORED_VERSION,
     MANIFEST,
     REFERENCES_VERSION,
     PreparedDataSet,
@@ -114,7 +115,7 @@ def prepare(
         for doubt in shared_between(splits):
             logging.getLogger(__name__).warning("warning: %s", doubt)
         manifest = {
-            "format_version": REFERENCES_VERSION if refer else FORMAT_VERSION,
+            "format_version": _format_of(splits, refer=refer),
             "dataset": dataset.name,
             "dataset_sha256": fingerprint(dataset.name, entries),
             "splits": entries,
@@ -128,6 +129,13 @@ def prepare(
         for folder in (beside, before):
             shutil.rmtree(folder, ignore_errors=True)
     return open_prepared(root)
+
+
+def _format_of(splits: Mapping[str, Split], *, refer: bool) -> int:
+    """Return the number of the oldest format that can hold these splits."""
+    if any(split.has_ignored for split in splits.values()):
+        return IGNORED_VERSION
+    return REFERENCES_VERSION if refer else FORMAT_VERSION
 
 
 def _pack(
@@ -195,9 +203,13 @@ def without_scenes(split: Split, left_out: Sequence[int]) -> Split:
 
 
 def counts(split: Split) -> dict[str, int]:
-    """Count scenes, boxes, labelled and unlabelled boxes, identities, cameras and queries."""
+    """Count scenes, boxes, labelled and unlabelled boxes, identities, cameras, queries, and ignored boxes.
+
+    Without ignored boxes there is no count of them, so that the manifest is as it was before there were any.
+    """
     labelled = sum(int((scene.person_ids != UNLABELLED).sum()) for scene in split.scenes)
     boxes = sum(len(scene.boxes) for scene in split.scenes)
+    ignored = sum(len(scene.ignored) for scene in split.scenes)
     return {
         "scenes": len(split.scenes),
         "boxes": boxes,
@@ -206,6 +218,7 @@ def counts(split: Split) -> dict[str, int]:
         "identities": len(split.identities),
         "cameras": len(np.unique(split.cameras)),
         "queries": len(split.queries),
+        **({"ignored": ignored} if ignored else {}),
     }
 
 

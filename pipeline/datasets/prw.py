@@ -10,7 +10,6 @@ Boxes are cut to the frame after width and height are added to the corner. Cut f
 move the opposite one.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 from pipeline.basics.errors import UserError
 from pipeline.datasets.checks import Findings, name_problem, some
-from pipeline.datasets.galleries import GalleriesBuilder
+from pipeline.datasets.galleries import all_other_scenes
 from pipeline.datasets.matlab import load_numbers, load_texts
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.prw_files import (
@@ -33,7 +32,7 @@ from pipeline.datasets.prw_files import (
 )
 from pipeline.datasets.releases import release_of, require_layout
 from pipeline.scenes.boxes import MIN_SIDE, box_text, clip_boxes, outside, thin_text, too_thin, xywh_to_xyxy
-from pipeline.scenes.scene import UNLABELLED, FloatArray, Galleries, Query, Scene, Split
+from pipeline.scenes.scene import UNLABELLED, Query, Scene, Split
 
 ID_LISTS = {"train": ("ID_train.mat", ("ID_train",)), "test": ("ID_test.mat", ("ID_test2", "ID_test"))}
 PUBLISHED = {"train scenes": 5704, "train identities": 483, "test scenes": 6112}
@@ -86,8 +85,8 @@ class Prw(DataSetOnDisk):
             identities = tuple(str(person) for person in numbering)
             queries = _queries(lines, scenes, frames.sizes, numbering, findings)
             galleries = {
-                "full": _galleries(queries, scenes, cross_camera=False),
-                "cross_camera": _galleries(queries, scenes, cross_camera=True),
+                "full": all_other_scenes(queries, scenes, cross_camera=False),
+                "cross_camera": all_other_scenes(queries, scenes, cross_camera=True),
             }
             splits[split] = (
                 Split(split, scenes, identities, queries, galleries, "full")
@@ -198,24 +197,3 @@ def _queries(
             findings.notes.append(f"{where}: person {line.person} is not annotated in {line.frame}")
         queries.append(Query(scene, box, person))
     return tuple(queries)
-
-
-def _galleries(queries: Sequence[Query], scenes: Sequence[Scene], *, cross_camera: bool) -> Galleries:
-    """List the frames that hold each query's person; of two boxes in a frame the first counts (SeqNet).
-
-    The other frames are not listed: `rest` adds them.
-    """
-    held: dict[int, list[tuple[int, FloatArray]]] = defaultdict(list)
-    for position, scene in enumerate(scenes):
-        for person in np.unique(scene.person_ids[scene.person_ids != UNLABELLED]):
-            held[int(person)].append((position, scene.boxes[np.argmax(scene.person_ids == person)]))
-    builder = GalleriesBuilder("other_cameras" if cross_camera else "all")
-    for query in queries:
-        camera = scenes[query.scene].camera
-        found = [
-            (position, box)
-            for position, box in held[query.person_id]
-            if position != query.scene and not (cross_camera and scenes[position].camera == camera)
-        ]
-        builder.add([position for position, _ in found], range(len(found)), [box for _, box in found])
-    return builder.build()

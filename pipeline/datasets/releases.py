@@ -8,6 +8,7 @@ from pipeline.basics.errors import UserError
 LAYOUTS = {
     "cuhk_sysu": ("CUHK-SYSU", ("annotation/Images.mat", "annotation/pool.mat", "Image/SSM")),
     "prw": ("PRW", ("frame_train.mat", "frame_test.mat", "query_info.txt", "frames")),
+    "market": ("Market-1501", ("bounding_box_train", "bounding_box_test", "query")),
 }
 """For each layout on disk: the data set's title, and the paths by which its root is recognised."""
 
@@ -15,7 +16,6 @@ OTHER_RELEASES = (
     ("labels_with_ids", "the re-packed release for multi-object tracking (images/, labels_with_ids/)"),
     ("cropped_images", "the release of cropped people for re-identification (cropped_images/)"),
     ("cropped_image", "the release of cropped people for re-identification (cropped_image/)"),
-    ("bounding_box_train", "a re-identification set of cropped people (bounding_box_train/)"),
 )
 
 
@@ -31,17 +31,32 @@ def require_layout(root: Path, data_set: str, needed: Sequence[str]) -> None:
         UserError: the folder is missing, lacks one of the paths, or holds another data set or release.
     """
     title, _ = LAYOUTS[data_set]
-    give = f"give the folder that {title} was unpacked to"
+    require_folder(root, f"give the folder that {title} was unpacked to")
+    try:
+        missing = [path for path in needed if not (root / path).exists()]
+        if missing:
+            guess = _guess(root, data_set)
+            raise UserError(f"{root} is no complete {title}: {_are(missing)} missing{guess}")
+    except OSError as error:
+        raise UserError(f"{root} cannot be read: {error.strerror}") from None
+
+
+def require_folder(root: Path, give: str) -> None:
+    """Check that a data set's root is a folder.
+
+    Args:
+        root: the folder.
+        give: what the user is to do: "give the folder that ...".
+
+    Raises:
+        UserError: it is missing, a file, or cannot be looked at.
+    """
     try:
         if not root.exists():
             tilde = " ('~' is taken as a folder's name here: write the home folder out)"
             raise UserError(f"{root} does not exist{tilde if root.parts[:1] == ('~',) else ''}: {give}")
         if not root.is_dir():
             raise UserError(f"{root} is a file: {give}")
-        missing = [path for path in needed if not (root / path).exists()]
-        if missing:
-            guess = _guess(root, data_set)
-            raise UserError(f"{root} is no complete {title}: {_are(missing)} missing{guess}")
     except OSError as error:
         raise UserError(f"{root} cannot be read: {error.strerror}") from None
     except ValueError as error:  # no system has such a path

@@ -2,22 +2,91 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
 
 from pipeline.basics.errors import UserError
+from pipeline.basics.options import Options
+from pipeline.datasets.coco import Coco
+from pipeline.datasets.coco_options import CocoOptions
 from pipeline.datasets.cuhk_sysu import CuhkSysu
+from pipeline.datasets.market import Market
+from pipeline.datasets.mixed import Mixed
+from pipeline.datasets.mot import Mot
+from pipeline.datasets.mot_options import MotOptions
 from pipeline.datasets.on_disk import DataSetOnDisk
+from pipeline.datasets.pictures import Pictures
 from pipeline.datasets.prw import Prw, PrwMini
+from pipeline.datasets.split_options import SplitOptions
 
-KINDS: tuple[type[DataSetOnDisk], ...] = (CuhkSysu, Prw, PrwMini)
+KINDS: tuple[type[DataSetOnDisk], ...] = (CuhkSysu, Prw, PrwMini, Coco, Mot, Market, Pictures)
 """A new data set is a class in a file of its own, named here."""
 
 SOURCES: Mapping[str, type[DataSetOnDisk]] = {kind.name: kind for kind in KINDS}
+MIXED = "mixed"
+"""The name of a data set that is made of others."""
+
+
+class SourceOptions(Options):
+    """A data set on disk.
+
+    Attributes:
+        name: one of `SOURCES`.
+        root: the folder that it was unpacked to.
+        coco: what the files and attributes of COCO JSON are called.
+        mot: which frames and boxes are taken of MOTChallenge's sequences.
+        split: how the scenes of `coco` and `mot` are divided, and which searches are drawn.
+    """
+
+    name: str
+    root: str | None = None
+    coco: CocoOptions = CocoOptions()
+    mot: MotOptions = MotOptions()
+    split: SplitOptions = SplitOptions()
+
+
+class PartOptions(SourceOptions):
+    """A part of a mixed data set."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_on_disk(cls, name: str) -> str:
+        if name not in SOURCES:
+            raise ValueError(f"it must be one of {', '.join(SOURCES)}")
+        return name
+
+
+class MixedOptions(SourceOptions):
+    """A data set on disk, or several as one.
+
+    Attributes:
+        parts: what a data set of the name `mixed` is made of; the first has the validation and test scenes.
+    """
+
+    parts: Annotated[tuple[PartOptions, ...], Field(strict=False)] = ()
+
+
+def open_source(options: SourceOptions) -> DataSetOnDisk:
+    """Return a data set by its options; nothing is read yet.
+
+    Raises:
+        UserError: the name is unknown, the root is missing, or parts of a mixed data set do not go together.
+    """
+    if isinstance(options, MixedOptions) and options.name == MIXED:
+        return Mixed([open_source(part) for part in options.parts])
+    if options.name not in SOURCES:
+        raise UserError(f"there is no data set '{options.name}'; there are {', '.join(SOURCES)}")
+    if options.root is None:
+        raise UserError(f"data set '{options.name}' needs a root: the folder that it was unpacked to")
+    root = Path(options.root)
+    if options.name == Coco.name:
+        return Coco(root, options.coco, options.split)
+    if options.name == Mot.name:
+        return Mot(root, options.mot, options.split)
+    return SOURCES[options.name](root)
 
 
 def open_data_set(name: str, root: Path | None) -> DataSetOnDisk:
-    """Return a data set by name; nothing is read yet. Raises `UserError` for an unknown name or no root."""
-    if name not in SOURCES:
-        raise UserError(f"there is no data set '{name}'; there are {', '.join(SOURCES)}")
-    if root is None:
-        raise UserError(f"data set '{name}' needs a root: the folder that it was unpacked to")
-    return SOURCES[name](root)
+    """Return a data set with its default options. Raises what `open_source` raises."""
+    return open_source(SourceOptions(name=name, root=None if root is None else str(root)))

@@ -42,14 +42,20 @@ def paired_iou(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> FloatArray:
     """
     a = left.astype(np.float64)
     b = right.astype(np.float64)
-    width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
-    height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
-    intersection = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    intersection = shared_areas(a, b)
     areas = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1]) + (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
     union = areas - intersection
     iou: FloatArray = np.zeros_like(union)
     np.divide(intersection, union, out=iou, where=union > 0)
     return iou
+
+
+def shared_areas(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Return the area `[K]` that each of the boxes `[K, 4]` on the left shares with its own on the right."""
+    width = np.minimum(left[:, 2], right[:, 2]) - np.maximum(left[:, 0], right[:, 0])
+    height = np.minimum(left[:, 3], right[:, 3]) - np.maximum(left[:, 1], right[:, 1])
+    shared: FloatArray = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    return shared
 
 
 def scene_pairs(left_offsets: IntArray, right_offsets: IntArray) -> Iterator[tuple[IntArray, IntArray]]:

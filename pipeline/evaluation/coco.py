@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.evaluation.average_precision import Mask
 from pipeline.evaluation.box_pairs import overlapping_pairs
 from pipeline.evaluation.detection import ground_truth_table
+from pipeline.evaluation.ignored import on_ignored
 from pipeline.evaluation.scene_boxes import SceneBoxes
 from pipeline.scenes.scene import FloatArray, IntArray, Scene
 
@@ -24,6 +25,8 @@ def coco_average_precision(
     scenes: Sequence[Scene], found: SceneBoxes, iou_thresholds: Iterable[float]
 ) -> list[float]:
     """Return COCO's AP of all detections against all ground-truth boxes, one for each IoU threshold.
+
+    Ignored boxes are COCO's crowds: a detection that lies on one and matches no person does not count.
 
     Args:
         scenes: `[S]` with their ground truth.
@@ -42,8 +45,9 @@ def coco_average_precision(
     results = []
     for threshold in thresholds:
         enough = iou >= threshold
-        correct = _greedy(ranked, rows[enough], truth[enough], iou[enough], len(boxes))
-        results.append(_interpolated(correct[ranked], len(boxes)))
+        correct = _greedy(ranked, rows[enough], truth[enough], iou[enough], len(boxes), len(found.scores))
+        counted = (correct | ~on_ignored(scenes, found, threshold))[ranked]
+        results.append(_interpolated(correct[ranked][counted], len(boxes)))
     return results
 
 
@@ -58,8 +62,10 @@ def _ranked_rows(found: SceneBoxes) -> tuple[IntArray, Mask]:
     return rows[np.argsort(-found.scores[rows], kind="stable")], kept
 
 
-def _greedy(ranked: IntArray, rows: IntArray, truth: IntArray, iou: FloatArray, boxes: int) -> Mask:
-    """Return which detections match a ground-truth box.
+def _greedy(
+    ranked: IntArray, rows: IntArray, truth: IntArray, iou: FloatArray, boxes: int, detections: int
+) -> Mask:
+    """Return `[N]` which detections match a ground-truth box.
 
     By falling score, each detection takes the free box that it overlaps most. Among equal overlaps the last
     box wins, as in pycocotools.
@@ -70,10 +76,11 @@ def _greedy(ranked: IntArray, rows: IntArray, truth: IntArray, iou: FloatArray, 
         truth: `[K]` the ground-truth box of each pair.
         iou: `[K]`.
         boxes: number of ground-truth boxes.
+        detections: N, the number of all detections.
     """
-    rank = np.empty(max(ranked.max(initial=-1), rows.max(initial=-1)) + 1, dtype=np.int64)
+    rank = np.empty(detections, dtype=np.int64)
     rank[ranked] = np.arange(len(ranked))
-    correct, taken = [False] * len(rank), [False] * boxes
+    correct, taken = [False] * detections, [False] * boxes
     # Pairs by falling score of the detection, then by falling IoU: the first free box is the best one.
     order = np.lexsort((-truth, -iou, rank[rows]))
     for row, box in zip(rows[order].tolist(), truth[order].tolist(), strict=True):

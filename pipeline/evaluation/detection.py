@@ -13,6 +13,7 @@ from pipeline.evaluation.average_precision import (
     precision_recall_curve,
 )
 from pipeline.evaluation.box_pairs import offsets_of, overlapping_pairs
+from pipeline.evaluation.ignored import on_ignored
 from pipeline.evaluation.scene_boxes import SceneBoxes
 from pipeline.scenes.scene import UNLABELLED, FloatArray, IntArray, Scene
 
@@ -30,6 +31,8 @@ def detection_metrics(
     is the other's best. Average precision is not interpolated. It is multiplied by recall, so that missed
     ground-truth boxes lower it.
 
+    A detection that lies on an ignored box and matches no person does not count (ours; see `ignored.py`).
+
     Args:
         scenes: `[S]` with their ground truth.
         found: all detections on these scenes.
@@ -44,11 +47,13 @@ def detection_metrics(
     kept = found.above(threshold)
     boxes, offsets, labelled = ground_truth_table(scenes)
     truth, rows, iou = overlapping_pairs(boxes, offsets, kept.boxes, kept.offsets, match_iou - ROUNDING)
-    metrics = _metrics(_matched(truth, rows, iou, len(kept.scores), match_iou), kept.scores, len(boxes))
+    matched = _matched(truth, rows, iou, len(kept.scores), match_iou)
     only = labelled[truth]
     correct = _matched(truth[only], rows[only], iou[only], len(kept.scores), match_iou)
+    counted = matched | correct | ~on_ignored(scenes, kept, match_iou)
+    metrics = _metrics(matched[counted], kept.scores[counted], len(boxes))
     with_labelled = np.diff(offsets_of(labelled.astype(np.int64))[offsets]) > 0
-    inside = with_labelled[kept.scene_of]
+    inside = with_labelled[kept.scene_of] & counted
     restricted = _metrics(correct[inside], kept.scores[inside], int(labelled.sum()))
     return metrics | {f"{name}_labelled": value for name, value in restricted.items()}
 
@@ -61,7 +66,9 @@ def detection_curve(scenes: Sequence[Scene], found: SceneBoxes, threshold: float
     kept = found.above(threshold)
     boxes, offsets, _ = ground_truth_table(scenes)
     pairs = overlapping_pairs(boxes, offsets, kept.boxes, kept.offsets, MATCH_IOU - ROUNDING)
-    return precision_recall_curve(_matched(*pairs, len(kept.scores), MATCH_IOU), kept.scores, len(boxes))
+    matched = _matched(*pairs, len(kept.scores), MATCH_IOU)
+    counted = matched | ~on_ignored(scenes, kept, MATCH_IOU)
+    return precision_recall_curve(matched[counted], kept.scores[counted], len(boxes))
 
 
 def ground_truth_table(scenes: Sequence[Scene]) -> tuple[FloatArray, IntArray, Mask]:

@@ -11,10 +11,12 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
+from torchvision.ops import box_iou
 
 from pipeline.basics.options import Options, added_field
-from pipeline.batches.ground_truth import PERSON, Target
+from pipeline.batches.ground_truth import IGNORED, PERSON, Target
 from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, STRIDE, NetworkOptions, build_backbone
+from pipeline.models.ignored_boxes import on_ignored
 from pipeline.models.post_processing import FoundPeople, inside, strongest
 from pipeline.models.region_proposals import (
     SMOOTH_L1_BETA,
@@ -202,6 +204,9 @@ class Detector(nn.Module):
         for target in targets:
             check_float32(boxes=target["boxes"])
         batch, resized = self.transform(images, targets)
+        for target, image, size in zip(resized, images, batch.image_sizes, strict=True):
+            if IGNORED in target:  # torchvision resizes `boxes` alone
+                target[IGNORED] = resize_boxes(target[IGNORED], list(image.shape[-2:]), list(size))
         return batch, resized
 
     def step_from(
@@ -249,11 +254,23 @@ class Detector(nn.Module):
 
         Args:
             candidates: `[N, 4]` boxes, one list an image, in pixels of the resized image.
-            targets: ground truth, one an image, in the same pixels.
+            targets: ground truth, one an image, in the same pixels. A candidate that lies on an ignored box
+                and is no person is not drawn.
         """
+        candidates = [
+            self._without_ignored(own, target) for own, target in zip(candidates, targets, strict=True)
+        ]
         boxes, matched, labels, regression = self.roi_heads.select_training_samples(candidates, targets)
         person_ids = [_matched_ids(t["person_ids"], m) for t, m in zip(targets, matched, strict=True)]
         return MatchedBoxes(boxes, torch.cat(labels), torch.cat(regression), torch.cat(person_ids))
+
+    def _without_ignored(self, candidates: Tensor, target: Target) -> Tensor:
+        """Return the candidates `[N, 4]` without those that would be background but lie on ignored boxes."""
+        if IGNORED not in target:
+            return candidates
+        threshold = self.options.roi.foreground_iou  # the head has no band between background and person
+        background = (box_iou(target["boxes"], candidates) < threshold).all(dim=0)
+        return candidates[~(background & on_ignored(candidates, target, threshold))]
 
     def compile_backbone(self) -> None:
         """Let PyTorch compile stem and tail at their first call; images and RoIs may change in size."""

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import resize_boxes
 
-from pipeline.batches.ground_truth import PERSON, QUERY, Target
+from pipeline.batches.ground_truth import IGNORED, PERSON, QUERY, Target
 from pipeline.models.detector import FEATURE_LEVEL
 from pipeline.models.person_search import (
     FurtherLosses,
@@ -341,9 +341,15 @@ def _same_person(ids: Tensor, others: Tensor) -> Tensor:
 
 
 def _boxes_of(person_ids: Tensor, truth: list[Target]) -> list[Target]:
-    """Return for each gallery scene the boxes of the person to look for, of whom there may be none."""
+    """Return for each gallery scene the boxes of the person to look for, of whom there may be none.
+
+    Ignored boxes stay: the person may be there.
+    """
     return [
-        {"boxes": target["boxes"][_same_person(person_id, target["person_ids"])]}
+        {
+            "boxes": target["boxes"][_same_person(person_id, target["person_ids"])],
+            **({IGNORED: target[IGNORED]} if IGNORED in target else {}),
+        }
         for person_id, target in zip(person_ids, truth, strict=True)
     ]
 
@@ -354,7 +360,12 @@ def query_objectness_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: `[A]`.
         labels: `[A]` 1 where an anchor fits the box of the person to look for, else 0.
+
+    Returns:
+        A scalar; 0 where no anchor was sampled, since ignored boxes cover all scenes.
     """
+    if not len(labels):
+        return logits.sum()
     return functional.binary_cross_entropy_with_logits(logits, labels)
 
 

@@ -16,7 +16,8 @@ from torchvision.models.detection.rpn import (
 from torchvision.ops import Conv2dNormActivation
 
 from pipeline.basics.options import Options, added_field
-from pipeline.batches.ground_truth import Target
+from pipeline.batches.ground_truth import IGNORED, Target
+from pipeline.models.ignored_boxes import on_ignored
 
 SMOOTH_L1_BETA = 1 / 9
 """Where the box loss turns from square to linear, as in Faster R-CNN and torchvision."""
@@ -24,6 +25,9 @@ SMALLEST_PROPOSAL = 1e-3
 """Pixels; torchvision's."""
 FIRST_WEIGHTS = 0.01
 """Standard deviation of the first weights; torchvision's."""
+
+NEITHER = -1
+"""torchvision's label of an anchor that is not sampled."""
 
 
 class RegionProposalOptions(Options):
@@ -99,6 +103,7 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
         self.min_size = options.min_size
         self._sampled: SampledAnchors | None = None
         self._guidance: Tensor | None = None
+        self._sizes: list[tuple[int, int]] = []
 
     def forward(
         self,
@@ -116,7 +121,7 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
             guidance: `[B, A, H, W]` added to the objectness logits when proposals are ranked; the losses do
                 not see it. None for nothing.
         """
-        self._guidance = guidance
+        self._guidance, self._sizes = guidance, images.image_sizes
         proposals, losses = super().forward(images, features, targets)
         return proposals, losses
 
@@ -145,10 +150,25 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
             targets: an anchor is positive (1) by its overlap with their boxes, and else background (0).
         """
         anchors = self.anchor_generator(images, list(features.values()))
+        self._sizes = images.image_sizes
         labels, _ = self.assign_targets_to_anchors(anchors, targets)
         positives, negatives = (torch.where(torch.cat(masks))[0] for masks in self.fg_bg_sampler(labels))
         indices = torch.cat([positives, negatives])
         return indices, torch.cat(labels)[indices]
+
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[Target]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Label anchors as torchvision's method does: 1 a person, 0 background, -1 neither.
+
+        An anchor that is not positive and lies on an ignored box is neither, and is not sampled.
+        """
+        labels, matched = super().assign_targets_to_anchors(anchors, targets)
+        threshold = self.proposal_matcher.low_threshold
+        for own, boxes, target, size in zip(labels, anchors, targets, self._sizes, strict=True):
+            if IGNORED in target:
+                own[(own < 1) & on_ignored(boxes, target, threshold, size)] = NEITHER
+        return labels, matched
 
     def compute_loss(
         self,
@@ -168,6 +188,8 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
             torch.cat(regression_targets)[indices],
         )
         check_float32(targets=sampled.target_deltas, objectness=sampled.objectness, deltas=sampled.box_deltas)
+        if not len(indices):  # ignored boxes cover all images
+            return sampled.objectness.sum(), sampled.box_deltas.sum()
         box_loss = functional.smooth_l1_loss(
             sampled.box_deltas[: len(positives)],
             sampled.target_deltas[: len(positives)],

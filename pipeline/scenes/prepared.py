@@ -16,7 +16,11 @@ from pipeline.scenes.shards import MAKE, ImageShards, read_annotations
 FORMAT_VERSION = 1
 REFERENCES_VERSION = 2
 """The format whose shards refer to pictures. Programs that only know the first refuse it by its number."""
+IGNORED_VERSION = 3
+"""The format of a data set with ignored boxes, which older programs would take for background."""
 MANIFEST = "manifest.json"
+CROPS_ONLY = ("market",)
+"""Data sets of cropped people: a re-ID teacher is trained on them, and no network that looks at scenes."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,10 @@ class PreparedDataSet:
     def _of(self, name: str) -> Mapping[str, Any]:
         splits: Mapping[str, Mapping[str, Any]] = self.manifest["splits"]
         if name not in splits:
-            raise UserError(f"data set '{self.name}' has no split '{name}'; it has {', '.join(splits)}")
+            scored = "; score what is trained on it on another data set" if name == "test" else ""
+            raise UserError(
+                f"data set '{self.name}' has no split '{name}'; it has {', '.join(splits)}{scored}"
+            )
         return splits[name]
 
 
@@ -77,9 +84,9 @@ def open_prepared(root: Path) -> PreparedDataSet:
         sound = sha256 == fingerprint(name, manifest["splits"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged(path, restoring(path, MAKE)) from None
-    if version not in (FORMAT_VERSION, REFERENCES_VERSION):
+    if version not in (FORMAT_VERSION, REFERENCES_VERSION, IGNORED_VERSION):
         raise UserError(
-            f"{path}: format {version}, this program reads {FORMAT_VERSION} and {REFERENCES_VERSION}; "
+            f"{path}: format {version}, this program reads {FORMAT_VERSION} to {IGNORED_VERSION}; "
             "run `dvc repro prepare`"
         )
     if not sound:
@@ -87,6 +94,24 @@ def open_prepared(root: Path) -> PreparedDataSet:
             f"{path} is damaged: its parts do not make its dataset_sha256; {restoring(path, MAKE)}"
         )
     return PreparedDataSet(root, name, sha256, manifest)
+
+
+def require_scenes(data: PreparedDataSet, what: str) -> None:
+    """Check that a data set has whole scenes.
+
+    Args:
+        data: the data set.
+        what: what is to be trained, for the message.
+
+    Raises:
+        UserError: it has crops only.
+    """
+    if data.name in CROPS_ONLY:
+        raise UserError(
+            f"data set '{data.name}' has cropped people only, and {what} learns from whole scenes; "
+            "`dvc repro train_reid` trains the re-ID teacher on it, whose file another project names as "
+            "`teacher` of a table"
+        )
 
 
 def file_entry(path: Path) -> dict[str, str]:

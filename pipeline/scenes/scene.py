@@ -22,6 +22,11 @@ UNKNOWN_CAMERA = -1
 """The camera of a scene whose data set names none."""
 
 
+def no_boxes() -> FloatArray:
+    """Return no boxes, `[0, 4]`."""
+    return np.zeros((0, 4))
+
+
 @dataclass(frozen=True)
 class Scene:
     """One picture and the people in it.
@@ -31,12 +36,15 @@ class Scene:
         boxes: `[N, 4]` pixels.
         person_ids: `[N]`, `0 .. I-1` or `UNLABELLED`.
         camera: the camera's number, or `UNKNOWN_CAMERA`.
+        ignored: `[M, 4]` pixels, boxes of what is taken neither for a person nor for background: a crowd, a
+            region that nobody annotated, a detection that is unsure.
     """
 
     name: str
     boxes: FloatArray
     person_ids: IntArray
     camera: int = UNKNOWN_CAMERA
+    ignored: FloatArray = field(default_factory=no_boxes)
 
 
 @dataclass(frozen=True)
@@ -159,3 +167,8 @@ class Split:
     def cameras(self) -> IntArray:
         """`[S]`, the camera of each scene."""
         return np.array([scene.camera for scene in self.scenes], dtype=np.int64)
+
+    @property
+    def has_ignored(self) -> bool:
+        """Whether any scene has an ignored box."""
+        return any(len(scene.ignored) for scene in self.scenes)

@@ -9,6 +9,7 @@ reveal damage, and no times, so that equal content gives equal files.
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import check_is_file, restoring
 from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_hdf5
-from pipeline.scenes.scene import Galleries, Query, Scene, Split
+from pipeline.scenes.scene import FloatArray, Galleries, Query, Scene, Split, no_boxes
 
 CHUNK_BYTES = 1 << 16
 """Size of an HDF5 chunk: small, since reading a picture reads and checks all chunks that it touches."""
@@ -192,6 +193,9 @@ def write_annotations(path: Path, split: Split) -> None:
         _put(file, "cameras", split.cameras)
         _put(file, "box_offsets", np.cumsum([0, *counts]))
         _put(file, "boxes", np.concatenate([np.zeros((0, 4)), *(scene.boxes for scene in split.scenes)]))
+        if split.has_ignored:  # else the file is, byte for byte, what it was before there were ignored boxes
+            _put(file, "ignored_offsets", np.cumsum([0, *(len(scene.ignored) for scene in split.scenes)]))
+            _put(file, "ignored_boxes", np.concatenate([scene.ignored for scene in split.scenes]))
         ids = [scene.person_ids for scene in split.scenes]
         _put(file, "person_ids", np.concatenate([np.zeros(0, dtype=np.int64), *ids]))
         _put(file, "query_scenes", np.array([query.scene for query in split.queries], dtype=np.int64))
@@ -217,6 +221,7 @@ def _read_split(file: h5py.File, path: Path) -> Split:
     offsets = _get(file, "box_offsets", path)
     boxes, person_ids = _get(file, "boxes", path), _get(file, "person_ids", path)
     names, cameras = _texts(file, "scene_names", path), _get(file, "cameras", path)
+    ignored = _read_ignored(file, path, len(names))
     query_columns = zip(
         _get(file, "query_scenes", path),
         _get(file, "query_boxes", path),
@@ -226,14 +231,24 @@ def _read_split(file: h5py.File, path: Path) -> Split:
     return Split(
         name=str(file.attrs["name"]),
         scenes=tuple(
-            Scene(name, boxes[start:end], person_ids[start:end], int(camera))
-            for name, camera, start, end in zip(names, cameras, offsets[:-1], offsets[1:], strict=True)
+            Scene(name, boxes[start:end], person_ids[start:end], int(camera), own_ignored)
+            for name, camera, start, end, own_ignored in zip(
+                names, cameras, offsets[:-1], offsets[1:], ignored, strict=True
+            )
         ),
         identities=tuple(_texts(file, "identities", path)),
         queries=tuple(Query(int(scene), box, int(person)) for scene, box, person in query_columns),
         galleries=dict(_read_galleries(file, path)),
         default_gallery=str(file.attrs["default_gallery"]),
     )
+
+
+def _read_ignored(file: h5py.File, path: Path, scenes: int) -> list[FloatArray]:
+    """Return the ignored boxes `[M, 4]` of each scene; a file of a split without any has none of them."""
+    if "ignored_offsets" not in file:
+        return [no_boxes() for _ in range(scenes)]
+    offsets, boxes = _get(file, "ignored_offsets", path), _get(file, "ignored_boxes", path)
+    return [boxes[start:end] for start, end in pairwise(offsets)]
 
 
 def _read_galleries(file: h5py.File, path: Path) -> Iterator[tuple[str, Galleries]]:

@@ -132,9 +132,9 @@ def test_a_broken_manifest(text, tmp_path):
 
 
 def test_a_manifest_of_another_version(prepared, tmp_path):
-    manifest = dict(prepared.manifest) | {"format_version": 3}
+    manifest = dict(prepared.manifest) | {"format_version": 4}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"format 3, this program reads 1 and 2; run `dvc repro prepare`"):
+    with pytest.raises(UserError, match=r"format 4, this program reads 1 to 3; run `dvc repro prepare`"):
         open_prepared(tmp_path)
 
 

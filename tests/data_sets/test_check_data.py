@@ -158,9 +158,9 @@ def test_no_such_folder_no_root_and_no_such_data_set(tmp_path: Path) -> None:
     assert result.exit_code == 1 and "does not exist" in result.stderr
     result = CliRunner().invoke(main, ["check-data", "--dataset", "prw"])
     assert result.exit_code == 1 and "needs a root" in result.stderr
-    assert _check("coco", tmp_path).exit_code == 2
-    with pytest.raises(UserError, match="there is no data set 'coco'"):
-        open_data_set("coco", tmp_path)
+    assert _check("kitti", tmp_path).exit_code == 2
+    with pytest.raises(UserError, match="there is no data set 'kitti'"):
+        open_data_set("kitti", tmp_path)
 
 
 class _Options(BaseModel):

@@ -14,6 +14,13 @@ def iou(a, b):
     return inter / union if union > 0 else 0.0
 
 
+def inside(box, crowd):
+    """The share of a box's own area inside an ignored box; -1 for none."""
+    width = min(box[2], crowd[2]) - max(box[0], crowd[0])
+    height = min(box[3], crowd[3]) - max(box[1], crowd[1])
+    return width * height / ((box[2] - box[0]) * (box[3] - box[1])) if min(width, height) > 0 else -1.0
+
+
 def by_image(detections, threshold):
     """Return `name -> (boxes, scores, feats)` of the boxes with a high enough score."""
     result, start = {}, 0
@@ -41,6 +48,8 @@ def detection(split, detections, threshold, labelled_only, match_iou=0.5):
         for j in range(len(boxes)):
             best = int(np.argmax(table[:, j])) if len(truth) else -1
             hit = best >= 0 and table[best, j] >= np.float32(match_iou) and int(np.argmax(table[best])) == j
+            if not hit and any(inside(boxes[j], crowd) >= match_iou for crowd in scene.ignored):
+                continue
             correct.append(hit)
             scores.append(box_scores[j])
     recall = sum(correct) / wanted if wanted else 0.0

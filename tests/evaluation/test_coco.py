@@ -26,6 +26,10 @@ def pycocotools_ap(scenes, found):
             x, y, w, h = xywh(box)
             entry = {"image_id": image, "category_id": 1, "bbox": [x, y, w, h], "area": w * h, "iscrowd": 0}
             annotations.append(entry | {"id": len(annotations) + 1})
+        for box in scene.ignored:
+            x, y, w, h = xywh(box)
+            entry = {"image_id": image, "category_id": 1, "bbox": [x, y, w, h], "area": w * h, "iscrowd": 1}
+            annotations.append(entry | {"id": len(annotations) + 1})
         for row in range(found.offsets[image - 1], found.offsets[image]):
             box = xywh(found.boxes[row])
             guesses.append(

@@ -152,6 +152,19 @@ def test_a_process_without_rows_takes_part_in_batch_normalisation(tmp_path):
     torch.testing.assert_close([*second[1].values()], [*trained.values()])
 
 
+def normalised_by_none(rank):
+    return normalised(FEATURES[:0], synchronise=True)
+
+
+def test_without_rows_on_any_device_the_statistics_stay(tmp_path):
+    """As where ignored boxes cover all scenes of a batch, so that there is no RoI."""
+    _, trained, *_ = normalised(FEATURES[:0])
+    for values, own, gradients, _ in in_each_process(normalised_by_none, tmp_path):
+        assert values[0].shape == (0, *FEATURES.shape[1:])
+        torch.testing.assert_close([*own.values()], [*trained.values()])
+        assert all(not gradient.any() for gradient in gradients.values())
+
+
 def normalised_jointly(rank):
     return normalised(FEATURES[:4] if rank == 0 else FEATURES[4:], synchronise=True)
 

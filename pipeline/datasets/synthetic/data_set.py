@@ -12,13 +12,13 @@ import numpy as np
 
 from pipeline.basics.errors import UserError
 from pipeline.datasets.processes import in_processes
+from pipeline.datasets.sampled_galleries import FULL, sample_galleries, scenes_of
 from pipeline.datasets.synthetic.casting import UNKNOWN, cast_scenes
 from pipeline.datasets.synthetic.drawing.appearance import Appearance, draw_bases, draw_family
 from pipeline.datasets.synthetic.drawing.camera import View, encode, view_of
 from pipeline.datasets.synthetic.drawing.plan import Crowding, ScenePlan, plan_scene
 from pipeline.datasets.synthetic.drawing.scene_painter import draw_scene
 from pipeline.datasets.synthetic.options import SyntheticOptions
-from pipeline.datasets.synthetic.sampled_galleries import FULL, sample_galleries, scenes_of
 from pipeline.scenes.scene import UNLABELLED, Query, Scene, Split
 
 __all__ = ["SPLITS", "Synthetic", "SyntheticOptions"]

@@ -109,6 +109,8 @@ def _joint_batch_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -
     others = [axis for axis in range(values.ndim) if axis != 1]
     shape = [1, -1] + [1] * (values.ndim - 2)
     count = sum(lengths_of(values)) * math.prod(values.shape[2:])
+    if not count:  # no device has a RoI: PyTorch leaves the statistics alone
+        return type(norm).forward(norm, features)
     mean = joint_sum(values.sum(dim=others)) / count
     centred = values - mean.reshape(shape)
     variance = joint_sum(centred.square().sum(dim=others)) / count

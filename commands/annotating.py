@@ -1,0 +1,61 @@
+"""The work of `person-search annotate`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from commands.printing import print_line, say
+from person_search.annotating.annotating import AnnotateOptions, annotate_sources
+from person_search.detectors.loading import load_detector
+from person_search.sources.cameras import Cameras
+from person_search.sources.moments import interval
+from person_search.sources.times import zone_named
+from pipeline.inference.own_pictures.printable import printable
+from stages.support.running import ShownProgress
+
+ALL = "all"
+"""What `--every` says for every frame."""
+
+
+def annotate_in(
+    sources: Sequence[Path],
+    detector: Path,
+    out: Path,
+    *,
+    score: float,
+    unsure: float,
+    every: str,
+    distinct: float,
+    camera: str | None,
+    camera_from: str | None,
+    time_format: str | None,
+    timezone: str,
+    workers: int | None,
+) -> None:
+    """Annotate sources, and say what was made and what could not be read; arguments are the command's.
+
+    Raises:
+        UserError: an option or the detector is no good, or there is nothing to annotate.
+    """
+    zone = zone_named(timezone)
+    options = AnnotateOptions(
+        score=score,
+        unsure=unsure,
+        every=None if every == ALL else interval(every),
+        distinct=distinct,
+        cameras=Cameras(camera, camera_from, time_format, zone),
+        camera=camera,
+        camera_from=camera_from,
+        time_format=time_format,
+        zone=zone,
+        workers=workers,
+    )
+    with ShownProgress("annotate") as progress:
+        done = annotate_sources(sources, out, load_detector(detector), options, say=say, progress=progress)
+    boxes = f"{done.people:,} people and {done.unsure:,} boxes that are unsure"
+    print_line(f"{printable(out)}: {done.frames:,} frames with {boxes}")
+    if done.alike:
+        print_line(f"{done.alike:,} frames left out that hardly differ from the one before")
+    if done.gaps:
+        print_line(f"{len(done.gaps):,} could not be read (whole):")
+        for gap in done.gaps:
+            print_line(f"  {gap}")

@@ -1,0 +1,37 @@
+"""What every detector of people does."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from person_search.networks.network import Floats, Picture
+
+
+@dataclass(frozen=True)
+class FoundBoxes:
+    """The people found in one picture.
+
+    Attributes:
+        boxes: `[N, 4]` x1 y1 x2 y2, in pixels of the picture; they may reach over its edge.
+        scores: `[N]` 0..1, falling.
+    """
+
+    boxes: Floats
+    scores: Floats
+
+
+class PeopleDetector(Protocol):
+    """A detector of people.
+
+    Attributes:
+        file_hash: SHA-256 of all that it was loaded from, in hexadecimal digits.
+    """
+
+    file_hash: str
+
+    def detect(self, picture: Picture, least: float) -> FoundBoxes:
+        """Find the people in a picture whose score is at least `least`.
+
+        Raises:
+            UserError: the picture is too narrow, or what the detector gives for it is no number.
+        """
+        ...

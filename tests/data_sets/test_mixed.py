@@ -1,0 +1,132 @@
+"""Several data sets as one: all training scenes, and the first one's validation and test."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from commands.main import main
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import parse_options
+from pipeline.datasets.mixed import Mixed
+from pipeline.datasets.packing import prepare
+from pipeline.datasets.sources import open_data_set, open_source
+from stages.prepare import DataSetOptions
+from tests.data_sets.own_trees import image, market, person, write_coco
+from tests.data_sets.trees import CASES, small_prw
+from tests.tiny import silent
+
+
+def _coco(root: Path) -> Path:
+    root.mkdir()
+    return write_coco(
+        root,
+        [image(1, "c1s1_000001.jpg", camera=1), image(2, camera=1), image(3)],
+        [person(1, 1, person_id=932), person(2, 2, person_id=5), person(3, 3, iscrowd=1), person(4, 3)],
+    )
+
+
+def _options(tmp_path: Path, **more: object) -> DataSetOptions:
+    parts = [
+        {"name": "prw", "root": str(small_prw(tmp_path / "prw"))},
+        {
+            "name": "coco",
+            "root": str(_coco(tmp_path / "own")),
+            "split": {"val_share": 0.0, "test_share": 0.0},
+        },
+    ]
+    return parse_options(DataSetOptions, {"name": "mixed", "parts": parts, **more}, "here")
+
+
+def test_names_people_and_cameras_are_apart(tmp_path: Path) -> None:
+    mixed = open_source(_options(tmp_path))
+    first, other = (part.splits() for part in mixed.parts)  # type: ignore[attr-defined]
+    splits = mixed.splits()
+    train = splits["train"]
+    assert list(splits) == ["train", "test"] and mixed.name == "prw"
+    assert splits["test"] == first["test"]
+    assert [scene.name for scene in train.scenes] == [
+        "c1s1_000001.jpg",
+        "c2s1_000002.jpg",
+        "2-coco/2.jpg",
+        "2-coco/3.jpg",
+        "2-coco/c1s1_000001.jpg",
+    ]
+    assert train.identities == ("1", "3", "932", "2-coco/5", "2-coco/932")
+    assert [scene.camera for scene in train.scenes] == [1, 2, 3, -1, 3]
+    own = (*train.identities, None)  # -1, `UNLABELLED`, is the last
+    ids = [[own[person] for person in scene.person_ids] for scene in train.scenes]
+    assert ids == [["932", None], ["3", "1"], ["2-coco/5"], [None], ["2-coco/932"]]
+    assert len(train.scenes[3].ignored) == 1
+    for scene, own in zip(train.scenes[2:], other["train"].scenes, strict=True):
+        assert np.array_equal(scene.boxes, own.boxes)
+
+
+@pytest.mark.parametrize("refer", [False, True])
+def test_it_is_prepared_from_the_parts_pictures(tmp_path: Path, refer: bool) -> None:
+    options = _options(tmp_path)
+    data = prepare(open_source(options), tmp_path / "prepared", silent, refer=refer)
+    images, train = data.images("train"), data.split("train")
+    expected = [tmp_path / "prw/frames" / scene.name for scene in train.scenes[:2]]
+    expected += [tmp_path / "own/images" / scene.name.removeprefix("2-coco/") for scene in train.scenes[2:]]
+    assert [images[index].tobytes() for index in range(5)] == [path.read_bytes() for path in expected]
+    assert len(data.split("test").queries) == 1
+
+
+def test_parts_that_do_not_go_together(tmp_path: Path) -> None:
+    prw, crops = (open_data_set("prw", small_prw(tmp_path / "prw")), open_data_set("market", tmp_path))
+    with pytest.raises(UserError, match="two `parts` or more"):
+        Mixed([prw])
+    with pytest.raises(UserError, match="crops only"):
+        Mixed([prw, crops])
+    with pytest.raises(UserError, match="is there twice"):
+        Mixed([prw, open_data_set("prw", tmp_path / "prw")])
+    with pytest.raises(UserError, match="it must be one of cuhk_sysu"):
+        parse_options(DataSetOptions, {"name": "mixed", "parts": [{"name": "mixed"}]}, "here")
+
+
+def _check(*options: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["check-data", *options])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.output
+
+
+def test_check_data_reads_the_settings_of_params_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small_prw(tmp_path / "prw")
+    _coco(tmp_path / "own")
+    assert _check()[0] == 1 and "give --dataset and --root" in _check()[1]
+    assert _check("--dataset", "coco", "--root", "own")[0] == 1  # too few scenes for its shares
+    Path("params.yaml").write_text(
+        "dataset:\n"
+        "  name: mixed\n"
+        "  split: {val_share: 0.0, test_share: 0.0}\n"
+        "  parts:\n"
+        "    - {name: prw, root: prw}\n"
+        "    - {name: coco, root: own, split: {val_share: 0.0, test_share: 0.0}}\n"
+    )
+    code, shown = _check("--dataset", "coco", "--root", "own")
+    assert code == 0 and "own annotations (3 pictures)" in shown
+    code, shown = _check("--images")
+    assert code == 0 and "mixed: a mixture of prw at prw, coco at own" in shown
+    assert "8 pictures decoded" in shown
+    (tmp_path / "own/images/2.jpg").unlink()
+    code, shown = _check()
+    assert code == 1 and "own/images/2.jpg is missing" in shown and "own cannot be used as it is" in shown
+
+
+def test_check_data_shows_what_is_wrong_where_nothing_can_be_read(tmp_path: Path) -> None:
+    write_coco(tmp_path, [image(1)], [person(1, 9, person_id=1)])
+    code, shown = _check("--dataset", "coco", "--root", str(tmp_path))
+    assert code == 1 and "annotation 1: there is no image 9" in shown and "1 problem" in shown
+    assert _check("--dataset", "market", "--root", str(market(tmp_path / "market")))[0] == 0
+
+
+def test_score_needs_a_test_split(tmp_path: Path) -> None:
+    root = market(tmp_path / "market", bounding_box_test=[], query=[])
+    words = ["score", "--dataset", "market", "--root", str(root)]
+    result = CliRunner().invoke(main, [*words, "--detections", str(CASES / "quirks/prw_dump.npz")])
+    assert result.exit_code == 2 and "has no test split" in result.stderr
