@@ -18,6 +18,10 @@ from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_
 from pipeline.scenes.scene import IntArray
 
 FORMAT_VERSION = 1
+LEVELS_VERSION = 2
+"""The format of a file with rows by box, see `pipeline/box_table.py`; it may hold identity rows as well."""
+Level = Literal["identity", "box", "both"]
+"""Whether a file holds a row for each identity, for each box, or both."""
 UNIT_TOLERANCE = 1e-3
 """How far the length of a row may be from 1."""
 Average = Literal["mean_then_normalise", "normalise_then_mean"]
@@ -90,14 +94,19 @@ def mean_features(
 def write_lookup_table(path: Path, table: LookupTable) -> None:
     """Write a table with checksums and without times, so that equal tables give equal files."""
     with writing_hdf5(path) as file:
-        for name in ARRAYS:
-            values = getattr(table, name)
-            file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True, track_times=False)
+        put_identity_rows(file, table)
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["dataset"] = table.dataset
         file.attrs["dataset_sha256"] = table.dataset_sha256
         file.attrs["teacher_sha256"] = table.teacher_sha256
         file.attrs["embedding_dim"] = table.features.shape[1]
+
+
+def put_identity_rows(file: h5py.File, table: LookupTable) -> None:
+    """Put the arrays of a table into an open file, without its origin."""
+    for name in ARRAYS:
+        values = getattr(table, name)
+        file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True, track_times=False)
 
 
 def read_lookup_table(path: Path) -> LookupTable:
@@ -130,11 +139,11 @@ def _make(path: Path) -> str:
 
 def _read(file: h5py.File, path: Path) -> tuple[LookupTable, int]:
     """Read a table's content, and its attribute `embedding_dim`."""
-    if "format_version" not in file.attrs and not any(name in file for name in ARRAYS):
-        raise UserError(f"{path} is not a sound look-up table, but an HDF5 file of something else")
-    version = int(file.attrs["format_version"])
-    if version != FORMAT_VERSION:
-        raise UserError(f"{path}: look-up table of format {version}, this program reads {FORMAT_VERSION}")
+    if level_in(file, path) == "box":
+        raise UserError(
+            f"{path} is a table by box and has no identity rows, which `identity` learns from; "
+            "set `level: identity` or `both` in its entry of `tables`"
+        )
     table = LookupTable(
         features=file["features"][:].astype(np.float32),
         person_ids=file["person_ids"][:].astype(np.int64),
@@ -144,6 +153,24 @@ def _read(file: h5py.File, path: Path) -> tuple[LookupTable, int]:
         teacher_sha256=str(file.attrs["teacher_sha256"]),
     )
     return table, int(file.attrs["embedding_dim"])
+
+
+def level_in(file: h5py.File, path: Path) -> Level:
+    """Return which rows an open table holds; `path` names it. Raises `UserError` where it is no table."""
+    if "format_version" not in file.attrs and not any(name in file for name in ARRAYS):
+        raise UserError(f"{path} is not a sound look-up table, but an HDF5 file of something else")
+    version = int(file.attrs["format_version"])
+    if version == FORMAT_VERSION:
+        return "identity"
+    if version != LEVELS_VERSION:
+        raise UserError(
+            f"{path}: look-up table of format {version}, this program reads {FORMAT_VERSION} "
+            f"and {LEVELS_VERSION}"
+        )
+    level = str(file.attrs["level"])
+    if level not in ("box", "both"):
+        raise UserError(f"{path}: its level is '{level}', this program knows box and both")
+    return "both" if level == "both" else "box"
 
 
 def check_fits(
