@@ -22,8 +22,11 @@ from pipeline.lookup_table import (
     MAKE,
     Level,
     LookupTable,
+    Matrix,
     level_in,
+    projection_in,
     put_identity_rows,
+    put_projection,
 )
 from pipeline.scenes.scene import IntArray, Scene
 
@@ -125,7 +128,7 @@ class BoxTableWriter:
 
 @contextmanager
 def writing_box_table(
-    path: Path, offsets: IntArray, embedding_dim: int, origin: Origin
+    path: Path, offsets: IntArray, embedding_dim: int, origin: Origin, projection: Matrix | None = None
 ) -> Iterator[BoxTableWriter]:
     """Give a writer that takes all rows in order; the file is there whole when the block is done.
 
@@ -137,6 +140,7 @@ def writing_box_table(
         offsets: `[S + 1]`, see `box_offsets`.
         embedding_dim: D.
         origin: what the rows are made from.
+        projection: `[D of the teacher, D]` what the teacher's rows were multiplied with; None for nothing.
 
     Raises:
         UserError: there is no box, or rows are wrong, missing or surplus; nothing is written.
@@ -156,6 +160,7 @@ def writing_box_table(
         file.create_dataset(
             "box_offsets", data=offsets, chunks=offsets.shape, fletcher32=True, track_times=False
         )
+        put_projection(file, projection)
         file.attrs["format_version"] = LEVELS_VERSION
         file.attrs["level"] = "box"
         file.attrs["dataset"] = origin.dataset
@@ -183,6 +188,16 @@ def table_dim(path: Path) -> int:
     with _open(path) as file:
         level_in(file, path)
         return int(file.attrs["embedding_dim"])
+
+
+def table_projection(path: Path) -> Matrix | None:
+    """Return what a table's rows were projected with, `[D of the teacher, D]`; None for nothing.
+
+    Raises what `table_level` raises.
+    """
+    with _open(path) as file:
+        level_in(file, path)
+        return projection_in(file)
 
 
 def read_box_table(path: Path) -> BoxTable:

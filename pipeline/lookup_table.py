@@ -31,6 +31,9 @@ KEEP = "python -m stages.train_student --keep-table"
 """The command that makes a student's own table, whose name ends with `KEPT`."""
 KEPT = "_table.h5"
 ARRAYS = ("features", "person_ids", "counts")
+PROJECTION = "projection"
+"""The array of a file whose rows are a teacher's in fewer dimensions, and of no other file."""
+Matrix = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -44,57 +47,81 @@ class LookupTable:
         dataset: name of the data set.
         dataset_sha256: fingerprint of the prepared data set.
         teacher_sha256: hash of the teacher's weight file.
+        projection: `[D of the teacher, D]` what the teacher's rows were multiplied with; None for nothing.
     """
 
-    features: npt.NDArray[np.float32]
+    features: Matrix
     person_ids: IntArray
     counts: IntArray
     dataset: str
     dataset_sha256: str
     teacher_sha256: str
+    projection: Matrix | None = None
+
+
+class IdentitySums:
+    """The embeddings of each person's boxes, added up block by block, to be averaged.
+
+    The paper does not say which of the two averages it takes. Sums are in float64, in the order given, so
+    they do not depend on the blocks.
+
+    Args:
+        average: `normalise_then_mean` brings each embedding to unit length before the mean too.
+    """
+
+    def __init__(self, average: Average) -> None:
+        self._average = average
+        self._sums: npt.NDArray[np.float64] = np.zeros((0, 0))
+        self._counts: IntArray = np.zeros(0, dtype=np.int64)
+
+    def add(self, embeddings: Matrix, person_ids: IntArray) -> None:
+        """Add the embeddings `[n, D]` of boxes, not normalised, of the people `[n]`, each 0 or more."""
+        vectors = embeddings.astype(np.float64)
+        if self._average == "normalise_then_mean":
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors /= np.maximum(lengths, np.finfo(np.float64).tiny)  # an embedding of zeros stays one
+        people = max(len(self._counts), int(person_ids.max(initial=-1)) + 1)
+        more = people - len(self._counts)
+        self._counts = np.pad(self._counts, (0, more)) + np.bincount(person_ids, minlength=people)
+        self._sums = np.pad(self._sums, ((0, more), (0, vectors.shape[1] - self._sums.shape[1])))
+        np.add.at(self._sums, person_ids, vectors)
+
+    def means(self) -> tuple[Matrix, IntArray, IntArray]:
+        """Return the means, of unit length.
+
+        Returns:
+            `features` `[I, D]` of unit length, `person_ids` `[I]` ascending, and `counts` `[I]`.
+
+        Raises:
+            UserError: the mean of some people is zero or not finite, so it has no direction.
+        """
+        ids = np.flatnonzero(self._counts)
+        counts = self._counts[ids]
+        means = self._sums[ids] / counts[:, None]
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        lost = ids[~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0)]
+        if len(lost):
+            raise UserError(
+                f"the mean embedding of {len(lost)} people is zero or not finite (first: person {lost[0]}); "
+                "train the teacher again"
+            )
+        return (means / lengths).astype(np.float32), ids.astype(np.int64), counts.astype(np.int64)
 
 
 def mean_features(
-    embeddings: npt.NDArray[np.float32], person_ids: IntArray, average: Average
-) -> tuple[npt.NDArray[np.float32], IntArray, IntArray]:
-    """Average the embeddings of each person's boxes and bring the mean to unit length.
-
-    The paper does not say which of the two averages it takes. Sums are in float64, in the order given.
-
-    Args:
-        embeddings: `[N, D]`, one embedding for each box, not normalised.
-        person_ids: `[N]`, `0 .. I-1`.
-        average: `normalise_then_mean` brings each embedding to unit length before the mean too.
-
-    Returns:
-        `features` `[I, D]` of unit length, `person_ids` `[I]` ascending, and `counts` `[I]`.
-
-    Raises:
-        UserError: the mean of some people is zero or not finite, so it has no direction.
-    """
-    vectors = embeddings.astype(np.float64)
-    if average == "normalise_then_mean":
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors = vectors / np.maximum(lengths, np.finfo(np.float64).tiny)  # an embedding of zeros stays one
-    ids, inverse, counts = np.unique(person_ids, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(ids), vectors.shape[1]))
-    np.add.at(sums, inverse, vectors)
-    means = sums / counts[:, None]
-    lengths = np.linalg.norm(means, axis=1, keepdims=True)
-    lost = ids[~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0)]
-    if len(lost):
-        raise UserError(
-            f"the mean embedding of {len(lost)} people is zero or not finite (first: person {lost[0]}); "
-            "train the teacher again"
-        )
-    unit = means / lengths
-    return unit.astype(np.float32), ids.astype(np.int64), counts.astype(np.int64)
+    embeddings: Matrix, person_ids: IntArray, average: Average
+) -> tuple[Matrix, IntArray, IntArray]:
+    """Average the embeddings `[N, D]` of the boxes of people `[N]`; see `IdentitySums`."""
+    sums = IdentitySums(average)
+    sums.add(embeddings, person_ids)
+    return sums.means()
 
 
 def write_lookup_table(path: Path, table: LookupTable) -> None:
     """Write a table with checksums and without times, so that equal tables give equal files."""
     with writing_hdf5(path) as file:
         put_identity_rows(file, table)
+        put_projection(file, table.projection)
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["dataset"] = table.dataset
         file.attrs["dataset_sha256"] = table.dataset_sha256
@@ -107,6 +134,19 @@ def put_identity_rows(file: h5py.File, table: LookupTable) -> None:
     for name in ARRAYS:
         values = getattr(table, name)
         file.create_dataset(name, data=values, chunks=values.shape, fletcher32=True, track_times=False)
+
+
+def put_projection(file: h5py.File, projection: Matrix | None) -> None:
+    """Put `[D of the teacher, D]` into an open file; None for nothing."""
+    if projection is not None:
+        file.create_dataset(
+            PROJECTION, data=projection, chunks=projection.shape, fletcher32=True, track_times=False
+        )
+
+
+def projection_in(file: h5py.File) -> Matrix | None:
+    """Return what the rows of an open file were projected with, `[D of the teacher, D]`; None for nothing."""
+    return file[PROJECTION][:].astype(np.float32) if PROJECTION in file else None
 
 
 def read_lookup_table(path: Path) -> LookupTable:
@@ -151,6 +191,7 @@ def _read(file: h5py.File, path: Path) -> tuple[LookupTable, int]:
         dataset=str(file.attrs["dataset"]),
         dataset_sha256=str(file.attrs["dataset_sha256"]),
         teacher_sha256=str(file.attrs["teacher_sha256"]),
+        projection=projection_in(file),
     )
     return table, int(file.attrs["embedding_dim"])
 
