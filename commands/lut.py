@@ -11,7 +11,7 @@ from commands.tables import table_text
 from pipeline.basics.errors import UserError
 from pipeline.box_table import BoxTable, box_offsets, read_box_table, table_level, table_projection
 from pipeline.box_table import check_fits as check_boxes_fit
-from pipeline.lookup_table import Level, LookupTable, check_fits, read_lookup_table
+from pipeline.lookup_table import Level, LookupTable, Matrix, check_fits, read_lookup_table
 from pipeline.reporting.table_summary import TableSummary, summarise
 from pipeline.scenes.prepared import MANIFEST, PreparedDataSet, open_prepared
 from stages.support.paths import PREPARED
@@ -101,18 +101,22 @@ def _about_boxes(boxes: BoxTable, file: Path, level: Level) -> Mapping[str, str]
     lines = {"boxes": f"{count:,} (one unit row each), of {len(boxes.offsets) - 1:,} scenes"}
     if level == "box":
         lines |= {
-            "dimensions": f"{dim}",
+            "dimensions": _dimensions(dim, table_projection(file)),
             "data set": f"{boxes.origin.dataset} ({boxes.origin.dataset_sha256[:12]})",
             "teacher": f"{boxes.origin.teacher_sha256[:12]}",
         }
-    projection = table_projection(file)
-    return lines if projection is None else lines | {"projected from": f"{len(projection)} dimensions"}
+    return lines
+
+
+def _dimensions(dim: int, projection: Matrix | None) -> str:
+    """Return the text of a table's number of dimensions, and of its teacher's where these were more."""
+    return f"{dim}" if projection is None else f"{dim}, by PCA of the teacher's {len(projection)}"
 
 
 def _print(table: LookupTable, summary: TableSummary, names: Sequence[str]) -> None:
     lines = {
         "identities": f"{summary.identities:,} (one unit row each)",
-        "dimensions": f"{summary.dim}",
+        "dimensions": _dimensions(summary.dim, table.projection),
         "boxes an identity": f"{summary.fewest} to {summary.most}, median {summary.median:g}",
         "data set": f"{table.dataset} ({table.dataset_sha256[:12]})",
         "teacher": f"{table.teacher_sha256[:12]}",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.file_kinds import check_is_file, restoring
+from pipeline.basics.file_kinds import restoring
 from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_hdf5
 from pipeline.lookup_table import (
     LEVELS_VERSION,
@@ -23,7 +23,9 @@ from pipeline.lookup_table import (
     Level,
     LookupTable,
     Matrix,
+    check_table_is_there,
     level_in,
+    make_command,
     projection_in,
     put_identity_rows,
     put_projection,
@@ -224,13 +226,13 @@ def read_box_table(path: Path) -> BoxTable:
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.File]:
     """Open a table. What cannot be read within the block is a `UserError` of one line."""
-    check_is_file(path, f"no look-up table at {path}; make it with `{MAKE}` or get it with `dvc pull`")
+    check_table_is_there(path)
     try:
         with open_hdf5(path) as file:
             yield file
     except UNREADABLE as error:
         reason = why_unreadable(path, error)
-        advice = f"; {restoring(path, MAKE)}" if reason.damaged else ""
+        advice = f"; {restoring(path, make_command(path))}" if reason.damaged else ""
         raise UserError(f"{path} is not a sound look-up table ({reason.text}){advice}") from None
 
 

@@ -157,22 +157,26 @@ def read_lookup_table(path: Path) -> LookupTable:
             not finite or not of unit length.
         OSError: the system refuses to read it.
     """
-    entry = "" if path.name.endswith(KEPT) else f" (params.yaml needs an entry '{path.stem}' in `tables`)"
-    check_is_file(
-        path, f"no look-up table at {path}; make it with `{_make(path)}`{entry} or get it with `dvc pull`"
-    )
+    check_table_is_there(path)
     try:
         with open_hdf5(path) as file:
             table, embedding_dim = _read(file, path)
     except UNREADABLE as error:
         reason = why_unreadable(path, error)
-        advice = f"; {restoring(path, _make(path))}" if reason.damaged else ""
+        advice = f"; {restoring(path, make_command(path))}" if reason.damaged else ""
         raise UserError(f"{path} is not a sound look-up table ({reason.text}){advice}") from None
     _check_itself(path, table, embedding_dim)
     return table
 
 
-def _make(path: Path) -> str:
+def check_table_is_there(path: Path) -> None:
+    """Check that a table's file is there and can be opened. Raises what `check_is_file` raises."""
+    entry = "" if path.name.endswith(KEPT) else f" (params.yaml needs an entry '{path.stem}' in `tables`)"
+    made = f"make it with `{make_command(path)}`{entry} or get it with `dvc pull`"
+    check_is_file(path, f"no look-up table at {path}; {made}")
+
+
+def make_command(path: Path) -> str:
     """Return the command that makes a table."""
     return KEEP if path.name.endswith(KEPT) else MAKE
 
@@ -249,7 +253,9 @@ def check_fits(
             f"({table.dataset_sha256[:12]}, the data are {dataset_sha256[:12]})"
         )
     if differences:
-        raise UserError(f"{path} does not fit: {'; '.join(differences)}; make it again with `{_make(path)}`")
+        raise UserError(
+            f"{path} does not fit: {'; '.join(differences)}; make it again with `{make_command(path)}`"
+        )
 
 
 def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
@@ -260,20 +266,21 @@ def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:
         features, person_ids, counts = map(list, shapes)
         raise UserError(
             f"{path}: features {features}, person_ids {person_ids}, counts {counts} "
-            f"and embedding_dim {embedding_dim} disagree; {restoring(path, _make(path))}"
+            f"and embedding_dim {embedding_dim} disagree; {restoring(path, make_command(path))}"
         )
     if not np.all(np.isfinite(table.features)):
         bad = table.person_ids[~np.isfinite(table.features).all(axis=1)]
         raise UserError(
-            f"{path}: {len(bad)} rows are not finite (first: person {bad[0]}); {restoring(path, _make(path))}"
+            f"{path}: {len(bad)} rows are not finite (first: person {bad[0]}); "
+            f"{restoring(path, make_command(path))}"
         )
     if np.any(np.diff(table.person_ids) <= 0):
-        raise UserError(f"{path}: person_ids are not ascending; {restoring(path, _make(path))}")
+        raise UserError(f"{path}: person_ids are not ascending; {restoring(path, make_command(path))}")
     lengths = np.linalg.norm(table.features.astype(np.float64), axis=1)
     off = np.abs(lengths - 1) > UNIT_TOLERANCE
     if off.any():
         first = int(np.flatnonzero(off)[0])
         raise UserError(
             f"{path}: {int(off.sum())} rows are not of unit length (first: person "
-            f"{table.person_ids[first]}, length {lengths[first]:.4f}); {restoring(path, _make(path))}"
+            f"{table.person_ids[first]}, length {lengths[first]:.4f}); {restoring(path, make_command(path))}"
         )
