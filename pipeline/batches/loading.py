@@ -21,7 +21,7 @@ from pipeline.batches.ground_truth import QUERY, Target, ground_truth
 from pipeline.batches.pictures import decode, training_floats
 from pipeline.batches.samplers import Draw, PairDraw, ScenePairs, ShuffledBatches
 from pipeline.batches.transforms import ChangedCrop, CropTransform, erase
-from pipeline.box_table import box_offsets
+from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
 

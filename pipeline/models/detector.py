@@ -15,7 +15,6 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from pipeline.basics.options import Options, added_field
 from pipeline.batches.ground_truth import BOX_ROWS, PERSON, Target
-from pipeline.box_table import NO_ROW
 from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, NetworkOptions, build_backbone
 from pipeline.models.post_processing import FoundPeople, inside, strongest
 from pipeline.models.region_proposals import (
@@ -26,6 +25,7 @@ from pipeline.models.region_proposals import (
     check_float32,
 )
 from pipeline.models.weight_files import load_network
+from pipeline.scenes.box_rows import NO_ROW
 from pipeline.scenes.scene import UNLABELLED
 
 BACKGROUND_AND_PERSON = 2

@@ -5,10 +5,12 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from pipeline.box_table import NO_ROW
+from pipeline.scenes.box_rows import NO_ROW
 
 BOX_TABLE = "box_table"
 """The name of the loss in logs, and of its weight."""
+
+
 Gather = Callable[[Tensor], Tensor]
 """Returns rows `[n, ...]` of all devices that train together, in their order; gradients go through."""
 

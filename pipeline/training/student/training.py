@@ -16,7 +16,6 @@ from pipeline.basics.errors import UserError
 from pipeline.basics.progress import TrainingProgress
 from pipeline.batches.loading import SceneBatch, TrainingScenes, pair_batches, scene_batches
 from pipeline.batches.transforms import scene_transform
-from pipeline.box_table import NO_ROW
 from pipeline.devices import make_fabric, seed_everything
 from pipeline.losses.boxes.box_loss import BOX_TABLE, BoxLoss
 from pipeline.losses.boxes.targets import build_box_loss
@@ -30,6 +29,7 @@ from pipeline.losses.identity.targets import build_identity_loss
 from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
 from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork, SearchStep
+from pipeline.scenes.box_rows import NO_ROW
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.scenes.scene import UNLABELLED
 from pipeline.training.detector import detection_counts, device_batches
