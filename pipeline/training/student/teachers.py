@@ -11,6 +11,7 @@ from pipeline import box_table
 from pipeline.basics.hashing import sha256_of
 from pipeline.lookup_table import check_fits, read_lookup_table
 from pipeline.models.detector import Detector
+from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.student.options import NO_DETECTOR, NO_TABLE, StudentOptions, check_teachers
 
@@ -53,7 +54,7 @@ def read_teachers(options: StudentOptions, data: PreparedDataSet, where: str) ->
         table = torch.from_numpy(held.features)
     if options.boxes is not None:
         by_box = box_table.read_box_table(path)
-        offsets = box_table.box_offsets(data.split("train").scenes)
+        offsets = box_offsets(data.split("train").scenes)
         box_table.check_fits(by_box, path, data.name, data.sha256, offsets, dim)
         box_rows = torch.from_numpy(by_box.features)
     if options.table != NO_TABLE:
