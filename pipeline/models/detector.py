@@ -11,11 +11,10 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
-from torchvision.ops import MultiScaleRoIAlign
 
 from pipeline.basics.options import Options, added_field
 from pipeline.batches.ground_truth import BOX_ROWS, PERSON, Target
-from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, NetworkOptions, build_backbone
+from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, STRIDE, NetworkOptions, build_backbone
 from pipeline.models.post_processing import FoundPeople, inside, strongest
 from pipeline.models.region_proposals import (
     SMOOTH_L1_BETA,
@@ -24,6 +23,7 @@ from pipeline.models.region_proposals import (
     SampledAnchors,
     check_float32,
 )
+from pipeline.models.roi_pooling import RoiPooling
 from pipeline.models.weight_files import load_network
 from pipeline.scenes.box_rows import NO_ROW
 from pipeline.scenes.scene import UNLABELLED
@@ -157,15 +157,15 @@ class Detector(nn.Module):
         self.options = options
         backbone = build_backbone(options.backbone)
         self.transform = GeneralizedRCNNTransform(
-            options.short_side, options.long_side, IMAGENET_MEAN, IMAGENET_STD, size_divisible=16
+            options.short_side, options.long_side, IMAGENET_MEAN, IMAGENET_STD, size_divisible=STRIDE
         )
         self.stem = backbone.stem
         self.rpn = RegionProposals(options.rpn, backbone.stem_channels)
         self.roi_heads = RoIHeads(
-            box_roi_pool=MultiScaleRoIAlign(
-                [FEATURE_LEVEL],
+            box_roi_pool=RoiPooling(
+                FEATURE_LEVEL,
                 (options.roi.pooled_height, options.roi.pooled_width),
-                sampling_ratio=options.roi.sampling_ratio,
+                options.roi.sampling_ratio,
             ),
             box_head=nn.Sequential(backbone.tail, nn.AdaptiveAvgPool2d(1), nn.Flatten()),
             box_predictor=FastRCNNPredictor(backbone.tail_channels, BACKGROUND_AND_PERSON),
