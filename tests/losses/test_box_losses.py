@@ -15,6 +15,8 @@ from pipeline.losses.boxes.box_loss import BOX_TABLE
 from pipeline.losses.boxes.kl import sampled_rows
 from pipeline.losses.boxes.targets import BoxOptions, build_box_loss
 from pipeline.scenes.box_rows import NO_ROW
+from pipeline.training.engine.joint import gather_rows_with_gradient, joint_losses
+from tests.two_processes import RANKS, in_each_process
 
 TARGETS = ("cosine", "kl", "relational")
 ROWS, DIM = 9, 6
@@ -226,3 +228,51 @@ def test_a_table_that_does_not_fit_is_refused(target, shape):
     table = None if shape is None else torch.zeros(shape, dtype=torch.float16)
     with pytest.raises(ValueError, match=r"needs a table by box of .N, 6."):
         build(target, table=table)
+
+
+# Two processes.
+
+
+def weighted(target, embeddings, box_rows):
+    """The loss as a step weights it over devices, and its gradient."""
+    table = functional.normalize(torch.randn(20, 4, generator=torch.Generator().manual_seed(2)), dim=1).half()
+    options = BoxOptions(target=target, sampled_rows=9)
+    loss = build_box_loss(options, 4, table, 0, gather_rows_with_gradient)
+    counts = {} if loss.of_joint_batch else {BOX_TABLE: int((box_rows != NO_ROW).sum())}
+    embeddings = embeddings.clone().requires_grad_()
+    value = joint_losses(loss(embeddings, box_rows), lambda: counts)[BOX_TABLE]
+    value.backward()
+    return value.detach(), embeddings.grad
+
+
+PARTS = {"some": (5, 3), "none": (0, 4), "nobody": (0, 0)}
+
+
+def step_of(part):
+    first, second = PARTS[part]
+    generator = torch.Generator().manual_seed(4)
+    embeddings = functional.normalize(torch.randn(first + second, 4, generator=generator), dim=1)
+    box_rows = torch.randint(NO_ROW, 20, (first + second,), generator=generator)
+    return embeddings, box_rows, first
+
+
+def of_rank(rank):
+    results = {}
+    for target in TARGETS:
+        for part in PARTS:
+            embeddings, box_rows, first = step_of(part)
+            own = slice(None, first) if rank == 0 else slice(first, None)
+            results[target, part] = weighted(target, embeddings[own], box_rows[own])
+    return results
+
+
+def test_two_processes_have_the_loss_and_the_gradients_of_one(tmp_path):
+    ranks = in_each_process(of_rank, tmp_path)
+    for (target, part), (first, _) in ranks[0].items():
+        embeddings, box_rows, _ = step_of(part)
+        value, gradient = weighted(target, embeddings, box_rows)
+        losses = [own[target, part][0] for own in ranks]
+        torch.testing.assert_close(sum(losses) / RANKS, value)
+        assert first.isfinite()
+        found = torch.cat([own[target, part][1] for own in ranks])
+        torch.testing.assert_close(found / RANKS, gradient, msg=f"{target} {part}")  # the step's mean
