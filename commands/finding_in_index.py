@@ -48,7 +48,7 @@ def look_in_index(
     store = PeopleStore.open(index)
     file = weights or weights_of(store)
     searcher = PersonSearcher(file)
-    store.about.check(replace(store.about, model_hash=searcher.network.file_hash), index)
+    store.about.check(replace(store.about, model_hash=searcher.network.model_hash), index)
     if is_to_choose(searcher, queries, min_score, output):
         return
     wanted = looked_for(searcher, queries, min_score)

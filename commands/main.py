@@ -20,6 +20,9 @@ COMMANDS = {
         "commands.validate:validate", "Score a trained student on validation identities."
     ),
     "verify": LazyCommand("commands.verify:verify", "Is everything that DVC recorded still what it was."),
+    "weights": LazyCommand(
+        "commands.weights:weights", "What a weight file holds, and what it was trained on."
+    ),
 }
 
 

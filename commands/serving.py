@@ -31,7 +31,7 @@ def serve(index: Path, weights: Path | None, host: str, port: int) -> None:
     file = weights or weights_of(store)
     with own_folder() as folder:
         network = load_search_network(file)
-        store.about.check(replace(store.about, model_hash=network.file_hash), index)
+        store.about.check(replace(store.about, model_hash=network.model_hash), index)
         desk = SearchDesk(PeopleIndex(index), network)
         desk.index.now()
         title = f"People of {printable(index.resolve().name)}"

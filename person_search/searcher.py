@@ -127,7 +127,7 @@ class PersonSearcher:
         """
         ranking = own("person_search.index.ranking", "index")
         store = own("person_search.index.store", "index").PeopleStore.open(Path(index))
-        store.about.check(replace(store.about, model_hash=self.network.file_hash), Path(index))
+        store.about.check(replace(store.about, model_hash=self.network.model_hash), Path(index))
         hits: list[Hit] = ranking.rank(store, np.atleast_2d(embeddings), top, where)
         return hits
 

@@ -5,7 +5,7 @@ table of `pipeline/lookup_table.py` beside it. A row's number is its scene's off
 in `Scene.boxes`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +30,12 @@ from pipeline.lookup_table import (
     put_identity_rows,
     put_projection,
 )
-from pipeline.scenes.scene import IntArray, Scene
+from pipeline.scenes.scene import IntArray
 
 BLOCK = 1024
 """Rows in a chunk of the file, and in a block that is checked."""
 UNIT_TOLERANCE = 2e-3
 """How far the length of a row may be from 1: float16 moves it by up to 5e-4."""
-NO_ROW = -1
-"""The row number of a box that has no row."""
 Rows = npt.NDArray[np.float16]
 
 
@@ -63,12 +61,6 @@ class BoxTable:
     features: Rows
     offsets: IntArray
     origin: Origin
-
-
-def box_offsets(scenes: Sequence[Scene]) -> IntArray:
-    """Return `[S + 1]` where the rows of each scene's boxes begin, and the number of all rows."""
-    counts = [len(scene.boxes) for scene in scenes]
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
 class BoxTableWriter:
@@ -139,7 +131,7 @@ def writing_box_table(
 
     Args:
         path: the file.
-        offsets: `[S + 1]`, see `box_offsets`.
+        offsets: `[S + 1]`, see `box_offsets` of `pipeline/scenes/box_rows.py`.
         embedding_dim: D.
         origin: what the rows are made from.
         projection: `[D of the teacher, D]` what the teacher's rows were multiplied with; None for nothing.
@@ -272,7 +264,7 @@ def check_fits(
         path: names the table in messages.
         dataset: name of the prepared data set.
         dataset_sha256: its fingerprint.
-        offsets: `[S + 1]` of the training scenes, see `box_offsets`.
+        offsets: `[S + 1]` of the training scenes, see `pipeline/scenes/box_rows.py`.
         embedding_dim: size of the student's embedding.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from pipeline.models.weight_files import Origin
 from pipeline.scenes.prepared import open_prepared
 from pipeline.training.detector import DetectorTrainingOptions, train_detector
 from stages.support.parameters import Parameters
@@ -24,7 +25,8 @@ def main() -> None:
     options = Parameters(PARAMS).options("train_detector", DetectorTrainingOptions)
     data = open_prepared(PREPARED)
     train = partial(train_detector, data, options)
-    loss = run_training("train_detector", options, train, {"data": data.sha256}, OUTPUTS)
+    origin = Origin(data.name, {"data": data.sha256})
+    loss = run_training("train_detector", options, train, origin, OUTPUTS)
     say(f"{DETECTOR}: {options.network.backbone.name} detector, loss {loss:.3f} at the end")
 
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from pipeline.models.weight_files import Origin
 from pipeline.scenes.prepared import open_prepared
 from pipeline.training.reid import ReidTrainingOptions, train_reid
 from stages.support.parameters import Parameters
@@ -24,7 +25,8 @@ def main() -> None:
     options = Parameters(PARAMS).options("train_reid", ReidTrainingOptions)
     crops = open_prepared(CROPS)
     train = partial(train_reid, crops, options)
-    loss = run_training("train_reid", options, train, {"crops": crops.sha256}, OUTPUTS)
+    origin = Origin(crops.name, {"crops": crops.sha256})
+    loss = run_training("train_reid", options, train, origin, OUTPUTS)
     say(f"{REID}: {options.network.backbone.name} re-ID model, loss {loss:.3f} at the end")
 
 

@@ -5,8 +5,9 @@ import click
 from pipeline.basics.hashing import sha256_of
 from pipeline.basics.launchers import rank
 from pipeline.lookup_table import write_lookup_table
+from pipeline.models.weight_files import Origin
 from pipeline.scenes.prepared import open_prepared
-from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.options import StudentOptions, with_dim_of_table
 from pipeline.training.student.own_table import check_own_table, own_rows, own_table
 from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_with_target
@@ -29,6 +30,7 @@ def main(student: str, seed: int | None, name: str | None, keep_table: bool) -> 
     changes = {} if seed is None else {"seed": seed}
     options = parameters.options("train_student", StudentOptions, f"students.{student}", changes)
     data, where, called = open_prepared(PREPARED), f"{parameters.path}: students.{student}", name or student
+    options = with_dim_of_table(options, where)
     teachers = read_teachers(options, data, where)
     if keep_table:
         check_own_table(options, where)
@@ -38,18 +40,19 @@ def main(student: str, seed: int | None, name: str | None, keep_table: bool) -> 
         history=student_results(called) / "training.tsv",
         environment=student_results(called) / "environment.json",
     )
-    inputs = {"data": data.sha256, **teachers.sha256}
-    with training_run(f"train_student@{called}", options, inputs) as (progress, checkpoints):
+    origin = Origin(data.name, {"data": data.sha256, **teachers.sha256})
+    with training_run(f"train_student@{called}", options, origin.sha256) as (progress, checkpoints):
         network, history, identity_loss = train_with_target(data, options, teachers, progress, checkpoints)
         rows = own_rows(identity_loss, where) if keep_table else None
         if rank() == 0:
-            write_outputs(outputs, options, network, history)
+            write_outputs(outputs, options, origin, network, history)
             if rows is not None:
                 table = own_table(rows, data, sha256_of(outputs.weights))
                 write_lookup_table(student_table(called), table)
+    boxes = f", by box '{options.boxes.target}'" if options.boxes else ""
     say(
         f"{outputs.weights}: {options.network.backbone.name} student, identity target "
-        f"'{options.identity.target}'{', taught by a detector' if teachers.detector else ''}, "
+        f"'{options.identity.target}'{boxes}{', taught by a detector' if teachers.detector else ''}, "
         f"loss {history[-1]['total']:.3f} at the end{f'; {student_table(called)}' if keep_table else ''}"
     )
 

@@ -12,7 +12,6 @@ from pipeline import box_table
 from pipeline.basics.errors import UserError
 from pipeline.box_table import (
     Origin,
-    box_offsets,
     check_fits,
     read_box_table,
     table_dim,
@@ -20,6 +19,7 @@ from pipeline.box_table import (
     writing_box_table,
 )
 from pipeline.lookup_table import LookupTable, read_lookup_table, write_lookup_table
+from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.scene import Scene
 
 DIM = 8

@@ -143,7 +143,7 @@ class SearchGraph(nn.Module):
         return Rows(images[kept], boxes[kept])
 
     def pooled(self, scenes: Scenes, rows: Rows) -> Tensor:
-        """Pool boxes from the features as torchvision's `MultiScaleRoIAlign` does, `[R, C, h, w]`."""
+        """Pool boxes from the features as `RoiPooling` does, `[R, C, h, w]`."""
         pool = self.network.roi_heads.box_roi_pool
         rois = torch.cat([rows.images.float()[:, None], rows.boxes], dim=1)
         result: Tensor = roi_align(

@@ -116,7 +116,7 @@ def index_sources(
 def about_of(network: SearchNetwork, weights: Path, dtype: Dtype) -> About:
     """Return what the embeddings of a network have in common."""
     text = source_text(weights)
-    return About(network.file_hash, network.embedding_dim, network.preprocessing, dtype, weights=text)
+    return About(network.model_hash, network.embedding_dim, network.preprocessing, dtype, weights=text)
 
 
 def _is_of(out: Path, weights: Path) -> bool:

@@ -1,6 +1,6 @@
 """A store of people: a folder of Parquet files that other programs read as it is.
 
-store = PeopleStore.create(Path("people"), About(network.file_hash, network.embedding_dim))
+store = PeopleStore.create(Path("people"), About(network.model_hash, network.embedding_dim))
 with store.writing() as writer:
     writer.commit(rows, {source: SourceState(size, mtime_ns)})
 with store.snapshot() as snapshot:

@@ -32,12 +32,14 @@ class SearchNetwork(Protocol):
 
     Attributes:
         embedding_dim: D.
-        file_hash: SHA-256 of the file that it was loaded from, in hexadecimal digits.
+        model_hash: SHA-256 of the weight file, in hexadecimal digits. An ONNX file of 32 or 16 bits has that
+            of the weight file that it was made from, since their embeddings can be compared; one of 8 bits
+            has its own.
         preprocessing: what is done to a picture before the network sees it, as plain values for JSON.
     """
 
     embedding_dim: int
-    file_hash: str
+    model_hash: str
     preprocessing: Mapping[str, Any]
 
     def detect(self, pictures: Sequence[Picture]) -> list[FoundPeople]:

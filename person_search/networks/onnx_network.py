@@ -60,7 +60,8 @@ class OnnxNetwork:
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.described = ExportedFile.from_text(metadata.get(METADATA), self._name)
         self.embedding_dim = self.described.embedding_dim
-        self.file_hash = hashlib.sha256(content).hexdigest()
+        own = hashlib.sha256(content).hexdigest()
+        self.model_hash = own if self.described.precision == "int8" else self.described.weights_sha256
         self.preprocessing: Mapping[str, Any] = self.described.preprocessing
 
     def detect(self, pictures: Sequence[Picture]) -> list[FoundPeople]:

@@ -11,11 +11,10 @@ from torchvision.models.detection.transform import resize_boxes
 
 from person_search.networks.checks import check_wide_enough
 from person_search.networks.network import Floats, FoundPeople, Picture
-from person_search.networks.preprocessing import SIZE_DIVISIBLE, preprocessing_of
+from person_search.networks.preprocessing import preprocessing_of
 from pipeline.basics.hashing import sha256_of
 from pipeline.batches.pictures import scene_floats
 from pipeline.devices import one_device
-from pipeline.models.detector import FEATURE_LEVEL
 from pipeline.models.heads import load_student
 
 
@@ -44,10 +43,9 @@ class TorchNetwork:
         self._network = load_student(path)
         self.device = one_device() if device is None else device
         self._network.to(self.device)
-        self._set_scale()
         options = self._network.options
         self.embedding_dim = options.embedding_dim
-        self.file_hash = sha256_of(path)
+        self.model_hash = sha256_of(path)
         self.preprocessing: Mapping[str, Any] = preprocessing_of(options.short_side, options.long_side)
 
     def detect(self, pictures: Sequence[Picture]) -> list[FoundPeople]:
@@ -72,18 +70,6 @@ class TorchNetwork:
         resized = resize_boxes(self._boxes(boxes), list(picture.shape[:2]), list(batch.image_sizes[0]))
         rows = self._network.identity_features(features, [resized], batch.image_sizes)
         return _array(self._network.embed(rows))
-
-    def _set_scale(self) -> None:
-        """Let RoIAlign measure a cell of the features at a square.
-
-        torchvision's measures the first picture that it sees and keeps that. In a narrow one, of which few
-        rows of cells are left, it takes a cell for half its size, and all later pictures are pooled wrong.
-        """
-        side = 4
-        cells = torch.zeros(1, self._network.stem_channels, side, side, device=self.device)
-        whole = (side * SIZE_DIVISIBLE, side * SIZE_DIVISIBLE)
-        nothing = self._boxes(np.zeros((0, 4), np.float32))
-        self._network.roi_heads.box_roi_pool({FEATURE_LEVEL: cells}, [nothing], [whole])
 
     def _batches(self, pictures: Sequence[Picture]) -> list[list[int]]:
         """Return which pictures go through the network together."""

@@ -24,6 +24,8 @@ from pipeline.models.pretrained import load_trunk
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 """Of red, green and blue, 0..1, as torchvision's pretrained networks expect."""
 IMAGENET_STD = [0.229, 0.224, 0.225]
+STRIDE = 16
+"""Pixels of an image in a cell of the stem's features, along each side."""
 TINY_CHANNELS = (16, 32, 64, 128)
 IMAGENET = {"imagenet": "DEFAULT", "imagenet_v1": "IMAGENET1K_V1"}
 """Values of `weights` that are downloaded, and torchvision's names; ResNet-18 and 34 have one version."""

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,14 +19,33 @@ from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import EMPTY, SAFETENSORS, check_is_file, is_refused, kind_of, restoring
 from pipeline.basics.options import Options, parse_options
 
-FORMAT_VERSION = "2"
+FORMAT_VERSION = "3"
+READ_VERSIONS = ("2", FORMAT_VERSION)
+"""Files of version 2 do not say what their network was trained on."""
 METADATA = "person_search"
 """The one metadata entry that everything is in."""
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""How the names of tensors end that no optimiser changes."""
 Kind = Literal["detector", "reid", "person_search"]
 
 
-def save_weights(path: Path, kind: Kind, options: Options, state: Mapping[str, Tensor]) -> None:
+class Origin(NamedTuple):
+    """What a network was trained on.
+
+    Attributes:
+        data_set: the name of the data set.
+        sha256: by name, the fingerprint of the prepared data (`data`, or `crops`) and the SHA-256 of each
+            teacher's file (`table`, `detector`), as the training's checkpoints have them.
+    """
+
+    data_set: str
+    sha256: Mapping[str, str]
+
+
+def save_weights(
+    path: Path, kind: Kind, options: Options, state: Mapping[str, Tensor], origin: Origin | None = None
+) -> None:
     """Write weights, beside first and then in place.
 
     Args:
@@ -34,23 +53,26 @@ def save_weights(path: Path, kind: Kind, options: Options, state: Mapping[str, T
         kind: which network it is.
         options: the options that the network was built with.
         state: its state dict; copied to the CPU.
+        origin: what it was trained on; None where it was not trained.
     """
     architecture = options.model_dump(mode="json")
     architecture["backbone"]["weights"] = "none"
     tensors = {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
     described = json.dumps(architecture, sort_keys=True)
+    came_from = "" if origin is None else json.dumps(origin._asdict(), sort_keys=True, default=dict)
     metadata = {
         "format_version": FORMAT_VERSION,
         "kind": kind,
         "architecture": described,
-        "sha256": digest_of(described, tensors),
+        "origin": came_from,
+        "sha256": digest_of(described + came_from, tensors),
     }
     write_atomically(path, save(tensors, _in_one_entry(metadata)))
 
 
-def digest_of(architecture: str, tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of an architecture and of tensors: their names, kinds, shapes and values."""
-    digest = hashlib.sha256(architecture.encode())
+def digest_of(described: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of a network's description and of tensors: their names, kinds, shapes and values."""
+    digest = hashlib.sha256(described.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
         digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -87,10 +109,6 @@ def load_network(
     """
     check_is_file(path, f"no weight file at {path}; run `dvc repro` or `dvc pull` first")
     metadata, state = _read(path)
-    if not isinstance(metadata, dict) or metadata.get("format_version") != FORMAT_VERSION:
-        raise UserError(
-            f"{path} was not written by this program (no architecture of version {FORMAT_VERSION} in it)"
-        )
     if metadata.get("kind") != kind:
         raise UserError(f"{path} holds a network of kind '{metadata.get('kind')}', not '{kind}'")
     try:
@@ -106,15 +124,63 @@ def load_network(
         raise UserError(
             f"{path}: its tensors are not those of its architecture; {restoring(path, MAKE)}"
         ) from None
-    if metadata.get("sha256") != digest_of(metadata["architecture"], state):
+    if metadata.get("sha256") != digest_of(f"{metadata['architecture']}{metadata.get('origin', '')}", state):
         raise UserError(f"{path} is damaged: its content is not what was written; {restoring(path, MAKE)}")
     if not all(tensor.isfinite().all() for tensor in state.values()):
         raise UserError(f"{path} holds values that are not finite; {restoring(path, MAKE)}")
     return network.eval()
 
 
-def _read(path: Path) -> tuple[Any, dict[str, Tensor]]:
-    """Return what a file says of itself, which may be anything, and its tensors."""
+class Description(NamedTuple):
+    """What a weight file says of its network.
+
+    Attributes:
+        kind: which network it is.
+        architecture: the options that it was built with.
+        parameters: how many numbers training can change; statistics of normalisation are not among them.
+        origin: what it was trained on; None where the file does not say.
+    """
+
+    kind: Kind
+    architecture: Mapping[str, Any]
+    parameters: int
+    origin: Origin | None
+
+
+def describe_weights(path: Path) -> Description:
+    """Return what a weight file says of its network, without building it.
+
+    Raises:
+        UserError: there is no such file, or it is damaged or no weight file of this program.
+        OSError: the system does not let it be read.
+    """
+    check_is_file(path, f"no weight file at {path}")
+    metadata, state = _read(path)
+    try:
+        if metadata["sha256"] != digest_of(metadata["architecture"] + metadata.get("origin", ""), state):
+            raise ValueError
+        origin = Origin(**json.loads(metadata["origin"])) if metadata.get("origin") else None
+        architecture = json.loads(metadata["architecture"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise UserError(
+            f"{path} is damaged: its content is not what was written; {restoring(path, MAKE)}"
+        ) from None
+    trained = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
+    return Description(metadata["kind"], architecture, trained, origin)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return what a file of this program says of itself, whose values may be anything, and its tensors."""
+    metadata, tensors = _read_any(path)
+    if not isinstance(metadata, dict) or metadata.get("format_version") not in READ_VERSIONS:
+        raise UserError(
+            f"{path} was not written by this program (no architecture of version {FORMAT_VERSION} in it)"
+        )
+    return metadata, tensors
+
+
+def _read_any(path: Path) -> tuple[Any, dict[str, Tensor]]:
+    """Return what a safetensors file says of itself, which may be anything, and its tensors."""
     kind = kind_of(path)
     if kind not in (None, EMPTY, SAFETENSORS):
         raise UserError(f"{path} is not a readable safetensors file, but {kind}")

@@ -10,7 +10,7 @@ from torch import nn
 from pipeline.basics.launchers import rank
 from pipeline.basics.progress import TrainingProgress
 from pipeline.devices import wait_for_all
-from pipeline.models.weight_files import Kind, save_weights
+from pipeline.models.weight_files import Kind, Origin, save_weights
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.environment import write_environment
 from pipeline.training.engine.history import Point, write_history
@@ -51,35 +51,39 @@ def training_run(
 
 
 def write_outputs(
-    outputs: Outputs, options: NetworkTrainingOptions, network: nn.Module, history: list[Point]
+    outputs: Outputs,
+    options: NetworkTrainingOptions,
+    origin: Origin,
+    network: nn.Module,
+    history: list[Point],
 ) -> None:
     """Write what a training makes; of several processes, only the first is to."""
     write_history(outputs.history, history)
     write_environment(outputs.environment, network)
-    save_weights(outputs.weights, outputs.kind, options.network, network.state_dict())
+    save_weights(outputs.weights, outputs.kind, options.network, network.state_dict(), origin)
 
 
 def run_training(
     stage: str,
     options: NetworkTrainingOptions,
     train: Train[Network],
-    inputs: Mapping[str, str],
+    origin: Origin,
     outputs: Outputs,
 ) -> float:
     """Train a network and write its outputs, with progress shown and checkpoints to go on from.
 
     Args:
-        stage: see `training_run`, as for `options` and `inputs`.
+        stage: see `training_run`, as for `options`.
         options: all settings.
         train: the training.
-        inputs: hashes of what is read.
+        origin: what is read, which the weight file says.
         outputs: the files to make.
 
     Returns:
         The loss at the end.
     """
-    with training_run(stage, options, inputs) as (progress, checkpoints):
+    with training_run(stage, options, origin.sha256) as (progress, checkpoints):
         network, history = train(progress, checkpoints)
         if rank() == 0:
-            write_outputs(outputs, options, network, history)
+            write_outputs(outputs, options, origin, network, history)
     return history[-1]["total"]

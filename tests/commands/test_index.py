@@ -230,7 +230,7 @@ def test_in_python(weights, folder, tmp_path):
     people = searcher.detect(query, 0.3)
     first, *_ = searcher.find(out, people.embeddings[0], top=3)
     assert (first.source, first.similarity) == (str(query), pytest.approx(1, abs=2e-3))
-    searcher.network.file_hash = "0" * 64
+    searcher.network.model_hash = "0" * 64
     with pytest.raises(UserError, match="holds people of model"):
         searcher.find(out, people.embeddings[0])
 

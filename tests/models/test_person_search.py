@@ -234,3 +234,16 @@ def test_boxes_are_computed_in_float32_under_half_precision(training):
     assert features["0"].dtype == torch.bfloat16
     assert proposals[0].dtype == found["boxes"].dtype == people.rois.dtype == torch.float32
     assert not torch.equal(proposals[0], proposals[0].bfloat16().float())
+
+
+def test_a_narrow_image_changes_nothing_for_later_ones(kind):
+    """torchvision's own pooling would take the size of a cell from the first image that it sees."""
+    torch.manual_seed(0)
+    network = moved(build_student(search_options(**KINDS[kind])))
+    before, after = copy.deepcopy(network), copy.deepcopy(network)
+    usual, narrow = image(1), image(2, height=12)
+    expected, expected_given = before.search([usual], [BOXES])
+    after.search([narrow], [torch.tensor([[10.0, 1.0, 34.0, 10.0]])])
+    found, given = after.search([usual], [BOXES])
+    torch.testing.assert_close(given, expected_given, rtol=0, atol=0)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)

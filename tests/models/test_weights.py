@@ -16,7 +16,7 @@ from pipeline.models.detector import Detector
 from pipeline.models.heads import build_student, load_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.reid import ReidModel
-from pipeline.models.weight_files import FORMAT_VERSION, save_weights
+from pipeline.models.weight_files import FORMAT_VERSION, Origin, describe_weights, save_weights
 from tests.tiny import detector_options, reid_options, search_options
 
 NETWORKS = {
@@ -258,3 +258,41 @@ def test_tensors_that_are_not_the_architectures(change, student):
         tensors["embedding.weight"] = torch.zeros(2, 2)
     save_file(tensors, student, metadata=metadata)
     refused(load_student, student, "tensors are not those of its architecture")
+
+
+ORIGIN = Origin("prw", {"data": "1" * 64, "table": "2" * 64})
+
+
+def test_a_file_says_what_its_network_was_trained_on(written):
+    kind, network, path, load = written
+    assert describe_weights(path).origin is None
+    with_origin = path.with_name("origin.safetensors")
+    save_weights(with_origin, kind, NETWORKS[kind][1](), network.state_dict(), ORIGIN)
+    described = describe_weights(with_origin)
+    assert described.origin == ORIGIN
+    assert described.kind == kind
+    assert described.parameters == sum(parameter.numel() for parameter in network.parameters())
+    loaded = load(with_origin).state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("change", ['"prw"', '{"data_set": "prw"}', "no JSON", 3])
+def test_an_origin_that_was_changed_is_damage(change, student):
+    with safe_open(student, "pt") as file:
+        entry = json.loads(file.metadata()["person_search"])
+    save_file(load_file(student), student, metadata={"person_search": json.dumps(entry | {"origin": change})})
+    refused(load_student, student, "is damaged")
+    refused(describe_weights, student, "is damaged")
+
+
+def test_files_of_before_that_say_no_origin_are_read(student):
+    with safe_open(student, "pt") as file:
+        entry = json.loads(file.metadata()["person_search"])
+    del entry["origin"]
+    save_file(
+        load_file(student),
+        student,
+        metadata={"person_search": json.dumps(entry | {"format_version": "2"})},
+    )
+    load_student(student)
+    assert describe_weights(student).origin is None

@@ -31,7 +31,7 @@ class ColourNetwork:
     """
 
     embedding_dim = DIMENSION
-    file_hash = "cd" * 32
+    model_hash = "cd" * 32
 
     def __init__(self):
         self.preprocessing = {"kind": "colours"}
@@ -97,7 +97,7 @@ def scene(path, people, size=SIZE, seed=0):
 
 def index_of(folder, pictures):
     """Index pictures, a minute apart, with two cameras in turn."""
-    about = About(ColourNetwork.file_hash, DIMENSION, {"kind": "colours"}, "float32")
+    about = About(ColourNetwork.model_hash, DIMENSION, {"kind": "colours"}, "float32")
     store = PeopleStore.create(folder, about)
     for number, path in enumerate(pictures):
         with Image.open(path) as image:

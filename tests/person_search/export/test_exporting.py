@@ -54,7 +54,9 @@ def test_layers_of_8_bits_are_convolutions_alone(in_8_bits):
 def test_the_command_says_what_it_wrote(in_8_bits):
     out, said = in_8_bits
     assert said.startswith(f"{out}: embeds boxes, head oim, 16 numbers a person, int8, ")
-    assert OnnxNetwork(out).described.precision == "int8"
+    network = OnnxNetwork(out)
+    assert network.described.precision == "int8"
+    assert network.model_hash != network.described.weights_sha256  # its embeddings are not quite the same
 
 
 def test_a_file_that_embeds_finds_nobody(in_8_bits):

@@ -7,7 +7,6 @@ import pytest
 
 from person_search.networks.exported_file import ExportedFile
 from person_search.networks.onnx_network import OnnxNetwork
-from pipeline.basics.hashing import sha256_of
 from tests.person_search.networks.students import picture
 
 BOXES = np.array([[10.0, 8.0, 40.0, 60.0], [0.0, 0.0, 100.0, 20.5], [-5.0, 3.0, 30.0, 400.0]], np.float32)
@@ -105,10 +104,9 @@ def test_a_file_of_half_is_smaller(half):
 def test_a_file_says_what_it_is(one_picture):
     network, path = one_picture
     loaded = OnnxNetwork(path)
-    assert loaded.file_hash == sha256_of(path)
-    assert loaded.described.weights_sha256 == network.file_hash
+    assert loaded.described.weights_sha256 == loaded.model_hash == network.model_hash
     assert loaded.described == ExportedFile(
-        "oim", 16, dict(network.preprocessing), network.file_hash, "float32", False, "search"
+        "oim", 16, dict(network.preprocessing), network.model_hash, "float32", False, "search"
     )
     assert loaded.preprocessing == network.preprocessing
     assert loaded.embedding_dim == network.embedding_dim

@@ -60,7 +60,7 @@ def test_a_narrow_picture_changes_nothing_for_later_ones(student_and_file):
 def test_it_says_what_it_is(student_and_file):
     network, path = student_and_file
     loaded = TorchNetwork(path, CPU)
-    assert loaded.file_hash == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert loaded.model_hash == hashlib.sha256(path.read_bytes()).hexdigest()
     assert loaded.embedding_dim == network.options.embedding_dim
     assert loaded.preprocessing["short_side"] == network.options.short_side
     assert loaded.preprocessing["long_side"] == network.options.long_side
