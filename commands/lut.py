@@ -9,10 +9,11 @@ from commands.errors import FailedCheckError
 from commands.lazy import LazyCommand, LazyGroup
 from commands.tables import table_text
 from pipeline.basics.errors import UserError
-from pipeline.box_table import BoxTable, box_offsets, read_box_table, table_level, table_projection
+from pipeline.box_table import BoxTable, read_box_table, table_level, table_projection
 from pipeline.box_table import check_fits as check_boxes_fit
 from pipeline.lookup_table import Level, LookupTable, Matrix, check_fits, read_lookup_table
 from pipeline.reporting.table_summary import TableSummary, summarise
+from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.prepared import MANIFEST, PreparedDataSet, open_prepared
 from stages.support.paths import PREPARED
 

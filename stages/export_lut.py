@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeline.basics.errors import UserError
 from pipeline.basics.launchers import rank
 from pipeline.basics.options import Options, added_field
-from pipeline.box_table import Origin, box_offsets, writing_box_table
+from pipeline.box_table import Origin, writing_box_table
 from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
@@ -24,6 +24,7 @@ from pipeline.inference.teachers.rows_on_disk import RowsOnDisk
 from pipeline.inference.teachers.teacher import Teacher
 from pipeline.lookup_table import Average, IdentitySums, Level, LookupTable, Matrix, write_lookup_table
 from pipeline.models.reid import ReidModel
+from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.prepared import PreparedDataSet, open_prepared
 from pipeline.scenes.scene import UNLABELLED, IntArray, Split
 from stages.support.parameters import Parameters
