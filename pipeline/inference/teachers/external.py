@@ -29,6 +29,7 @@ class ExternalCropModel:
         self.trained_on: Sequence[str] | None = description.trained_on
         self._description, self._batch, self._run = description, batch, run
 
+    @torch.no_grad()
     def embed(self, crops: Tensor) -> Tensor:
         """Return unit embeddings `[N, D]` of RGB crops `[N, 3, h, w]` in 0..1, or the mean of both ways.
 
