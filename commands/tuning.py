@@ -11,7 +11,7 @@ from pipeline.basics.json_files import damaged, read_json, write_json
 from pipeline.evaluation.metrics import EvaluationOptions
 from pipeline.inference.options import InferenceOptions
 from pipeline.scenes.prepared import PreparedDataSet
-from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.options import StudentOptions, with_dim_of_table
 from pipeline.training.student.teachers import read_teachers
 from stages.support.parameters import Parameters
 from stages.support.running import ShownProgress
@@ -40,6 +40,7 @@ def run_tries(student: str, tries: list[dict[str, Any]], data: PreparedDataSet, 
     for number, settings in enumerate(tries, start=1):
         where = f"try {number} of {student}"
         options = parameters.options("train_student", StudentOptions, f"students.{student}", settings)
+        options = with_dim_of_table(options, where)
         teachers = read_teachers(options, data, where)
         inputs = {
             "dataset_sha256": data.sha256,

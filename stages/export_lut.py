@@ -1,29 +1,40 @@
-"""Stage `export_lut`: write what a teacher knows of each training person as one row of a table."""
+"""Stage `export_lut`: write what a teacher knows of the training people as a table."""
 
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
 
 import click
-import numpy as np
+import torch
 from pydantic import Field
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.hashing import sha256_of
-from pipeline.basics.options import Options
+from pipeline.basics.launchers import rank
+from pipeline.basics.options import Options, added_field
+from pipeline.box_table import Origin, writing_box_table
 from pipeline.devices import make_fabric
-from pipeline.inference.crops import crop_embeddings, people_of
-from pipeline.inference.labelled import labelled_embeddings, labelled_people
+from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
+from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
 from pipeline.inference.sharing import Gathering
-from pipeline.lookup_table import Average, LookupTable, mean_features, write_lookup_table
-from pipeline.models.heads import load_student
-from pipeline.models.person_search import PersonSearchNetwork
+from pipeline.inference.teachers.leak import leak_note
+from pipeline.inference.teachers.loading import TeacherKind, load_teacher, teacher_sha256
+from pipeline.inference.teachers.projection import SecondMoment, projected, unit_rows
+from pipeline.inference.teachers.rows_on_disk import RowsOnDisk
+from pipeline.inference.teachers.teacher import Teacher
+from pipeline.lookup_table import Average, IdentitySums, Level, LookupTable, Matrix, write_lookup_table
 from pipeline.models.reid import ReidModel
-from pipeline.scenes.prepared import open_prepared
+from pipeline.scenes.box_rows import box_offsets
+from pipeline.scenes.prepared import PreparedDataSet, open_prepared
+from pipeline.scenes.scene import UNLABELLED, IntArray, Split
 from stages.support.parameters import Parameters
 from stages.support.paths import CROPS, PREPARED, table_file
 from stages.support.running import ShownProgress, joint_stage, say
 
+LOG = logging.getLogger("pipeline.export_lut")
 PARAMS = ("export_lut", "tables.{table}")
+Take = Callable[[Embeddings, IntArray], None]
+"""Takes the embeddings `[n, D]` of a batch, and the person ids `[n]`."""
 
 
 class ExportOptions(Options):
@@ -34,18 +45,53 @@ class ExportOptions(Options):
 
 
 class TableOptions(Options):
-    """Where a table comes from.
+    """Where a table comes from; see docs/tables.md.
 
     Attributes:
-        kind: what the teacher is: `crops`, a re-ID model that sees crops; `network`, a person-search network
-            of any head, which sees whole scenes.
-        teacher: its weight file, from the project's root.
+        kind: what the teacher is: `crops`, a re-ID model of this project; `network`, a person-search network
+            of any head, which sees whole scenes; `onnx` or `torchscript`, somebody else's re-ID model;
+            `features`, a file that somebody else computed; `ensemble`, several models that see crops.
+        teacher: its file, or its folder, from the project's root.
         average: how the embeddings of a person's boxes become the person's row.
+        level: whether there is a row for each identity, for each box, or both.
+        embedding_dim: to how many dimensions rows are brought by PCA; None leaves them as they are.
     """
 
-    kind: Literal["crops", "network"]
+    kind: TeacherKind
     teacher: str
     average: Average
+    level: Level = added_field("identity")
+    embedding_dim: int | None = added_field(None, gt=0)
+
+
+class Collected:
+    """What is kept of a teacher's embeddings.
+
+    Args:
+        entry: the table's entry.
+        boxes: takes the rows of boxes, where there are such rows.
+    """
+
+    def __init__(self, entry: TableOptions, boxes: RowsOnDisk | None) -> None:
+        self.identities = IdentitySums(entry.average) if entry.level != "box" else None
+        self.moment = SecondMoment() if entry.embedding_dim else None
+        self.boxes = boxes
+
+    def add_to_identities(self, embeddings: Embeddings, person_ids: IntArray) -> None:
+        """Take the embeddings of a batch for the rows of its labelled people."""
+        if self.identities is not None:
+            labelled = person_ids != UNLABELLED
+            self.identities.add(embeddings[labelled], person_ids[labelled])
+
+    def add_unit_rows(self, embeddings: Embeddings, _: IntArray) -> None:
+        """Take the embeddings of a batch for the rows of boxes, and for the projection."""
+        if self.boxes is None and self.moment is None:
+            return
+        rows = unit_rows(embeddings)
+        if self.boxes is not None:
+            self.boxes.append(rows)
+        if self.moment is not None:
+            self.moment.add(rows)
 
 
 @joint_stage
@@ -56,37 +102,134 @@ def main(table: str) -> None:
     options = parameters.options("export_lut", ExportOptions)
     entry = parameters.options(f"tables.{table}", TableOptions)
     data, device = open_prepared(PREPARED), make_fabric().device
-    teacher = _teacher(entry, f"{parameters.path}: tables.{table}")
-    gathering = Gathering()
-    with ShownProgress(f"export_lut@{table}") as progress:
-        if isinstance(teacher, ReidModel):
-            crops = open_prepared(CROPS)
-            split, images = crops.split("train"), crops.images("train")
-            own = crop_embeddings(
-                teacher, split, images, options.batch_size, device, progress, gathering.share
-            )
-            person_ids = people_of(split)
-        else:
-            split, images = data.split("train"), data.images("train")
-            own = labelled_embeddings(
-                teacher, split, images, options.scene_batch_size, device, progress, gathering.share
-            )
-            person_ids = np.concatenate([people.person_ids for people in labelled_people(split)])
-        found = gathering.on_first(own)
-    if found is None:
-        return  # the first device writes
-    features, ids, counts = mean_features(np.concatenate(found), person_ids, entry.average)
-    teacher_sha256 = sha256_of(Path(entry.teacher))
-    write_lookup_table(path, LookupTable(features, ids, counts, data.name, data.sha256, teacher_sha256))
-    say(f"{path}: {len(ids)} identities x {features.shape[1]}, from {counts.sum()} boxes")
+    where = f"{parameters.path}: tables.{table}"
+    split = data.split("train")
+    with ExitStack() as stack:
+        by_box = entry.level != "identity"
+        boxes = stack.enter_context(RowsOnDisk(path.parent)) if by_box and rank() == 0 else None
+        collected = Collected(entry, boxes)
+        progress = stack.enter_context(ShownProgress(f"export_lut@{table}"))
+        if from_crops := entry.kind == "crops" and entry.level != "box":
+            with _naming(entry, where):
+                model = ReidModel.load(Path(entry.teacher))
+            takes = [collected.add_to_identities] + ([] if by_box else [collected.add_unit_rows])
+            _take_crops(model, options, device, progress, takes)
+        if by_box or not from_crops:
+            teacher = named_teacher(entry, options, data, device, where)
+            labelled = labelled_people(split) if entry.level != "box" else []
+            people = all_people(split) if by_box else labelled
+            takes = [collected.add_unit_rows] + ([] if from_crops else [collected.add_to_identities])
+            _take_people(teacher, split, data, people, device, progress, takes)
+        if rank() == 0:  # the first device writes
+            _write(path, entry, data, split, collected, where)
 
 
-def _teacher(entry: TableOptions, where: str) -> ReidModel | PersonSearchNetwork:
-    """Load a table's teacher. Raises `UserError` where it cannot be loaded, or is of another kind."""
+def named_teacher(
+    entry: TableOptions, options: ExportOptions, data: PreparedDataSet, device: torch.device, where: str
+) -> Teacher:
+    """Load a table's teacher, and say where it may have seen the data before.
+
+    Raises:
+        UserError: it cannot be loaded, or is of another kind; the line begins with `where`.
+    """
+    with _naming(entry, where):
+        teacher = load_teacher(
+            entry.kind, Path(entry.teacher), data, device, options.batch_size, options.scene_batch_size
+        )
+    if rank() == 0 and (note := leak_note(data.name, teacher.trained_on)):
+        LOG.warning("%s: %s", where, note)
+    return teacher
+
+
+@contextmanager
+def _naming(entry: TableOptions, where: str) -> Iterator[None]:
+    """Put before an error that says why a teacher cannot be loaded where the teacher is named."""
     try:
-        return (ReidModel.load if entry.kind == "crops" else load_student)(Path(entry.teacher))
+        yield
     except UserError as error:
         raise UserError(f"{where}: no teacher of kind '{entry.kind}': {error}") from None
+
+
+def _take_crops(
+    model: ReidModel,
+    options: ExportOptions,
+    device: torch.device,
+    progress: ShownProgress,
+    takes: Sequence[Take],
+) -> None:
+    """Embed the labelled people from the crops that the re-ID teacher was trained on."""
+    crops, gathering = open_prepared(CROPS), Gathering()
+    split, images = crops.split("train"), crops.images("train")
+    own = crop_embeddings(model, split, images, options.batch_size, device, progress, gathering.share)
+    _take(gathering.in_order(own), people_of(split), takes)
+
+
+def _take_people(
+    teacher: Teacher,
+    split: Split,
+    data: PreparedDataSet,
+    people: Sequence[PeopleInScene],
+    device: torch.device,
+    progress: ShownProgress,
+    takes: Sequence[Take],
+) -> None:
+    """Embed people from their scenes."""
+    gathering, images = Gathering(), data.images(split.name)
+    progress.begin(progress.what)
+    own = teacher.embeddings(split, images, people, device, progress, gathering.share)
+    _take(gathering.in_order(own), person_ids_of(people), takes)
+
+
+def _take(batches: Iterable[Embeddings], person_ids: IntArray, takes: Sequence[Take]) -> None:
+    """Hand over all batches in order, each with its person ids, of those of all `[N]`."""
+    begin = 0
+    for embeddings in batches:
+        end = begin + len(embeddings)
+        for take in takes:
+            take(embeddings, person_ids[begin:end])
+        begin = end
+
+
+def _write(
+    path: Path, entry: TableOptions, data: PreparedDataSet, split: Split, collected: Collected, where: str
+) -> None:
+    """Write the file of a table, and say what is in it."""
+    origin = Origin(data.name, data.sha256, teacher_sha256(entry.kind, Path(entry.teacher)))
+    try:
+        projection = collected.moment.projection(entry.embedding_dim or 0) if collected.moment else None
+        table = _identity_table(collected.identities, origin, projection)
+        made = []
+        if collected.boxes is None:
+            assert table is not None, "a table without rows by box has one for each identity"
+            write_lookup_table(path, table)
+        else:
+            offsets = box_offsets(split.scenes)
+            dim = collected.boxes.dim if projection is None else projection.shape[1]
+            with writing_box_table(path, offsets, dim, origin, projection) as writer:
+                if table is not None:
+                    writer.add_identities(table)
+                for rows in collected.boxes.blocks():
+                    writer.append(projected(rows, projection))
+            made.append(f"{offsets[-1]} boxes x {dim}")
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    if table is not None:
+        count, dim = table.features.shape
+        made.insert(0, f"{count} identities x {dim}, from {table.counts.sum()} boxes")
+    say(f"{path}: {'; '.join(made)}")
+
+
+def _identity_table(
+    identities: IdentitySums | None, origin: Origin, projection: Matrix | None
+) -> LookupTable | None:
+    """Return the rows of the identities; None where none were asked for."""
+    if identities is None:
+        return None
+    features, ids, counts = identities.means()
+    features = projected(features, projection)
+    return LookupTable(
+        features, ids, counts, origin.dataset, origin.dataset_sha256, origin.teacher_sha256, projection
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pipeline.basics.launchers import rank
 from pipeline.lookup_table import write_lookup_table
 from pipeline.models.weight_files import Origin
 from pipeline.scenes.prepared import open_prepared, require_scenes
-from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.options import StudentOptions, with_dim_of_table
 from pipeline.training.student.own_table import check_own_table, own_rows, own_table
 from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_with_target
@@ -31,6 +31,7 @@ def main(student: str, seed: int | None, name: str | None, keep_table: bool) -> 
     options = parameters.options("train_student", StudentOptions, f"students.{student}", changes)
     data, where, called = open_prepared(PREPARED), f"{parameters.path}: students.{student}", name or student
     require_scenes(data, "a student")
+    options = with_dim_of_table(options, where)
     teachers = read_teachers(options, data, where)
     if keep_table:
         check_own_table(options, where)
@@ -49,9 +50,10 @@ def main(student: str, seed: int | None, name: str | None, keep_table: bool) -> 
             if rows is not None:
                 table = own_table(rows, data, sha256_of(outputs.weights))
                 write_lookup_table(student_table(called), table)
+    boxes = f", by box '{options.boxes.target}'" if options.boxes else ""
     say(
         f"{outputs.weights}: {options.network.backbone.name} student, identity target "
-        f"'{options.identity.target}'{', taught by a detector' if teachers.detector else ''}, "
+        f"'{options.identity.target}'{boxes}{', taught by a detector' if teachers.detector else ''}, "
         f"loss {history[-1]['total']:.3f} at the end{f'; {student_table(called)}' if keep_table else ''}"
     )
 

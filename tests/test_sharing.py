@@ -86,7 +86,7 @@ def found_in_each_process(prepared, crops, _rank):
         lambda share: two_step_scenes(
             detector, model, split, images, device=CPU, progress=silent, share=share
         ),
-        lambda share: crop_embeddings(model, cut, crops.images("train"), 7, CPU, silent, share),
+        lambda share: dict(crop_embeddings(model, cut, crops.images("train"), 7, CPU, silent, share)),
     ]
     gathered = []
     for part in own:

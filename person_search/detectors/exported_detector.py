@@ -5,6 +5,7 @@ from pathlib import Path
 from person_search.detectors.detector import FoundBoxes
 from person_search.networks.network import Picture
 from person_search.networks.onnx_network import OnnxNetwork
+from pipeline.basics.hashing import sha256_of
 
 
 class ExportedDetector:
@@ -13,7 +14,7 @@ class ExportedDetector:
     def __init__(self, path: Path) -> None:
         """Load it. Raises what `OnnxNetwork` raises."""
         self._network = OnnxNetwork(path)
-        self.file_hash = self._network.file_hash
+        self.file_hash = sha256_of(path)
 
     def detect(self, picture: Picture, least: float) -> FoundBoxes:
         """Find the people in a picture; see `PeopleDetector`."""

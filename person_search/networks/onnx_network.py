@@ -22,13 +22,9 @@ from person_search.networks.exported_file import (
     ExportedFile,
 )
 from person_search.networks.network import Floats, FoundPeople, Picture
-from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.errors import UserError
+from pipeline.inference.onnx_session import open_session
 from pipeline.inference.own_pictures.printable import printable
-
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-ERRORS_ONLY = 3
-"""ONNX Runtime's number of the messages that are shown."""
 
 Values = Mapping[str, np.ndarray[Any, Any]]
 
@@ -56,7 +52,7 @@ class OnnxNetwork:
         """
         content = path.read_bytes()
         self._name = printable(path)
-        self._session = _session(content, self._name, providers)
+        self._session = open_session(content, self._name, "export it again", providers)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.described = ExportedFile.from_text(metadata.get(METADATA), self._name)
         self.embedding_dim = self.described.embedding_dim
@@ -115,19 +111,3 @@ class OnnxNetwork:
         options = onnxruntime.RunOptions()
         options.only_execute_path_to_fetches = True
         return dict(zip(wanted, self._session.run(wanted, dict(inputs), options), strict=True))
-
-
-def _session(content: bytes, name: str, providers: Sequence[str] | None) -> onnxruntime.InferenceSession:
-    """Load a model. Raises `UserError` where ONNX Runtime cannot."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cpu_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
-    if providers is None:
-        there = onnxruntime.get_available_providers()
-        providers = [provider for provider in (CUDA, CPU) if provider in there]
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=[*providers])
-    except Exception as error:  # ONNX Runtime's errors have no class in common
-        (reason, *_) = str(error).splitlines() or [type(error).__name__]
-        raise UserError(f"{name} is not a readable ONNX model ({reason}); export it again") from None

@@ -21,6 +21,7 @@ from pipeline.batches.ground_truth import BOXES, QUERY, Target, ground_truth
 from pipeline.batches.pictures import decode, training_floats
 from pipeline.batches.samplers import Draw, PairDraw, ScenePairs, ShuffledBatches
 from pipeline.batches.transforms import ChangedCrop, CropTransform, erase
+from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
 
@@ -42,12 +43,23 @@ class CropBatch(NamedTuple):
 
 
 class TrainingScenes(Dataset[tuple[Tensor, Target]]):
-    """The scenes of a split with their ground truth, after random changes; each draw has its own seed."""
+    """The scenes of a split with their ground truth, after random changes; each draw has its own seed.
 
-    def __init__(self, split: Split, images: ImageShards, transform: v2.Transform) -> None:
+    Args:
+        split: the split.
+        images: its pictures.
+        transform: the random changes.
+        with_box_rows: whether targets say which row of the table by box each box has. The table itself stays
+            in the training process.
+    """
+
+    def __init__(
+        self, split: Split, images: ImageShards, transform: v2.Transform, with_box_rows: bool = False
+    ) -> None:
         self.scenes = split.scenes
         self.images = images
         self.transform = transform
+        self.offsets = box_offsets(split.scenes) if with_box_rows else None
 
     def __len__(self) -> int:
         """Return the number of scenes."""
@@ -57,7 +69,8 @@ class TrainingScenes(Dataset[tuple[Tensor, Target]]):
         """Load scene `draw[0]`, uint8 `[3, H, W]`; the random changes depend on `draw[1]` alone."""
         index, seed = draw
         picture = tv_tensors.Image(decode(self.images[index]))
-        target = ground_truth(self.scenes[index], (picture.shape[-2], picture.shape[-1]))
+        first_row = None if self.offsets is None else int(self.offsets[index])
+        target = ground_truth(self.scenes[index], (picture.shape[-2], picture.shape[-1]), first_row)
         names = [name for name in BOXES if name in target]
         with _seeded(seed):
             picture, *boxes = self.transform(picture, *(target[name] for name in names))

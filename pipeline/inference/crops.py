@@ -1,5 +1,7 @@
 """Embedding crops with the re-identification model."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -45,7 +47,7 @@ def embed_crops(
         UserError: there is no crop.
     """
     found = crop_embeddings(model, crops, images, batch_size, device, progress)
-    return np.concatenate(list(found.values())), people_of(crops)
+    return np.concatenate([embeddings for _, embeddings in found]), people_of(crops)
 
 
 @torch.no_grad()
@@ -57,18 +59,16 @@ def crop_embeddings(
     device: torch.device,
     progress: Progress,
     share: Share = ALL,
-) -> dict[int, Embeddings]:
-    """Embed a device's share of the crops: `[n, D]` of each batch by its first crop; see `embed_crops`."""
+) -> Iterator[tuple[int, Embeddings]]:
+    """Embed a device's share of the crops: of each batch its first crop and `[n, D]`; see `embed_crops`."""
     if not crops.scenes:
         raise UserError(f"there are no crops to embed: nobody in the {crops.name} split is labelled")
     model = model.to(device)
     batches = own_batches(len(crops.scenes), batch_size, share)
     size = model.crop_height, model.crop_width
-    embeddings = {}
     for batch, pictures in zip(batches, plain_crops(images, batches, *size, device), strict=True):
-        embeddings[batch[0]] = embed_both_ways(model, pictures).cpu().numpy()
+        yield batch[0], embed_both_ways(model, pictures).cpu().numpy()
         progress(done_by_all(batch, len(crops.scenes), share), len(crops.scenes))
-    return embeddings
 
 
 def people_of(crops: Split) -> IntArray:

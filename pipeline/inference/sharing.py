@@ -3,7 +3,7 @@
 Batches are those of one device, so that results are too. With one device, it has all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -45,6 +45,22 @@ class Gathering:
         self.share = Share(distributed.get_rank(), ranks) if ranks > 1 else ALL
         # Through the processors' memory, whatever the devices: results may be larger than a device's.
         self._group: Any = distributed.new_group(backend="gloo", timeout=PATIENCE) if ranks > 1 else None
+
+    def in_order(self, own: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+        """Yield on the first device the results of all devices in the samples' order, on others none.
+
+        One device alone holds no result longer than it is asked for. All devices must go through them.
+
+        Args:
+            own: this device's results, each behind its first sample.
+
+        Raises:
+            RuntimeError: another device's process has ended.
+        """
+        if self._group is None:
+            yield from (result for _, result in own)
+            return
+        yield from self.on_first(dict(own)) or []
 
     def on_first(self, own: Mapping[int, Result]) -> list[Result] | None:
         """Return the results of all devices in the samples' order on the first device, None on the others.

@@ -14,7 +14,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform, res
 from torchvision.ops import box_iou
 
 from pipeline.basics.options import Options, added_field
-from pipeline.batches.ground_truth import IGNORED, PERSON, Target
+from pipeline.batches.ground_truth import BOX_ROWS, IGNORED, PERSON, Target
 from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, STRIDE, NetworkOptions, build_backbone
 from pipeline.models.ignored_boxes import on_ignored
 from pipeline.models.post_processing import FoundPeople, inside, strongest
@@ -27,6 +27,7 @@ from pipeline.models.region_proposals import (
 )
 from pipeline.models.roi_pooling import RoiPooling
 from pipeline.models.weight_files import load_network
+from pipeline.scenes.box_rows import NO_ROW
 from pipeline.scenes.scene import UNLABELLED
 
 BACKGROUND_AND_PERSON = 2
@@ -76,12 +77,15 @@ class MatchedBoxes(NamedTuple):
         target_deltas: `[R, 4]` the ground truth, encoded; it says nothing where `labels` is 0.
         person_ids: `[R]` id of the person that the box was matched with, or `UNLABELLED`; it says nothing
             where `labels` is 0.
+        box_rows: `[R]` row in the table by box of the box that it was matched with, or `NO_ROW`; it says
+            nothing where `labels` is 0. None without such a table.
     """
 
     boxes: list[Tensor]
     labels: Tensor
     target_deltas: Tensor
     person_ids: Tensor
+    box_rows: Tensor | None = None
 
 
 class SampledRois(NamedTuple):
@@ -96,6 +100,7 @@ class SampledRois(NamedTuple):
         target_deltas: `[R, 4]` the ground truth, encoded; it says nothing where `labels` is 0.
         person_ids: `[R]` id of the person that the RoI was matched with, or `UNLABELLED`; it says nothing
             where `labels` is 0.
+        box_rows: `[R]` see `MatchedBoxes`.
     """
 
     boxes: list[Tensor]
@@ -105,6 +110,7 @@ class SampledRois(NamedTuple):
     labels: Tensor
     target_deltas: Tensor
     person_ids: Tensor
+    box_rows: Tensor | None = None
 
 
 class DetectionStep(NamedTuple):
@@ -237,6 +243,7 @@ class Detector(nn.Module):
             sampled.labels,
             sampled.target_deltas,
             sampled.person_ids,
+            sampled.box_rows,
         )
         roi_class, roi_box = roi_losses(rois, self.options.roi.box_beta)
         losses = {
@@ -261,8 +268,11 @@ class Detector(nn.Module):
             self._without_ignored(own, target) for own, target in zip(candidates, targets, strict=True)
         ]
         boxes, matched, labels, regression = self.roi_heads.select_training_samples(candidates, targets)
-        person_ids = [_matched_ids(t["person_ids"], m) for t, m in zip(targets, matched, strict=True)]
-        return MatchedBoxes(boxes, torch.cat(labels), torch.cat(regression), torch.cat(person_ids))
+        person_ids = _matched("person_ids", targets, matched, UNLABELLED)
+        box_rows = None
+        if any(BOX_ROWS in target for target in targets):
+            box_rows = _matched(BOX_ROWS, targets, matched, NO_ROW)
+        return MatchedBoxes(boxes, torch.cat(labels), torch.cat(regression), person_ids, box_rows)
 
     def _without_ignored(self, candidates: Tensor, target: Target) -> Tensor:
         """Return the candidates `[N, 4]` without those that would be background but lie on ignored boxes."""
@@ -435,8 +445,17 @@ def _as_person(box_regression: Tensor) -> Tensor:
     return box_regression.reshape(len(box_regression), BACKGROUND_AND_PERSON, 4)[:, PERSON]
 
 
-def _matched_ids(person_ids: Tensor, matched: Tensor) -> Tensor:
-    """Return the person id of each RoI's match; `UNLABELLED` in an image without people."""
-    if person_ids.numel() == 0:
-        return torch.full_like(matched, UNLABELLED)
-    return person_ids[matched]
+def _matched(name: str, targets: list[Target], matched: list[Tensor], nothing: int) -> Tensor:
+    """Return `[R]` what targets say of each RoI's match; `nothing` in an image without people.
+
+    Args:
+        name: the key of what is said, `[N]` of N boxes; a target may be without it.
+        targets: one an image.
+        matched: by image `[R_i]`, which box each RoI was matched with.
+        nothing: the value of what is not there.
+    """
+    values = []
+    for target, places in zip(targets, matched, strict=True):
+        said = target.get(name)
+        values.append(torch.full_like(places, nothing) if said is None or not len(said) else said[places])
+    return torch.cat(values)

@@ -63,6 +63,7 @@ class SearchStep(NamedTuple):
         person_ids: `[P]` theirs, `0 .. I-1` or `UNLABELLED`.
         further: the losses of a further head.
         adapted: `[B, C_t, H/16, W/16]` the stem's features in a detector teacher's channels; None without.
+        box_rows: `[P]` the row of each one's box in the table by box, or `NO_ROW`; None without such a table.
     """
 
     detection: DetectionStep
@@ -70,6 +71,7 @@ class SearchStep(NamedTuple):
     person_ids: Tensor
     further: FurtherLosses = NO_FURTHER_LOSSES
     adapted: Tensor | None = None
+    box_rows: Tensor | None = None
 
 
 class PersonSearchNetwork(Detector):
@@ -118,7 +120,9 @@ class PersonSearchNetwork(Detector):
         """Embed the people of a detector's training step."""
         rois = detection.rois
         people = rois.labels == PERSON
-        return SearchStep(detection, self.embed(rois.features[people]), rois.person_ids[people])
+        box_rows = None if rois.box_rows is None else rois.box_rows[people]
+        embeddings = self.embed(rois.features[people])
+        return SearchStep(detection, embeddings, rois.person_ids[people], box_rows=box_rows)
 
     @torch.no_grad()
     def search(

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import resize_boxes
 
-from pipeline.batches.ground_truth import IGNORED, PERSON, QUERY, Target
+from pipeline.batches.ground_truth import BOX_ROWS, IGNORED, PERSON, QUERY, Target
 from pipeline.models.detector import FEATURE_LEVEL
 from pipeline.models.person_search import (
     FurtherLosses,
@@ -174,11 +174,15 @@ class Qeeps(PersonSearchNetwork):
             counts["similarity"] = len(found)
         # Pair by pair: so several devices that share the pairs have the same order together as one device.
         order = torch.argsort(torch.cat([torch.arange(pairs, device=pair_of.device), pair_of]), stable=True)
+        box_rows = None
+        if queries.box_rows is not None and sampled.box_rows is not None:
+            box_rows = torch.cat([queries.box_rows, sampled.box_rows[people]])[order]
         return SearchStep(
             detection,
             torch.cat([own, found])[order],
             torch.cat([queries.person_ids, found_ids])[order],
             FurtherLosses(losses, counts),
+            box_rows=box_rows,
         )
 
     def scene_features(self, images: list[Tensor]) -> tuple[ImageList, dict[str, Tensor]]:
@@ -324,15 +328,21 @@ class Qeeps(PersonSearchNetwork):
 
 
 class _Queries(NamedTuple):
-    """The queries of B pairs: by pair the box `[1, 4]`, and the ids `[B]`."""
+    """The queries of B pairs: by pair the box `[1, 4]`, the ids `[B]`, and the rows `[B]` of their boxes.
+
+    There are no rows without a table by box.
+    """
 
     boxes: list[Tensor]
     person_ids: Tensor
+    box_rows: Tensor | None
 
 
 def _queries_of(targets: list[Target]) -> _Queries:
     ids = [target["person_ids"][target[QUERY]] for target in targets]
-    return _Queries([target["boxes"][target[QUERY]] for target in targets], torch.cat(ids))
+    rows = [target[BOX_ROWS][target[QUERY]] for target in targets if BOX_ROWS in target]
+    boxes = [target["boxes"][target[QUERY]] for target in targets]
+    return _Queries(boxes, torch.cat(ids), torch.cat(rows) if rows else None)
 
 
 def _same_person(ids: Tensor, others: Tensor) -> Tensor:

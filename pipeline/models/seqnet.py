@@ -93,6 +93,7 @@ class SeqNet(PersonSearchNetwork):
             embeddings[people],
             sampled.person_ids[people],
             FurtherLosses(losses, dict.fromkeys(losses, count)),
+            box_rows=None if sampled.box_rows is None else sampled.box_rows[people],
         )
 
     def found_at(

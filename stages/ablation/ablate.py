@@ -26,7 +26,7 @@ from pipeline.reporting.ranking import query_results
 from pipeline.scenes.prepared import open_prepared
 from pipeline.scenes.scene import Split
 from pipeline.training.engine.environment import environment
-from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.options import StudentOptions, with_dim_of_table
 from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_student
 from stages.support.checkpoint_folder import resuming
@@ -108,6 +108,7 @@ def _run(student: str, seed: int) -> Result:
     own = f"students.{student}"
     options = parameters.options("train_student", StudentOptions, own, {"seed": seed})
     data, name = open_prepared(PREPARED), f"ablate@{student}-{seed}"
+    options = with_dim_of_table(options, f"{parameters.path}: {own}")
     teachers = read_teachers(options, data, f"{parameters.path}: {own}")
     inputs = {"data": data.sha256, **teachers.sha256}
     with (

@@ -12,7 +12,7 @@ from pipeline.reporting.comparison.run_file import FURTHER
 from pipeline.reporting.comparison.runs import read_runs
 from pipeline.reporting.comparison.text import comparison_text
 from pipeline.reporting.comparison.trade_off import trade_off_figure
-from pipeline.training.student.options import StudentOptions
+from pipeline.training.student.options import StudentOptions, with_dim_of_table
 from stages.support.parameters import PARAMETERS, Parameters
 from stages.support.paths import RESULTS
 from stages.support.running import say, stage
@@ -51,7 +51,8 @@ def _cost_of(name: str) -> Cost:
     folder, _, student = name.partition("/")
     own = f"students.{student}"
     parameters = Parameters(("network", "train_student", own), Path(folder) / PARAMETERS)
-    return network_cost(parameters.options("train_student", StudentOptions, own).network)
+    options = parameters.options("train_student", StudentOptions, own)
+    return network_cost(with_dim_of_table(options, f"{parameters.path}: {own}", Path(folder)).network)
 
 
 if __name__ == "__main__":

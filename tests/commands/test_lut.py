@@ -6,9 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
+from pipeline.box_table import Origin, writing_box_table
 from pipeline.datasets.packing import prepare
 from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
 from pipeline.lookup_table import LookupTable, write_lookup_table
+from pipeline.scenes.box_rows import box_offsets
 
 IDENTITIES = 4
 
@@ -121,3 +123,44 @@ def test_a_single_identity(written, table):
     result = lut(written)
     assert result.exit_code == 0
     assert "similar" not in result.stdout
+
+
+def by_box(path, data, **changes):
+    """Write a table by box."""
+    offsets = box_offsets(data.split("train").scenes)
+    origin = Origin(data.name, changes.pop("sha256", data.sha256), "e" * 64)
+    projection = np.zeros((9, 8), np.float32) if changes.pop("projected", False) else None
+    with writing_box_table(path, offsets, 8, origin, projection) as writer:
+        if table := changes.pop("identities", None):
+            writer.add_identities(table)
+        writer.append(np.ones((offsets[-1], 8)))
+    return path
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_table_by_box(both, tmp_path, table, data):
+    path = by_box(tmp_path / "box.h5", data, identities=table if both else None, projected=not both)
+    result = lut(path, "--data", data.root)
+    assert result.exit_code == 0, result.output
+    lines = {" ".join(line.split()) for line in result.stdout.splitlines()}
+    scenes = data.split("train").scenes
+    boxes = sum(len(scene.boxes) for scene in scenes)
+    assert f"boxes {boxes} (one unit row each), of {len(scenes)} scenes" in lines
+    assert ("identities 4 (one unit row each)" in lines) == both
+    assert ("dimensions 8" if both else "dimensions 8, by PCA of the teacher's 9") in lines
+    assert "It fits" in result.stdout
+
+
+def test_a_table_by_box_that_does_not_fit(tmp_path, data):
+    result = lut(by_box(tmp_path / "box.h5", data, sha256="0" * 64), "--data", data.root)
+    assert result.exit_code == 1
+    assert "another version of 'synthetic'" in result.stderr
+
+
+def test_help_names_both_commands():
+    for help_option in ("--help", "-h"):
+        result = lut(help_option)
+        assert result.exit_code == 0
+        assert "check" in result.stdout
+        assert "`lut FILE`" in result.stdout
+    assert lut().exit_code == 2

@@ -13,6 +13,7 @@ from torch import nn
 from pipeline.basics.launchers import STARTER_VARIABLE
 from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
+from pipeline.losses.boxes.targets import BoxOptions
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.table import OnlineInstanceMatching
 from pipeline.models.detector import Detector
@@ -30,6 +31,7 @@ from pipeline.training.student.teachers import Teachers
 from pipeline.training.student.training import train_student
 from tests.tiny import detector_options, silent
 from tests.training.test_trainings import (
+    box_teacher,
     detector_training_options,
     reid_training_options,
     student_options,
@@ -208,6 +210,8 @@ KINDS = (
     "seqnet_kd",
     "qeeps",
     "qeeps_kd",
+    "boxes_kl",
+    "boxes_relational",
 )
 
 
@@ -224,6 +228,7 @@ def trained(kind, prepared, crops):
         "seqnet": {"batch_size": 3},
         "qeeps": {"batch_size": 3},
         "accumulated": {"accumulate": 2},
+        "boxes_relational": {"steps": 3},  # squares of small numbers: rounding grows faster
         "bf16": {"precision": "bf16-mixed", "steps": 1},
     }.get(kind, {})
     options = student_options(
@@ -237,6 +242,9 @@ def trained(kind, prepared, crops):
         torch.manual_seed(3)
         teacher = Detector(detector_options()).eval()
         options = options.model_copy(update={"detector_distillation": DetectorDistillationOptions()})
+    if kind.startswith("boxes"):
+        boxes = BoxOptions(target=kind.removeprefix("boxes_"), sampled_rows=8)
+        options = options.model_copy(update={"boxes": boxes})
     kept, step = [], PersonSearchNetwork.search_step
     build = student_module.build_identity_loss
 
@@ -251,7 +259,8 @@ def trained(kind, prepared, crops):
 
     student_module.build_identity_loss, PersonSearchNetwork.search_step = keep, in_float32
     try:
-        network, history = train_student(prepared, options, Teachers(teacher_table(), teacher), silent)
+        teachers = Teachers(teacher_table(), teacher, box_rows=box_teacher(prepared))
+        network, history = train_student(prepared, options, teachers, silent)
     finally:
         student_module.build_identity_loss, PersonSearchNetwork.search_step = build, step
     return network.state_dict(), kept[-1].state_dict(), history

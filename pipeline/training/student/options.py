@@ -1,8 +1,17 @@
 """The settings of a student: what its entry in params.yaml holds, put over what all students share."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ValidatorFunctionWrapHandler, WrapValidator
+
 from pipeline.basics.errors import UserError
 from pipeline.basics.options import added_field
 from pipeline.batches.transforms import AugmentationOptions
+from pipeline.box_table import table_dim
+from pipeline.losses.boxes.box_loss import BOX_TABLE
+from pipeline.losses.boxes.targets import BoxOptions
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.targets import IdentityOptions
 from pipeline.models.person_search import PersonSearchOptions
@@ -12,6 +21,18 @@ from pipeline.training.engine.optimisation import NetworkTrainingOptions
 NO_TABLE = "artifacts/no_table"
 NO_DETECTOR = "models/no_detector"
 """What a student names that has no such teacher. The files exist, so that DVC can depend on them."""
+
+DIM_OF_TABLE = "table"
+"""What `network.embedding_dim` is where it is to be the table's D."""
+UNKNOWN_DIM = -1
+"""The embedding's size until the table is read; no network can be built of it. See `with_dim_of_table`."""
+
+
+def _dim_may_be_the_tables(values: Any, parse: ValidatorFunctionWrapHandler) -> Any:
+    if not isinstance(values, Mapping) or values.get("embedding_dim") != DIM_OF_TABLE:
+        return parse(values)
+    network: PersonSearchOptions = parse({k: v for k, v in values.items() if k != "embedding_dim"})
+    return network.model_copy(update={"embedding_dim": UNKNOWN_DIM})
 
 
 class StudentWeights(DetectionWeights):
@@ -34,11 +55,14 @@ class StudentOptions(NetworkTrainingOptions):
     """Everything that a student's training depends on but the data.
 
     Attributes:
-        table: file of the re-ID teacher's look-up table, from the project's root; or `NO_TABLE`.
+        table: file of the re-ID teacher's look-up table, from the project's root, of whichever levels; or
+            `NO_TABLE`.
         detector: weight file of the detector teacher, from the project's root; or `NO_DETECTOR`.
+        network: the network; its `embedding_dim` may be `table`, see `with_dim_of_table`.
         augmentation: random changes of the training scenes.
         loss_weights: factors on the losses of detection.
-        identity: what the embeddings are taught against.
+        identity: what the embeddings are taught against, person by person.
+        boxes: what they are taught against box by box, unlabelled people too; None for nothing.
         detector_distillation: which parts of the detector teach, and how much; None without one.
         absent_pairs: share of the pairs, 0..1, whose gallery scene does not show the query's person; of a
             query-guided network alone (ours; the paper names pairs that share somebody).
@@ -46,17 +70,39 @@ class StudentOptions(NetworkTrainingOptions):
 
     table: str = NO_TABLE
     detector: str = NO_DETECTOR
-    network: PersonSearchOptions
+    network: Annotated[PersonSearchOptions, WrapValidator(_dim_may_be_the_tables)]
     augmentation: AugmentationOptions = AugmentationOptions()
     loss_weights: StudentWeights = StudentWeights()
     identity: IdentityOptions
     detector_distillation: DetectorDistillationOptions | None = None
     absent_pairs: float = added_field(0.0, ge=0, le=1)
+    boxes: BoxOptions | None = added_field(None)
 
     def weights(self) -> dict[str, float]:
         """Return the factor on each loss by name."""
         distillation = self.detector_distillation.weights() if self.detector_distillation else {}
-        return self.loss_weights.model_dump() | {"identity": self.identity.weight} | distillation
+        boxes = {BOX_TABLE: self.boxes.weight} if self.boxes else {}
+        return self.loss_weights.model_dump() | {"identity": self.identity.weight} | boxes | distillation
+
+
+def with_dim_of_table(options: StudentOptions, where: str, root: Path = Path()) -> StudentOptions:
+    """Return the settings with the table's D as the embedding's size, where they ask for it.
+
+    It is to be called before a network is built of settings that a user wrote.
+
+    Args:
+        options: the student's.
+        where: what messages call the student.
+        root: the project's.
+
+    Raises:
+        UserError: the table is not named, missing, damaged or no table.
+    """
+    if options.network.embedding_dim != UNKNOWN_DIM:
+        return options
+    check_teachers(options, where)
+    network = options.network.model_copy(update={"embedding_dim": table_dim(root / options.table)})
+    return options.model_copy(update={"network": network})
 
 
 def check_teachers(options: StudentOptions, where: str) -> None:
@@ -72,7 +118,11 @@ def check_teachers(options: StudentOptions, where: str) -> None:
     target, distillation = options.identity.target, options.detector_distillation
     if options.identity.needs_table and options.table == NO_TABLE:
         raise UserError(f"{where}: the identity target '{target}' needs a table; set table: FILE")
-    if not options.identity.needs_table and options.table != NO_TABLE:
+    if options.boxes is not None and options.table == NO_TABLE:
+        raise UserError(f"{where}: 'boxes' needs a table by box; set table: FILE")
+    if options.network.embedding_dim == UNKNOWN_DIM and options.table == NO_TABLE:
+        raise UserError(f"{where}: network.embedding_dim is 'table', but there is none; set table: FILE")
+    if not options.identity.needs_table and options.boxes is None and options.table != NO_TABLE:
         raise UserError(
             f"{where}: the identity target '{target}' learns from no table, but table is {options.table}; "
             f"set table: {NO_TABLE}, or another target"

@@ -7,9 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipeline import box_table
 from pipeline.basics.hashing import sha256_of
 from pipeline.lookup_table import check_fits, read_lookup_table
 from pipeline.models.detector import Detector
+from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.training.student.options import NO_DETECTOR, NO_TABLE, StudentOptions, check_teachers
 
@@ -19,14 +21,16 @@ class Teachers:
     """What teaches a student.
 
     Attributes:
-        table: `[I, D]` unit rows of the look-up table; None for a student without a re-ID teacher.
+        table: `[I, D]` unit rows of the look-up table, one an identity; None for a student without them.
         detector: the detector teacher; None for a student without one.
         sha256: of the file of each teacher that there is, by `table` and `detector`.
+        box_rows: `[N, D]` float16 unit rows of the look-up table, one a box; None for a student without them.
     """
 
     table: Tensor | None = None
     detector: Detector | None = None
     sha256: Mapping[str, str] = field(default_factory=dict)
+    box_rows: Tensor | None = None
 
 
 def read_teachers(options: StudentOptions, data: PreparedDataSet, where: str) -> Teachers:
@@ -41,14 +45,21 @@ def read_teachers(options: StudentOptions, data: PreparedDataSet, where: str) ->
         UserError: a teacher is missing, damaged, not of these data or this student, or not learned from.
     """
     check_teachers(options, where)
-    table, detector, sha256 = None, None, {}
-    if options.table != NO_TABLE:
-        path = Path(options.table)
+    table, box_rows, detector, sha256 = None, None, None, {}
+    path, dim = Path(options.table), options.network.embedding_dim
+    if options.identity.needs_table:
         held = read_lookup_table(path)
         identities = data.manifest["splits"]["train"]["counts"]["identities"]
-        check_fits(held, path, data.name, data.sha256, identities, options.network.embedding_dim)
-        table, sha256["table"] = torch.from_numpy(held.features), sha256_of(path)
+        check_fits(held, path, data.name, data.sha256, identities, dim)
+        table = torch.from_numpy(held.features)
+    if options.boxes is not None:
+        by_box = box_table.read_box_table(path)
+        offsets = box_offsets(data.split("train").scenes)
+        box_table.check_fits(by_box, path, data.name, data.sha256, offsets, dim)
+        box_rows = torch.from_numpy(by_box.features)
+    if options.table != NO_TABLE:
+        sha256["table"] = sha256_of(path)
     if options.detector != NO_DETECTOR:
         path = Path(options.detector)
         detector, sha256["detector"] = Detector.load(path), sha256_of(path)
-    return Teachers(table, detector, sha256)
+    return Teachers(table, detector, sha256, box_rows)

@@ -1,7 +1,8 @@
-"""Training of the person-search student: detection losses, and an identity loss against a target.
+"""Training of the person-search student: detection losses, and losses of the embeddings against targets.
 
-The distillation happens in `StudentTask.losses`: the re-ID teacher's table is in `identity_loss` (its network
-is never loaded), and the detector teacher predicts for the student's own anchors and RoIs.
+The distillation happens in `StudentTask.losses`: the re-ID teacher's table is in `identity_loss` and, by box,
+in `box_loss` (its network is never loaded), and the detector teacher predicts for the student's own anchors
+and RoIs.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from pipeline.basics.progress import TrainingProgress
 from pipeline.batches.loading import SceneBatch, TrainingScenes, pair_batches, scene_batches
 from pipeline.batches.transforms import scene_transform
 from pipeline.devices import make_fabric, seed_everything
+from pipeline.losses.boxes.box_loss import BOX_TABLE, BoxLoss
+from pipeline.losses.boxes.targets import build_box_loss
 from pipeline.losses.detector_distillation import (
     PREFIX,
     DetectorDistillationOptions,
@@ -26,12 +29,13 @@ from pipeline.losses.identity.targets import build_identity_loss
 from pipeline.models.detector import DetectionStep, Detector, DetectorOptions
 from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork, SearchStep
+from pipeline.scenes.box_rows import NO_ROW
 from pipeline.scenes.prepared import PreparedDataSet
 from pipeline.scenes.scene import UNLABELLED
 from pipeline.training.detector import detection_counts, device_batches
 from pipeline.training.engine.checkpoints import Checkpoints
 from pipeline.training.engine.history import Point
-from pipeline.training.engine.joint import gather_rows, joint_sum
+from pipeline.training.engine.joint import gather_rows, gather_rows_with_gradient, joint_sum
 from pipeline.training.engine.loop import train
 from pipeline.training.joint_draws import sharing_draws
 from pipeline.training.student.options import StudentOptions
@@ -40,7 +44,10 @@ from pipeline.training.student.teachers import Teachers
 
 
 class StudentTask:
-    """A student, the target of its embeddings, and its detector teacher, if it has one."""
+    """A student, the targets of its embeddings, by identity and by box, and its detector teacher.
+
+    The target by box and the detector teacher need not be there.
+    """
 
     forward_method = "search_step"
 
@@ -50,22 +57,30 @@ class StudentTask:
         identity_loss: IdentityLoss,
         detector_teacher: Detector | None,
         distillation: DetectorDistillationOptions | None,
+        box_loss: BoxLoss | None = None,
     ) -> None:
         self.network = network
         self.identity_loss = identity_loss
+        self.box_loss = box_loss
         self.stateful: Mapping[str, nn.Module] = {"identity_loss": identity_loss}
+        if box_loss is not None:
+            self.stateful = {**self.stateful, "box_loss": box_loss}
         self.detector_teacher = detector_teacher
         self.distillation = distillation
         self._step: SearchStep | None = None
 
     def losses(self, batch: SceneBatch) -> dict[str, Tensor]:
-        """Return the losses of detection, of a further head, of identity, and of the detector teacher."""
+        """Return the losses of detection, of a further head, of identity, of boxes and of the detector."""
         step: SearchStep = self.network.search_step(batch.images, batch.targets)
         self._step = step
         # Similarities times the scale lose too much in half precision.
         with torch.autocast(step.embeddings.device.type, enabled=False):
             identity: dict[str, Tensor] = self.identity_loss(step.embeddings, step.person_ids)
-        losses = {**step.detection.losses, **step.further.losses, **identity}
+            boxes: dict[str, Tensor] = {}
+            if self.box_loss is not None:
+                assert step.box_rows is not None, "the scenes do not say which rows their boxes have"
+                boxes = self.box_loss(step.embeddings, step.box_rows)
+        losses = {**step.detection.losses, **step.further.losses, **identity, **boxes}
         if self.detector_teacher is not None and self.distillation is not None:
             judgement = self.detector_teacher.judge(step.detection)
             losses |= detector_distillation(
@@ -80,14 +95,24 @@ class StudentTask:
         labelled = int((self._step.person_ids != UNLABELLED).sum())
         distillation = distillation_counts(detection, adapted) if self.distillation is not None else {}
         further = self._step.further.counts
-        return {**detection_counts(detection), **further, "identity": labelled, **distillation}
+        boxes = box_counts(self._step, self.box_loss) if self.box_loss is not None else {}
+        return {**detection_counts(detection), **further, "identity": labelled, **boxes, **distillation}
 
     def after_batch(self) -> None:
-        """Update the target's table and queue with the people of all devices; a frozen table stays."""
+        """Update the target's table and queue with the people of all devices; a teacher's rows stay."""
         if self._step is not None:
             people = self._step.embeddings.detach(), self._step.person_ids
             self.identity_loss.update(*(gather_rows(rows) for rows in people))
+            if self.box_loss is not None:
+                self.box_loss.update()
             self._step = None
+
+
+def box_counts(step: SearchStep, loss: BoxLoss) -> dict[str, int]:
+    """Return over how many people of this device the loss by box is a mean; nothing if over all devices'."""
+    if loss.of_joint_batch or step.box_rows is None:
+        return {}
+    return {BOX_TABLE: int((step.box_rows != NO_ROW).sum())}
 
 
 def distillation_counts(step: DetectionStep, adapted: Tensor | None) -> dict[str, int]:
@@ -142,14 +167,27 @@ def train_with_target(
     network = _with_adapter(student, options.detector_distillation, teachers.detector)
     if teachers.detector is not None:
         teachers.detector.to(fabric.device).eval().requires_grad_(False)
-    task = StudentTask(network, identity_loss, teachers.detector, options.detector_distillation)
-    scenes = TrainingScenes(split, data.images("train"), scene_transform(options.augmentation))
+    box_loss = _box_loss(options, teachers.box_rows, fabric.device)
+    task = StudentTask(network, identity_loss, teachers.detector, options.detector_distillation, box_loss)
+    scenes = TrainingScenes(
+        split,
+        data.images("train"),
+        scene_transform(options.augmentation),
+        with_box_rows=box_loss is not None,
+    )
     pairs = partial(pair_batches, absent=options.absent_pairs)
     yielded = pairs if student.trains_on_pairs else scene_batches
     batches = device_batches(scenes, options.training, options.seed, fabric, yielded)
     with sharing_draws(student):
         history = train(fabric, task, batches, options.training, options.weights(), progress, checkpoints)
     return student.eval(), history, identity_loss
+
+
+def _box_loss(options: StudentOptions, rows: Tensor | None, device: torch.device) -> BoxLoss | None:
+    if options.boxes is None:
+        return None
+    dim = options.network.embedding_dim
+    return build_box_loss(options.boxes, dim, rows, options.seed, gather_rows_with_gradient).to(device)
 
 
 def _with_adapter(

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from pipeline.basics.errors import UserError
-from pipeline.inference.labelled import labelled_embeddings, labelled_people
+from pipeline.inference.people import all_people, labelled_people, person_ids_of
 from pipeline.inference.sharing import Gathering
 from pipeline.inference.students import search_scenes
+from pipeline.inference.teachers.network import NetworkTeacher
 from pipeline.lookup_table import mean_features
 from pipeline.models.heads import HEADS, build_student
 from pipeline.scenes.scene import UNLABELLED, Split
@@ -27,7 +28,8 @@ def network_of(head):
 def embedded(head, prepared, batch_size=4, split=None, **more):
     split = split or prepared.split("train")
     images = prepared.images("train")
-    return labelled_embeddings(network_of(head), split, images, batch_size, CPU, silent, **more)
+    teacher = NetworkTeacher(network_of(head), "tiny", batch_size)
+    return dict(teacher.embeddings(split, images, labelled_people(split), CPU, silent, **more))
 
 
 def test_the_people_are_the_labelled_ones_of_the_scenes_that_have_any(prepared):
@@ -41,6 +43,18 @@ def test_the_people_are_the_labelled_ones_of_the_scenes_that_have_any(prepared):
         assert UNLABELLED not in found.person_ids
     labelled = sum(int((scene.person_ids != UNLABELLED).sum()) for scene in split.scenes)
     assert sum(len(found.person_ids) for found in people) == labelled
+
+
+def test_all_people_are_the_boxes_in_their_order(prepared):
+    split = prepared.split("train")
+    people = all_people(split)
+    np.testing.assert_array_equal(
+        np.concatenate([found.boxes for found in people]), np.concatenate([s.boxes for s in split.scenes])
+    )
+    everybody = np.concatenate([scene.person_ids for scene in split.scenes])
+    np.testing.assert_array_equal(person_ids_of(people), everybody)
+    with pytest.raises(UserError, match="the train split has no boxes"):
+        all_people(Split("train", split.scenes[EMPTY_SCENE : EMPTY_SCENE + 1], split.identities))
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -62,17 +76,17 @@ def test_a_person_is_embedded_where_inference_embeds_its_true_box(head, prepared
 def test_the_batch_size_does_not_matter(batch_size, prepared):
     seen = []
     split, images = prepared.split("train"), prepared.images("train")
-    found = labelled_embeddings(
-        network_of("oim"), split, images, batch_size, CPU, lambda *done: seen.append(done)
-    )
-    rows = np.concatenate(list(embedded("oim", prepared).values()))
-    np.testing.assert_allclose(np.concatenate(list(found.values())), rows, atol=1e-4)
+    teacher = NetworkTeacher(network_of("oim"), "tiny", batch_size)
+    people = labelled_people(split)
+    found = teacher.embeddings(split, images, people, CPU, lambda *done: seen.append(done))
+    rows = np.concatenate([part for _, part in found])
+    np.testing.assert_allclose(rows, np.concatenate(list(embedded("oim", prepared).values())), atol=1e-4)
     assert seen[-1] == (TRAIN_SCENES - 1, TRAIN_SCENES - 1)
 
 
 def test_every_identity_gets_a_row_whichever_average(prepared):
     rows = np.concatenate(list(embedded("oim", prepared).values()))
-    ids = np.concatenate([found.person_ids for found in labelled_people(prepared.split("train"))])
+    ids = person_ids_of(labelled_people(prepared.split("train")))
     one, people, counts = mean_features(rows, ids, "mean_then_normalise")
     assert people.tolist() == list(range(IDENTITIES))
     assert counts.sum() == len(ids)
@@ -96,4 +110,4 @@ def test_nobody_labelled(prepared):
     split = prepared.split("train")
     nobody = tuple(type(s)(s.name, s.boxes, s.person_ids * 0 + UNLABELLED, s.camera) for s in split.scenes)
     with pytest.raises(UserError, match=r"nobody in the train split is labelled"):
-        embedded("oim", prepared, split=Split(split.name, nobody, split.identities))
+        labelled_people(Split(split.name, nobody, split.identities))

@@ -1,0 +1,79 @@
+"""Fewer dimensions for a teacher's rows: the principal axes through the origin (uncentred PCA).
+
+Rows are compared by their inner products. The top eigenvectors of the rows' second moment keep these best
+(Eckart and Young, 1936); a centred PCA keeps distances from the mean instead.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.basics.errors import UserError
+
+Matrix = npt.NDArray[np.float32]
+NOTHING = 1e-12
+"""Below this share of the whole, an eigenvalue is rounding: rows in float32 have 1e-14 of it."""
+
+
+class SecondMoment:
+    """The sum of the outer products of unit rows, in float64, taken block by block."""
+
+    def __init__(self) -> None:
+        self._sum: npt.NDArray[np.float64] = np.zeros((0, 0))
+        self._rows = 0
+
+    def add(self, rows: Matrix) -> None:
+        """Add unit rows `[n, D]`."""
+        vectors = rows.astype(np.float64)
+        self._sum = vectors.T @ vectors + (self._sum if self._rows else 0)
+        self._rows += len(rows)
+
+    def projection(self, dim: int) -> Matrix:
+        """Return the top eigenvectors `[D, dim]`, by falling eigenvalue.
+
+        The largest number of each, in magnitude, is positive, so that equal rows give equal signs.
+
+        Raises:
+            UserError: the rows have fewer dimensions than that, or lie in fewer.
+        """
+        given = len(self._sum)
+        if dim > given:
+            raise UserError(f"embedding_dim is {dim}, but the teacher's embedding has {given} dimensions")
+        values, vectors = np.linalg.eigh(self._sum)
+        spanned = int((values > NOTHING * max(values.sum(), 0)).sum())
+        if dim > spanned:
+            raise UserError(f"embedding_dim is {dim}, but {self._rows} boxes span {spanned} dimensions alone")
+        top = vectors[:, ::-1][:, :dim]
+        largest = top[np.abs(top).argmax(axis=0), np.arange(dim)]
+        signed: Matrix = (top * np.sign(largest)).astype(np.float32)
+        return signed
+
+
+def projected(rows: Matrix, projection: Matrix | None) -> Matrix:
+    """Return unit rows `[N, D]` in fewer dimensions, `[N, d]`, of unit length again.
+
+    Args:
+        rows: of unit length.
+        projection: `[D, d]`; None leaves the rows as they are.
+
+    Raises:
+        UserError: a row has nothing in the dimensions that are kept.
+    """
+    if projection is None:
+        return rows
+    fewer = rows.astype(np.float64) @ projection.astype(np.float64)
+    lengths = np.linalg.norm(fewer, axis=1, keepdims=True)
+    lost = np.flatnonzero(lengths[:, 0] <= NOTHING)
+    if len(lost):
+        raise UserError(
+            f"{len(lost)} rows have nothing in the {projection.shape[1]} dimensions that are kept; a larger "
+            "embedding_dim keeps more"
+        )
+    unit: Matrix = (fewer / lengths).astype(np.float32)
+    return unit
+
+
+def unit_rows(embeddings: Matrix) -> Matrix:
+    """Return embeddings `[N, D]`, of any length but 0, at unit length."""
+    vectors = embeddings.astype(np.float64)
+    unit: Matrix = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit

@@ -1,0 +1,80 @@
+"""What a teacher of a table does, of whichever kind it is, and the check of what it gives."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from pipeline.basics.errors import UserError
+from pipeline.basics.progress import Progress
+from pipeline.batches.loading import Share
+from pipeline.inference.crops import Embeddings
+from pipeline.inference.people import PeopleInScene
+from pipeline.scenes.scene import Split
+from pipeline.scenes.shards import ImageShards
+
+
+class Teacher(Protocol):
+    """Embeds the people of scenes.
+
+    Attributes:
+        trained_on: names of the data sets that it has learned from; None where nobody has said so.
+    """
+
+    trained_on: Sequence[str] | None
+
+    def embeddings(
+        self,
+        split: Split,
+        images: ImageShards,
+        people: Sequence[PeopleInScene],
+        device: torch.device,
+        progress: Progress,
+        share: Share,
+    ) -> Iterator[tuple[int, Embeddings]]:
+        """Embed a device's share of the people, in batches of scenes.
+
+        Args:
+            split: the scenes.
+            images: their pictures.
+            people: who is embedded; scenes without any are not looked at.
+            device: where the teacher runs.
+            progress: progress, in entries of `people`.
+            share: which batches are this device's.
+
+        Yields:
+            Of each batch the number of its first entry in `people`, and the embeddings `[n, D]`, of any
+            length but 0, of everybody in it.
+
+        Raises:
+            UserError: an embedding is zero or not finite.
+        """
+        ...
+
+
+def check_embeddings(
+    embeddings: Embeddings, name: str, split: Split, people: Sequence[PeopleInScene]
+) -> None:
+    """Check what a teacher gives for the people of a batch.
+
+    Args:
+        embeddings: `[n, D]`.
+        name: of the teacher, for the message.
+        split: the scenes.
+        people: of the batch.
+
+    Raises:
+        UserError: an embedding is zero or not finite; the line names the box.
+    """
+    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1)
+    lost = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    if not len(lost):
+        return
+    at = [(found.scene, place) for found in people for place in found.places]
+    scene, place = at[lost[0]]
+    what = "zero" if lengths[lost[0]] == 0 else "not finite"
+    raise UserError(
+        f"{name}: the embedding of box {place} of {split.scenes[scene].name} is {what}; such a teacher "
+        "cannot be learned from (are `scale`, `mean` and `std` the model's?)"
+    )
