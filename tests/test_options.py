@@ -43,7 +43,9 @@ def test_good_values():
 
 
 def test_unknown_keys_are_named_with_those_that_there_are():
-    assert "unknown parameter 'nme'; known here: inner, name, other, parts, sizes" in problem({"name": "a", "nme": 1})
+    assert "unknown parameter 'nme'; known here: inner, name, other, parts, sizes" in problem(
+        {"name": "a", "nme": 1}
+    )
     assert "unknown parameter 'inner.deep'; known here: depth, ratio" in problem(
         {"name": "a", "inner": {"deep": 1}}
     )
