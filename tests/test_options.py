@@ -24,6 +24,8 @@ class Outer(Options):
     name: str
     inner: Inner = Inner()
     sizes: list[int] = Field(default=[])
+    parts: list[Inner] = Field(default=[])
+    other: Inner | None = None
 
 
 def problem(values, model=Outer):
@@ -41,10 +43,17 @@ def test_good_values():
 
 
 def test_unknown_keys_are_named_with_those_that_there_are():
-    assert "unknown parameter 'nme'; known here: inner, name, sizes" in problem({"name": "a", "nme": 1})
+    assert "unknown parameter 'nme'; known here: inner, name, other, parts, sizes" in problem(
+        {"name": "a", "nme": 1}
+    )
     assert "unknown parameter 'inner.deep'; known here: depth, ratio" in problem(
         {"name": "a", "inner": {"deep": 1}}
     )
+
+
+def test_unknown_keys_inside_a_list_and_an_optional_section():
+    for values in ({"parts": [{}, {"deep": 1}]}, {"other": {"deep": 1}}):
+        assert "known here: depth, ratio" in problem({"name": "a", **values})
 
 
 def test_missing_keys_are_named():

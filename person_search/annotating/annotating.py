@@ -128,6 +128,8 @@ def annotate_sources(
     about = {"detector": detector.file_hash, **options.as_plain_values()}
     lock = FolderLock(out)
     try:
+        for half_written in (out / FRAMES).glob(".*.tmp"):  # by a run that was killed
+            half_written.unlink()
         with closing(Journal(out / JOURNAL, about)) as journal:
             gaps = _Annotating(journal, out / FRAMES, detector, options, say).run(items, progress)
             frames = journal.frames()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -121,8 +121,17 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list
     current = model
     for part in location[:-1]:
         field = current.model_fields.get(str(part))
-        below = field.annotation if field else None
-        if not (isinstance(below, type) and issubclass(below, BaseModel)):
+        if isinstance(part, int):  # an item of a list, whose options are those of the list's type
+            continue
+        below = _options_in(field.annotation) if field else None
+        if below is None:
             break
         current = below
     return sorted(current.model_fields)
+
+
+def _options_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the options that a field's type holds: the type itself, or one inside a list or `X | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _options_in(inner))), None)

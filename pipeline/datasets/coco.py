@@ -26,7 +26,7 @@ from pipeline.datasets.coco_file import (
     person_of,
     read_coco,
 )
-from pipeline.datasets.coco_options import CocoOptions, as_tuple
+from pipeline.datasets.coco_options import UNDIVIDED, CocoOptions
 from pipeline.datasets.coco_pictures import CocoPicture, pictures_of, refuse_doubles, without_doubles
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.own_boxes import BoxCutter, ignored_inside
@@ -64,7 +64,8 @@ class Coco(DataSetOnDisk):
     def _read(self, findings: Findings) -> Mapping[str, Split]:
         require_folder(self.root, "give the folder that annotations and pictures are below")
         files = {
-            split: [read_coco(self.root / name) for name in names] for split, names in self._files().items()
+            split: [read_coco(self.root / name) for name in names]
+            for split, names in self._options.annotations.items()
         }
         pictures = {
             split: [picture for file in held for picture in pictures_of(file, self._options, findings)]
@@ -77,7 +78,7 @@ class Coco(DataSetOnDisk):
             return {}
         scenes, people, sequences = self._scenes([picture for _, picture in everything], findings)
         pool = make_pool(scenes, people, sequences)
-        if not isinstance(self._options.annotations, Mapping):
+        if UNDIVIDED in files:
             return split_pool(pool, self._split, self.root, findings)
         given = {picture.name: split for split, picture in everything}
         division = {
@@ -88,11 +89,6 @@ class Coco(DataSetOnDisk):
 
     def _release(self, splits: Mapping[str, Split]) -> str:
         return f"own annotations ({sum(len(split.scenes) for split in splits.values()):,} pictures)"
-
-    def _files(self) -> dict[str, tuple[str, ...]]:
-        given = self._options.annotations
-        by_split = given if isinstance(given, Mapping) else {"": given}
-        return {split: as_tuple(names) for split, names in by_split.items()}
 
     def _look_for_identities(self, files: Sequence[CocoFile], findings: Findings) -> None:
         """Add a problem where no annotation has the attribute that says who it is."""

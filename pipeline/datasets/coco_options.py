@@ -1,14 +1,27 @@
 """Options of a data set in COCO JSON."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from pipeline.basics.options import Options
+from pipeline.datasets.split_options import SPLITS
 
-Files = str | Annotated[tuple[str, ...], Field(strict=False)]
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _as_mapping(value: Any) -> Any:
+    return value if isinstance(value, dict) else {UNDIVIDED: value}
+
+
+UNDIVIDED = "undivided"
+"""In the place of a split's name: scenes that are still to be divided."""
+Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1), BeforeValidator(_as_tuple)]
 """One name, or several."""
+FilesBySplit = Annotated[dict[str, Names], Field(min_length=1), BeforeValidator(_as_mapping)]
 
 
 class CocoOptions(Options):
@@ -28,14 +41,21 @@ class CocoOptions(Options):
         category: the name of the category of people, or several names.
     """
 
-    annotations: Files | dict[Literal["train", "val", "test"], Files] = "annotations.json"
+    annotations: FilesBySplit = Field(default={UNDIVIDED: ("annotations.json",)})
     images: str = "images"
     identity: str | None = "person_id"
     camera: str | None = "camera"
     camera_pattern: str | None = None
     sequence: str | None = None
     ids_per_sequence: bool = False
-    category: Files = "person"
+    category: Names = ("person",)
+
+    @field_validator("annotations")
+    @classmethod
+    def _is_by_split(cls, files: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if not set(files) <= set(SPLITS) and list(files) != [UNDIVIDED]:
+            raise ValueError(f"files by split are those of {', '.join(SPLITS)}")
+        return files
 
     @field_validator("camera_pattern")
     @classmethod
@@ -45,8 +65,3 @@ class CocoOptions(Options):
         except re.error as error:
             raise ValueError(f"it must be a regular expression: {error}") from None
         return pattern
-
-
-def as_tuple(names: Files) -> tuple[str, ...]:
-    """Return one name or several as a tuple."""
-    return (names,) if isinstance(names, str) else names

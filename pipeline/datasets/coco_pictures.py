@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.datasets.checks import Findings, name_problem, some
 from pipeline.datasets.coco_file import CocoFile, Entry, attribute, key_of, person_of
-from pipeline.datasets.coco_options import CocoOptions, as_tuple
+from pipeline.datasets.coco_options import CocoOptions
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def _place(file: CocoFile, annotation: Entry) -> str:
 
 def _annotations_of_people(file: CocoFile, options: CocoOptions, findings: Findings) -> Iterator[Entry]:
     """Yield the annotations of people; those of other categories are counted."""
-    wanted = {name.casefold() for name in as_tuple(options.category)}
+    wanted = {name.casefold() for name in options.category}
     names = {key_of(entry.get("id")): str(entry.get("name")) for entry in file.categories}
     if not any(name.casefold() in wanted for name in names.values()):
         findings.problems.append(
-            f"{file.where} has no category '{' or '.join(as_tuple(options.category))}'; set `coco.category` "
+            f"{file.where} has no category '{' or '.join(options.category)}'; set `coco.category` "
             f"to that of people: {some(list(names.values())) or 'it has none'}"
         )
         return

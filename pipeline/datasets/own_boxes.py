@@ -1,12 +1,12 @@
 """Boxes of a user's own annotations, cut to their picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.datasets.checks import Findings
+from pipeline.datasets.checks import Findings, some
 from pipeline.scenes.boxes import MIN_SIDE, box_text, clip_boxes, outside, too_thin, xywh_to_xyxy
 from pipeline.scenes.scene import FloatArray
 
@@ -19,16 +19,16 @@ class BoxCutter:
         findings: where boxes outside their picture go, as problems.
         may_lie_outside: leave them out instead: annotations of tracks go on where people leave the picture.
         cut: boxes that reached over an edge.
-        empty: boxes without width or height, which are left out.
-        thin: boxes too thin inside their picture, which are left out.
+        empty: the places of boxes without width or height, which are left out.
+        thin: those of boxes too thin inside their picture, which are left out.
         gone: boxes outside their picture that are left out.
     """
 
     findings: Findings
     may_lie_outside: bool = False
     cut: int = 0
-    empty: int = 0
-    thin: int = 0
+    empty: list[str] = field(default_factory=list)
+    thin: list[str] = field(default_factory=list)
     gone: int = 0
 
     def __call__(
@@ -58,17 +58,20 @@ class BoxCutter:
         inside = clip_boxes(corners, size)
         kept = sized & ~too_thin(inside)
         self.cut += int(((inside != corners).any(axis=1) & kept).sum())
-        self.empty += int((~sized).sum())
-        self.thin += int((sized & ~gone & ~kept).sum())
+        self.empty += [where[index] for index in np.flatnonzero(~sized).tolist()]
+        self.thin += [where[index] for index in np.flatnonzero(sized & ~gone & ~kept).tolist()]
         return inside[kept], kept
 
     def note(self) -> None:
         """Add the counts to the findings."""
         self.findings.note_count(self.cut, "boxes reach over their image's edge and were cut")
         self.findings.note_count(self.gone, "boxes outside their image left out")
-        self.findings.warn_count(self.empty, "boxes without width or height left out")
         self.findings.warn_count(
-            self.thin, f"boxes thinner than {MIN_SIDE:g} pixels inside their image left out"
+            len(self.empty), f"boxes without width or height left out: {some(self.empty)}"
+        )
+        self.findings.warn_count(
+            len(self.thin),
+            f"boxes thinner than {MIN_SIDE:g} pixels inside their image left out: {some(self.thin)}",
         )
 
 

@@ -128,7 +128,8 @@ def test_boxes_over_the_edge_are_cut_and_empty_ones_left_out(tmp_path: Path) -> 
     assert people == ["0", "1"] and scene.boxes.tolist() == [[0, 0, 20, 40], [100, 80, 120, 100]]
     notes = Coco(tmp_path, split=ALL).inspect().findings.notes
     assert "2 boxes reach over their image's edge and were cut" in notes
-    assert "2 boxes without width or height left out" in notes
+    places = "annotations.json: annotation 2 (1.jpg), annotations.json: annotation 3 (1.jpg)"
+    assert f"2 boxes without width or height left out: {places}" in notes
     assert any(note.startswith("1 boxes thinner") for note in notes)
 
 
@@ -247,6 +248,12 @@ def test_files_of_splits_win(tmp_path: Path) -> None:
     assert any("in both train and test" in note for note in data.inspect().findings.notes)
     both = Coco(tmp_path, CocoOptions(annotations=["a.json", "b.json"]), ALL).splits()["train"]
     assert len(both.scenes) == 4 and both.identities == ("7",)
+
+
+@pytest.mark.parametrize("files", [5, [], {}, {"dev": "a.json"}, {"train": "a", "undivided": "b"}, ["a", 1]])
+def test_wrong_names_of_files(files: Any) -> None:
+    with pytest.raises(ValidationError):
+        CocoOptions(annotations=files)
 
 
 @pytest.mark.parametrize(

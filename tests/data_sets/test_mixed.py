@@ -74,6 +74,25 @@ def test_it_is_prepared_from_the_parts_pictures(tmp_path: Path, refer: bool) -> 
     assert len(data.split("test").queries) == 1
 
 
+def test_unlabelled_pictures_are_a_part(tmp_path: Path) -> None:
+    root = _coco(tmp_path / "own")
+    (root / "images").rename(root / "frames")
+    parts = [
+        {"name": "prw", "root": str(small_prw(tmp_path / "prw"))},
+        {"name": "pictures", "root": str(root)},
+    ]
+    mixed = open_source(parse_options(DataSetOptions, {"name": "mixed", "parts": parts}, "here"))
+    train = mixed.splits()["train"]
+    assert train.identities == ("1", "3", "932") and len(train.scenes) == 5
+    assert [scene.name for scene in train.scenes[2:]] == [
+        "2-pictures/c1s1_000001.jpg",
+        "2-pictures/2.jpg",
+        "2-pictures/3.jpg",
+    ]
+    assert [len(scene.ignored) for scene in train.scenes] == [0, 0, 0, 0, 1]
+    assert prepare(mixed, tmp_path / "prepared", silent).split("train").has_ignored
+
+
 def test_parts_that_do_not_go_together(tmp_path: Path) -> None:
     prw, crops = (open_data_set("prw", small_prw(tmp_path / "prw")), open_data_set("market", tmp_path))
     with pytest.raises(UserError, match="two `parts` or more"):

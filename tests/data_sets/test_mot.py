@@ -83,7 +83,7 @@ def test_a_track_below_0_is_unlabelled_and_boxes_are_cut(tmp_path: Path) -> None
     assert people == [None] and scene.boxes.tolist() == [[0, 10, 15, 50]] and not len(scene.ignored)
     notes = inspect(tmp_path).findings.notes
     assert "1 boxes outside their image left out" in notes
-    assert "1 boxes without width or height left out" in notes
+    assert "1 boxes without width or height left out: S/img1/000001.jpg" in notes
 
 
 def test_missing_frames_are_passed_over_and_told(tmp_path: Path) -> None:

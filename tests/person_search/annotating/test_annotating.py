@@ -137,6 +137,7 @@ def test_stopped_and_gone_on_is_as_if_it_was_not(stop_after, distinct, sources, 
         Pictures(tmp_path / "out").splits()
     with (tmp_path / "out" / "journal.jsonl").open("ab") as file:
         file.write(b'{"name": "half a li')
+    (tmp_path / "out" / "frames" / ".picture.jpg.7.tmp").write_bytes(b"half")
     going_on = RedBoxes()
     assert annotate(sources, tmp_path / "out", going_on, distinct=distinct) == whole
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
