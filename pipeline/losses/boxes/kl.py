@@ -28,7 +28,7 @@ def sampled_rows(own: Tensor, rows: int, count: int, seed: int, step: int) -> Te
     chosen[own] = True
     others = drawn.to(own.device)
     others = others[~chosen[others]]
-    chosen[others[: max(count - int(chosen.sum()), 0)]] = True
+    chosen[others[: max(count - int(chosen.count_nonzero()), 0)]] = True
     return torch.where(chosen)[0]
 
 
@@ -48,12 +48,14 @@ def similarity_divergence(
         scale: factor on the similarities of both.
 
     Returns:
-        A scalar, the mean over people, >= 0, 0 where there is nobody.
+        A scalar, the mean over people, >= 0 but for rounding, 0 where there is nobody.
     """
-    of_boxes = functional.log_softmax(scale * teacher @ rows.T, dim=1)
-    student = functional.log_softmax(scale * embeddings @ rows.T, dim=1)
-    own = of_boxes.index_select(0, box_of)
-    divergences = functional.kl_div(student, own, reduction="none", log_target=True).sum(dim=1)
+    log_wanted = functional.log_softmax(scale * teacher @ rows.T, dim=1)
+    wanted = log_wanted.exp()
+    entropies = -(wanted * log_wanted).sum(dim=1)
+    found = functional.log_softmax(scale * embeddings @ rows.T, dim=1)
+    cross_entropies = -(wanted.index_select(0, box_of) * found).sum(dim=1)
+    divergences = cross_entropies - entropies.index_select(0, box_of)
     return divergences.sum() / max(len(divergences), 1)
 
 
