@@ -1,0 +1,68 @@
+"""Stage `train_student`: a student that learns from a table by box, and has its size."""
+
+import csv
+
+import pytest
+import torch
+import yaml
+
+from commands.parameter_checks import check_parameters
+from pipeline.box_table import Origin, writing_box_table
+from pipeline.models.heads import load_student
+from pipeline.scenes.box_rows import box_offsets
+from stages.support.parameters import read_parameters
+from tests.pipeline_runs.in_process import run_stage
+from tests.pipeline_runs.tiny_parameters import tiny_parameters
+
+DIM = 12
+"""Another than the students' of params.yaml."""
+ENTRY = {
+    "table": "artifacts/boxes.h5",
+    "detector": "models/no_detector",
+    "identity": {"target": "oim", "weight": 0.0},
+    "boxes": {"target": "kl", "sampled_rows": 8},
+    "network": {"embedding_dim": "table"},
+}
+
+
+@pytest.fixture
+def train(prepared, tmp_path, monkeypatch):
+    """Return a call of the stage in a project that has a table by box and one student."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/prepared").symlink_to(prepared.root)
+    offsets = box_offsets(prepared.split("train").scenes)
+    origin = Origin(prepared.name, prepared.sha256, "c" * 64)
+    with writing_box_table(tmp_path / "artifacts/boxes.h5", offsets, DIM, origin) as writer:
+        rows = torch.randn(int(offsets[-1]), DIM, generator=torch.Generator().manual_seed(0))
+        writer.append(rows.numpy())
+
+    def run(**changes):
+        values = tiny_parameters() | {"students": {"one": ENTRY | changes}}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+        check_parameters(read_parameters(tmp_path / "params.yaml"), tmp_path / "params.yaml")
+        return run_stage("train_student --student one")
+
+    return run
+
+
+def test_a_student_learns_by_box_and_has_the_tables_size(train, tmp_path):
+    result = train()
+    assert result.exit_code == 0, result.output
+    assert "identity target 'oim', by box 'kl', loss" in result.stdout
+    network = load_student(tmp_path / "models/students/one.safetensors")
+    assert network.options.embedding_dim == network.embedding.out_features == DIM
+    with (tmp_path / "results/students/one/training.tsv").open() as file:
+        points = list(csv.DictReader(file, delimiter="\t"))
+    assert all(float(point["box_table"]) >= 0 for point in points)
+    assert float(points[0]["box_table"]) > 0
+
+
+def test_a_student_of_another_size_is_one_line(train, tmp_path):
+    result = train(network={"embedding_dim": DIM + 1})
+    assert result.exit_code == 2
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith(
+        "Error: artifacts/boxes.h5 does not fit: its rows have 12 dimensions, the student's"
+    )
+    assert not (tmp_path / "models").exists()
