@@ -126,8 +126,7 @@ def test_a_turned_picture_is_stored_upright(tmp_path):
     assert 0x0112 not in stored.getexif()
 
 
-@pytest.mark.parametrize("distinct", [0.0, 1.0])
-@pytest.mark.parametrize("stop_after", [0, 3, 5, 8])
+@pytest.mark.parametrize(("stop_after", "distinct"), [(0, 0.0), (3, 1.0), (5, 0.0), (8, 1.0)])
 def test_stopped_and_gone_on_is_as_if_it_was_not(stop_after, distinct, sources, tmp_path):
     whole = annotate(sources, tmp_path / "whole", distinct=distinct)
     with pytest.raises(KeyboardInterrupt):
