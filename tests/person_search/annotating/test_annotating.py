@@ -157,9 +157,15 @@ def test_a_second_run_looks_at_nothing_but_what_is_new(sources, tmp_path):
     assert files_of(tmp_path / "out") == files_of(tmp_path / "at once")
 
 
-def test_a_changed_picture_takes_the_place_of_the_old_one(sources, tmp_path):
+@pytest.mark.parametrize("name", ["picture 0.jpg", "picture 9.jpg"])
+def test_a_changed_picture_takes_the_place_of_the_old_one(name, sources, tmp_path):
+    """The second one is the last that the journal is about."""
+    (sources / "film.mkv").unlink()
+    (sources / "cam1" / "broken.jpg").unlink()
+    picture(3).save(sources / "cam1" / "picture 9.jpg")
     annotate(sources, tmp_path / "out")
-    picture(50, corner=(40, 5)).save(sources / "cam0" / "picture 0.jpg", quality=90)
+    (changed,) = sources.rglob(name)
+    picture(50, corner=(40, 5)).save(changed, quality=90)
     annotate(sources, tmp_path / "out")
     annotate(sources, tmp_path / "new")
     assert content(tmp_path / "out") == content(tmp_path / "new")
