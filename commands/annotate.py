@@ -52,6 +52,13 @@ from pipeline.inference.own_pictures.printable import printable
     help="Leave out a frame that differs by less from the last one kept of its folder or video: mean of grey "
     "levels, 0..255.",
 )
+@click.option(
+    "--tiles",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="Let the detector look at so many tiles side by side, too: for small people in wide pictures.",
+)
 @click.option("--camera", help="Name of the camera of all sources.")
 @click.option(
     "--camera-from", help="Regular expression on the path, with (?P<camera>...), (?P<time>...) or both."
@@ -69,6 +76,7 @@ def annotate(
     unsure: float,
     every: str,
     distinct: float,
+    tiles: int,
     camera: str | None,
     camera_from: str | None,
     time_format: str | None,
@@ -95,6 +103,7 @@ def annotate(
         unsure=unsure,
         every=every,
         distinct=distinct,
+        tiles=tiles,
         camera=camera,
         camera_from=camera_from,
         time_format=time_format,

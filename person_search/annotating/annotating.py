@@ -15,6 +15,7 @@ from person_search.annotating.coco import annotations_of
 from person_search.annotating.frames import THUMBNAIL, difference, encoded, frame_name, thumbnail
 from person_search.annotating.journal import AnnotatedFrame, Journal
 from person_search.detectors.detector import FoundBoxes, PeopleDetector
+from person_search.detectors.tiles import TiledDetector
 from person_search.index.locks import FolderLock
 from person_search.sources.cameras import Cameras
 from person_search.sources.frames import Frame
@@ -42,6 +43,7 @@ class AnnotateOptions:
         every: of videos, take the first frame of each so many seconds; None for all frames.
         distinct: a frame whose thumbnail differs by less from that of the last one kept of its folder or
             video, as `difference` measures it, is left out; 0 keeps all.
+        tiles: a number above 1 lets the detector look at so many tiles, too; see `TiledDetector`.
         cameras: names the cameras of files.
         camera: the name of the camera of all files that `cameras` was made with.
         camera_from: the regular expression that `cameras` was made with.
@@ -54,6 +56,7 @@ class AnnotateOptions:
     unsure: float = 0.1
     every: Fraction | None = Fraction(1)
     distinct: float = 0.0
+    tiles: int = 1
     cameras: Cameras = field(default_factory=Cameras)
     camera: str | None = None
     camera_from: str | None = None
@@ -73,6 +76,7 @@ class AnnotateOptions:
             "--unsure": self.unsure,
             "--every": None if self.every is None else str(self.every),
             "--distinct": self.distinct,
+            "--tiles": self.tiles,
             "--camera": self.camera,
             "--camera-from": self.camera_from,
             "--time-format": self.time_format,
@@ -126,6 +130,8 @@ def annotate_sources(
     items = _items(sources, out, say)
     (out / FRAMES).mkdir(parents=True, exist_ok=True)
     about = {"detector": detector.file_hash, **options.as_plain_values()}
+    if options.tiles > 1:
+        detector = TiledDetector(detector, options.tiles)
     lock = FolderLock(out)
     try:
         for half_written in (out / FRAMES).glob(".*.tmp"):  # by a run that was killed

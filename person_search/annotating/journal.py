@@ -148,7 +148,7 @@ class Journal:
 
     def _begin(self, item: Item) -> None:
         """Let the next lines be of an item; what is known of a file that has changed is forgotten."""
-        if self._source != item.source:
+        if self._source != item.source or self._known(item) is None:
             line = {"item": item.source, "size": item.size, "mtime_ns": item.mtime_ns}
             self._apply(line)
             self._put(line)

@@ -146,16 +146,17 @@ def test_a_folder_of_something_else(tmp_path):
 
 
 def test_a_detector_learns_from_it(data):
-    network, history = train_detector(data, detector_training_options(batch_size=1, steps=12), silent)
+    network, history = train_detector(
+        data, detector_training_options(batch_size=1, steps=TRAIN_SCENES), silent
+    )
     assert all(np.isfinite(row["total"]) for row in history)
     assert all(value.isfinite().all() for value in network.state_dict().values())
 
 
-@pytest.mark.parametrize("head", ["oim", "seqnet"])
-@pytest.mark.parametrize("queue", [0, 4])
+@pytest.mark.parametrize(("head", "queue"), [("oim", 0), ("oim", 4), ("seqnet", 4)])
 def test_an_oim_student_learns_to_detect_without_identities(head, queue, data):
     """Batches of one scene: among them are scenes without anybody, and one that an ignored box covers."""
-    options = with_head(student_options("oim", batch_size=1, steps=12), head)
+    options = with_head(student_options("oim", batch_size=1, steps=TRAIN_SCENES), head)
     identity = options.identity.model_copy(update={"queue_size": queue})
     options = options.model_copy(update={"identity": identity})
     network, history = train_student(data, options, Teachers(), silent)
@@ -166,7 +167,7 @@ def test_an_oim_student_learns_to_detect_without_identities(head, queue, data):
 def test_a_detector_teacher_teaches_a_student_without_identities(data):
     torch.manual_seed(0)
     teacher = Detector(detector_options()).eval()
-    options = student_options("oim", batch_size=1, steps=12)
+    options = student_options("oim", batch_size=1, steps=TRAIN_SCENES)
     options = options.model_copy(update={"detector_distillation": DetectorDistillationOptions()})
     _, history = train_student(data, options, Teachers(detector=teacher), silent)
     assert all(np.isfinite(row["total"]) for row in history)

@@ -43,7 +43,7 @@ def plainly(box, ignored, threshold, size):
 
 
 @given(boxes(), boxes(), st.sampled_from([0.3, 0.5]), st.sampled_from([(200, 200), (50, 45)]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_it_is_the_plain_rule(candidates, ignored, threshold, size):
     ignored = clip_boxes_to_image(ignored, size)
     wanted = [plainly(box, ignored.tolist(), threshold, size) for box in candidates.tolist()]

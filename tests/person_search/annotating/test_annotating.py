@@ -126,8 +126,7 @@ def test_a_turned_picture_is_stored_upright(tmp_path):
     assert 0x0112 not in stored.getexif()
 
 
-@pytest.mark.parametrize("distinct", [0.0, 1.0])
-@pytest.mark.parametrize("stop_after", [0, 3, 5, 8])
+@pytest.mark.parametrize(("stop_after", "distinct"), [(0, 0.0), (3, 1.0), (5, 0.0), (8, 1.0)])
 def test_stopped_and_gone_on_is_as_if_it_was_not(stop_after, distinct, sources, tmp_path):
     whole = annotate(sources, tmp_path / "whole", distinct=distinct)
     with pytest.raises(KeyboardInterrupt):
@@ -158,9 +157,15 @@ def test_a_second_run_looks_at_nothing_but_what_is_new(sources, tmp_path):
     assert files_of(tmp_path / "out") == files_of(tmp_path / "at once")
 
 
-def test_a_changed_picture_takes_the_place_of_the_old_one(sources, tmp_path):
+@pytest.mark.parametrize("name", ["picture 0.jpg", "picture 9.jpg"])
+def test_a_changed_picture_takes_the_place_of_the_old_one(name, sources, tmp_path):
+    """The second one is the last that the journal is about."""
+    (sources / "film.mkv").unlink()
+    (sources / "cam1" / "broken.jpg").unlink()
+    picture(3).save(sources / "cam1" / "picture 9.jpg")
     annotate(sources, tmp_path / "out")
-    picture(50, corner=(40, 5)).save(sources / "cam0" / "picture 0.jpg", quality=90)
+    (changed,) = sources.rglob(name)
+    picture(50, corner=(40, 5)).save(changed, quality=90)
     annotate(sources, tmp_path / "out")
     annotate(sources, tmp_path / "new")
     assert content(tmp_path / "out") == content(tmp_path / "new")
