@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float32]
-ROWS_AT_A_TIME = 8192
+ROWS_AT_A_TIME = 2048
 
 
 class RowsOnDisk:
