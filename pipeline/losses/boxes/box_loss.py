@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.scenes.box_rows import NO_ROW
@@ -55,10 +56,10 @@ class BoxLoss(nn.Module):
 
     def rows_of(self, box_rows: Tensor) -> Tensor:
         """Return the rows `[n, D]` of boxes `[n]`, in float32; each must have one."""
-        return self.rows[box_rows].float()
+        return self.rows.index_select(0, box_rows).float()
 
 
 def with_row(embeddings: Tensor, box_rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return the embeddings and row numbers of those people whose box has a row."""
-    known = box_rows != NO_ROW
+    known = torch.where(box_rows != NO_ROW)[0]
     return embeddings[known], box_rows[known]

@@ -29,7 +29,7 @@ class BoxOptions(Options):
     target: Literal["cosine", "kl", "relational"]
     weight: float = Field(default=1.0, ge=0)
     scale: float = Field(default=8.0, gt=0)
-    sampled_rows: int = Field(default=2048, gt=0)
+    sampled_rows: int = Field(default=1024, gt=0)
 
     @field_validator("target", mode="before")
     @classmethod

@@ -25,25 +25,10 @@ def similarity_divergence(
         `{"identity": scalar}`, the mean over labelled people, >= 0, 0 where there is none.
     """
     labelled = person_ids != UNLABELLED
-    losses = divergences(embeddings[labelled], table[person_ids[labelled]], table, scale)
-    return {"identity": mean_over_labelled(losses)}
-
-
-def divergences(embeddings: Tensor, teacher: Tensor, rows: Tensor, scale: float) -> Tensor:
-    """Return for each person the divergence from the teacher's to the student's similarities with rows.
-
-    Args:
-        embeddings: `[P, D]` unit rows, the student's.
-        teacher: `[P, D]` unit rows, the teacher's of the same people.
-        rows: `[N, D]` unit rows that both are compared with.
-        scale: factor on the similarities of both.
-
-    Returns:
-        `[P]`, >= 0.
-    """
-    own = functional.log_softmax(scale * teacher @ rows.T, dim=1)
-    student = functional.log_softmax(scale * embeddings @ rows.T, dim=1)
-    return functional.kl_div(student, own, reduction="none", log_target=True).sum(dim=1)
+    teacher = functional.log_softmax(scale * table[person_ids[labelled]] @ table.T, dim=1)
+    student = functional.log_softmax(scale * embeddings[labelled] @ table.T, dim=1)
+    divergence = functional.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=1)
+    return {"identity": mean_over_labelled(divergence)}
 
 
 class SimilarityDivergence(IdentityLoss):
