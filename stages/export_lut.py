@@ -74,7 +74,7 @@ class Collected:
 
     def __init__(self, entry: TableOptions, boxes: RowsOnDisk | None) -> None:
         self.identities = IdentitySums(entry.average) if entry.level != "box" else None
-        self.moment = SecondMoment() if entry.embedding_dim else None
+        self.moment = SecondMoment(entry.embedding_dim) if entry.embedding_dim else None
         self.boxes = boxes
 
     def add_to_identities(self, embeddings: Embeddings, person_ids: IntArray) -> None:
@@ -196,7 +196,7 @@ def _write(
     """Write the file of a table, and say what is in it."""
     origin = Origin(data.name, data.sha256, teacher_sha256(entry.kind, Path(entry.teacher)))
     try:
-        projection = collected.moment.projection(entry.embedding_dim or 0) if collected.moment else None
+        projection = collected.moment.projection() if collected.moment else None
         table = _identity_table(collected.identities, origin, projection)
         made = []
         if collected.boxes is None:

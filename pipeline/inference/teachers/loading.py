@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 
-from pipeline.basics.errors import UserError
 from pipeline.basics.hashing import sha256_of
 from pipeline.inference.teachers.crop_teacher import CropTeacher, OwnCropModel
 from pipeline.inference.teachers.description import SUFFIXES, find_model
@@ -62,15 +61,9 @@ def teacher_sha256(kind: TeacherKind, path: Path) -> str:
     """Return the SHA-256 of what a teacher is made of: of a single file, the file's own.
 
     Of an external model's file, it covers the YAML beside it; of a folder, all files in it, as DVC does.
-
-    Raises:
-        UserError: a folder holds another folder.
     """
     if path.is_dir():
         files = sorted(path.iterdir())
-        below = [file for file in files if not file.is_file()]
-        if below:
-            raise UserError(f"{below[0]} is no file; a teacher's folder holds files alone")
     else:
         files = [path, path.with_suffix(".yaml")] if kind in EXTERNAL else [path]
     if len(files) == 1:
