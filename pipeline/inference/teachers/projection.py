@@ -81,7 +81,10 @@ def projected(rows: Matrix, projection: Matrix | None) -> Matrix:
 
 
 def unit_rows(embeddings: Matrix) -> Matrix:
-    """Return embeddings `[N, D]`, of any length but 0, at unit length."""
+    """Return embeddings `[N, D]` at unit length. Raises `UserError` where one is zero or not finite."""
     vectors = embeddings.astype(np.float64)
-    unit: Matrix = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise UserError("an embedding is zero or not finite, so it has no direction; train the teacher again")
+    unit: Matrix = (vectors / lengths).astype(np.float32)
     return unit
