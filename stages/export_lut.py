@@ -17,7 +17,7 @@ from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
 from pipeline.inference.sharing import Gathering
-from pipeline.inference.teachers.leak import leak_note
+from pipeline.inference.teachers.leak import leak_note, own_trained_on, shares_people
 from pipeline.inference.teachers.loading import TeacherKind, load_teacher, teacher_sha256
 from pipeline.inference.teachers.projection import SecondMoment, projected, unit_rows
 from pipeline.inference.teachers.rows_on_disk import RowsOnDisk
@@ -124,6 +124,8 @@ def main(table: str) -> None:
         if from_crops := entry.kind == "crops" and entry.level != "box":
             with _naming(f"{where}: no teacher of kind 'crops'"):
                 model = ReidModel.load(Path(entry.teacher))
+                if not by_box and shares_people(data.name):
+                    _say_leak(data.name, own_trained_on(Path(entry.teacher)), where)
             takes = [collected.add_to_identities] + ([] if by_box else [collected.add_unit_rows])
             _take_crops(model, options, device, progress, takes)
         if by_box or not from_crops:
@@ -148,9 +150,14 @@ def named_teacher(
         teacher = load_teacher(
             entry.kind, Path(entry.teacher), data, device, options.batch_size, options.scene_batch_size
         )
-    if rank() == 0 and (note := leak_note(data.name, teacher.trained_on)):
-        LOG.warning("%s: %s", where, note)
+    _say_leak(data.name, teacher.trained_on, where)
     return teacher
+
+
+def _say_leak(dataset: str, trained_on: Sequence[str] | None, where: str) -> None:
+    """Say where a teacher has seen the people of a data set, or may have."""
+    if rank() == 0 and (note := leak_note(dataset, trained_on)):
+        LOG.warning("%s: %s", where, note)
 
 
 def _take_crops(

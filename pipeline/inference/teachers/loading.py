@@ -11,6 +11,7 @@ from pipeline.inference.teachers.crop_teacher import CropTeacher, OwnCropModel
 from pipeline.inference.teachers.description import SUFFIXES, find_model
 from pipeline.inference.teachers.ensemble import load_ensemble
 from pipeline.inference.teachers.features import FeaturesTeacher
+from pipeline.inference.teachers.leak import own_trained_on
 from pipeline.inference.teachers.network import NetworkTeacher
 from pipeline.inference.teachers.onnx import load_onnx
 from pipeline.inference.teachers.teacher import Teacher
@@ -45,13 +46,13 @@ def load_teacher(
         UserError: it cannot be loaded, or is of another kind.
     """
     if kind == "network":
-        return NetworkTeacher(load_student(path), str(path), scene_batch_size)
+        return NetworkTeacher(load_student(path), str(path), own_trained_on(path), scene_batch_size)
     if kind == "features":
         return FeaturesTeacher(path, data.sha256)
     if kind == "ensemble":
         return CropTeacher(load_ensemble(path, device), batch_size, scene_batch_size)
     if kind == "crops":
-        own = OwnCropModel(ReidModel.load(path), str(path), device)
+        own = OwnCropModel(ReidModel.load(path), str(path), own_trained_on(path), device)
         return CropTeacher([own], batch_size, scene_batch_size)
     model = EXTERNAL[kind](find_model(path, SUFFIXES[kind]), device)
     return CropTeacher([model], batch_size, scene_batch_size)
