@@ -80,11 +80,17 @@ class IdentitySums:
         if self._average == "normalise_then_mean":
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
             vectors /= np.maximum(lengths, np.finfo(np.float64).tiny)  # an embedding of zeros stays one
-        people = max(len(self._counts), int(person_ids.max(initial=-1)) + 1)
-        more = people - len(self._counts)
-        self._counts = np.pad(self._counts, (0, more)) + np.bincount(person_ids, minlength=people)
-        self._sums = np.pad(self._sums, ((0, more), (0, vectors.shape[1] - self._sums.shape[1])))
+        self._make_room(int(person_ids.max(initial=-1)) + 1, vectors.shape[1])
+        self._counts += np.bincount(person_ids, minlength=len(self._counts))
         np.add.at(self._sums, person_ids, vectors)
+
+    def _make_room(self, people: int, dim: int) -> None:
+        """Make room for so many people, and for a half more than there was, so that it is made seldom."""
+        room = len(self._counts)
+        if people > room or dim != self._sums.shape[1]:
+            more = max(people, room + room // 2) - room
+            self._counts = np.pad(self._counts, (0, more))
+            self._sums = np.pad(self._sums, ((0, more), (0, dim - self._sums.shape[1])))
 
     def means(self) -> tuple[Matrix, IntArray, IntArray]:
         """Return the means, of unit length.

@@ -17,7 +17,7 @@ from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
 from pipeline.inference.sharing import Gathering
-from pipeline.inference.teachers.leak import leak_note
+from pipeline.inference.teachers.leak import leak_note, own_trained_on, shares_people
 from pipeline.inference.teachers.loading import TeacherKind, load_teacher, teacher_sha256
 from pipeline.inference.teachers.projection import SecondMoment, projected, unit_rows
 from pipeline.inference.teachers.rows_on_disk import RowsOnDisk
@@ -64,17 +64,28 @@ class TableOptions(Options):
     embedding_dim: int | None = added_field(None, gt=0)
 
 
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Put before an error the place that it is about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
 class Collected:
     """What is kept of a teacher's embeddings.
 
     Args:
         entry: the table's entry.
         boxes: takes the rows of boxes, where there are such rows.
+        where: the entry, for messages.
     """
 
-    def __init__(self, entry: TableOptions, boxes: RowsOnDisk | None) -> None:
+    def __init__(self, entry: TableOptions, boxes: RowsOnDisk | None, where: str) -> None:
+        self._where = where
         self.identities = IdentitySums(entry.average) if entry.level != "box" else None
-        self.moment = SecondMoment() if entry.embedding_dim else None
+        self.moment = SecondMoment(entry.embedding_dim) if entry.embedding_dim else None
         self.boxes = boxes
 
     def add_to_identities(self, embeddings: Embeddings, person_ids: IntArray) -> None:
@@ -87,11 +98,12 @@ class Collected:
         """Take the embeddings of a batch for the rows of boxes, and for the projection."""
         if self.boxes is None and self.moment is None:
             return
-        rows = unit_rows(embeddings)
+        with _naming(self._where):
+            rows = unit_rows(embeddings)
+            if self.moment is not None:
+                self.moment.add(rows)
         if self.boxes is not None:
             self.boxes.append(rows)
-        if self.moment is not None:
-            self.moment.add(rows)
 
 
 @joint_stage
@@ -107,11 +119,13 @@ def main(table: str) -> None:
     with ExitStack() as stack:
         by_box = entry.level != "identity"
         boxes = stack.enter_context(RowsOnDisk(path.parent)) if by_box and rank() == 0 else None
-        collected = Collected(entry, boxes)
+        collected = Collected(entry, boxes, where)
         progress = stack.enter_context(ShownProgress(f"export_lut@{table}"))
         if from_crops := entry.kind == "crops" and entry.level != "box":
-            with _naming(entry, where):
+            with _naming(f"{where}: no teacher of kind 'crops'"):
                 model = ReidModel.load(Path(entry.teacher))
+                if not by_box and shares_people(data.name):
+                    _say_leak(data.name, own_trained_on(Path(entry.teacher)), where)
             takes = [collected.add_to_identities] + ([] if by_box else [collected.add_unit_rows])
             _take_crops(model, options, device, progress, takes)
         if by_box or not from_crops:
@@ -132,22 +146,18 @@ def named_teacher(
     Raises:
         UserError: it cannot be loaded, or is of another kind; the line begins with `where`.
     """
-    with _naming(entry, where):
+    with _naming(f"{where}: no teacher of kind '{entry.kind}'"):
         teacher = load_teacher(
             entry.kind, Path(entry.teacher), data, device, options.batch_size, options.scene_batch_size
         )
-    if rank() == 0 and (note := leak_note(data.name, teacher.trained_on)):
-        LOG.warning("%s: %s", where, note)
+    _say_leak(data.name, teacher.trained_on, where)
     return teacher
 
 
-@contextmanager
-def _naming(entry: TableOptions, where: str) -> Iterator[None]:
-    """Put before an error that says why a teacher cannot be loaded where the teacher is named."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{where}: no teacher of kind '{entry.kind}': {error}") from None
+def _say_leak(dataset: str, trained_on: Sequence[str] | None, where: str) -> None:
+    """Say where a teacher has seen the people of a data set, or may have."""
+    if rank() == 0 and (note := leak_note(dataset, trained_on)):
+        LOG.warning("%s: %s", where, note)
 
 
 def _take_crops(
@@ -195,8 +205,8 @@ def _write(
 ) -> None:
     """Write the file of a table, and say what is in it."""
     origin = Origin(data.name, data.sha256, teacher_sha256(entry.kind, Path(entry.teacher)))
-    try:
-        projection = collected.moment.projection(entry.embedding_dim or 0) if collected.moment else None
+    with _naming(where):
+        projection = collected.moment.projection() if collected.moment else None
         table = _identity_table(collected.identities, origin, projection)
         made = []
         if collected.boxes is None:
@@ -211,8 +221,6 @@ def _write(
                 for rows in collected.boxes.blocks():
                     writer.append(projected(rows, projection))
             made.append(f"{offsets[-1]} boxes x {dim}")
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
     if table is not None:
         count, dim = table.features.shape
         made.insert(0, f"{count} identities x {dim}, from {table.counts.sum()} boxes")

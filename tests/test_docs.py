@@ -305,6 +305,9 @@ def check_person_search(words):
     command = person_search.get_command(click.Context(person_search), name)
     assert command is not None, f"there is no person-search {name}"
     context = click.Context(command, info_name=name)
+    if isinstance(command, click.Group) and arguments and arguments[0] in command.list_commands(context):
+        command = command.get_command(context, arguments.pop(0))
+        context = click.Context(command)
     values, rest, _ = command.make_parser(context).parse_args([*arguments])
     assert not rest or rest == arguments[-len(rest) :]
     for parameter in command.params:
@@ -386,6 +389,7 @@ def test_commands_are_found():
         ["dvc", "repro", "-s", "train_student@kd_lot"],
         ["dvc", "exp", "run", "-S", "students.kd_lut.identity.wait=0.25"],
         ["person-search", "find", "--querry", "a.jpg"],
+        ["person-search", "lut", "check", "id_lut", "--splits", "val"],
         ["person-search", "preset", "prw_mini"],
         ["make", "repo"],
     ],
@@ -395,14 +399,18 @@ def test_a_wrong_command_would_be_seen(words):
         CHECKS[words[0]](words[1:])
 
 
+def parameters_below(command):
+    """The parameters of a command, and of all commands below it."""
+    yield from command.params
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from parameters_below(command.get_command(context, name))
+
+
 @every_page
 def test_options_named_alone_are_of_a_command(page):
-    known = {
-        option
-        for name in person_search.list_commands(click.Context(person_search))
-        for parameter in person_search.get_command(click.Context(person_search), name).params
-        for option in parameter.opts
-    }
+    known = {option for parameter in parameters_below(person_search) for option in parameter.opts}
     assert {span.split()[0] for span in spans(page) if span.startswith("--")} <= known
 
 

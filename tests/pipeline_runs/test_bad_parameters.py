@@ -105,7 +105,7 @@ def test_unknown_parameter(here, command, section):
         ("train_reid", "train_reid.training.batch_size", 3, "batch_size 3"),
         (EXPORT, "export_lut.scene_batch_size", 0, "scene_batch_size"),
         (EXPORT, "tables.id_lut.average", "median", "average"),
-        (EXPORT, "tables.id_lut.kind", "scenes", "'crops' or 'network'"),
+        (EXPORT, "tables.id_lut.kind", "scenes", "Input should be 'crops', 'network', 'onnx'"),
         (EXPORT, "tables.id_lut.teacher", None, "teacher"),
         (EXPORT, "tables.id_lut", "models/teachers/reid.safetensors", "'tables.id_lut' must be a section"),
         (EXPORT, "tables", {}, "no table 'id_lut'; 'tables' names none, add an entry"),

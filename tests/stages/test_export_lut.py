@@ -144,7 +144,8 @@ def test_a_file_and_its_folder_are_the_same_table_but_for_the_hash(here):
     ("kind", "changes", "says"),
     [
         ("onnx", {"teacher": "nothing"}, "no teacher of kind 'onnx': no model at nothing"),
-        ("onnx", {"teacher": "data"}, "data must hold one model (.onnx), it holds none"),
+        ("onnx", {"teacher": "data/prepared"}, "data/prepared must hold one model (.onnx), it holds none"),
+        ("ensemble", {"teacher": "data"}, "data/crops is a folder; a teacher's folder holds its model"),
         ("torchscript", {"teacher": "onnx/model.onnx"}, "is not a readable TorchScript model"),
         ("crops", {"teacher": "network"}, "holds a network of kind 'person_search', not 'reid'"),
         (

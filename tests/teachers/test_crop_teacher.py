@@ -15,7 +15,7 @@ from pipeline.inference.teachers.crop_teacher import CropTeacher, OwnCropModel
 from pipeline.inference.teachers.ensemble import load_ensemble
 from pipeline.inference.teachers.onnx import load_onnx
 from pipeline.models.reid import ReidModel
-from pipeline.models.weight_files import save_weights
+from pipeline.models.weight_files import Origin, save_weights
 from pipeline.scenes.boxes import pixels_of
 from tests.teachers.models import DIM, unit, weights, write_onnx, write_torchscript
 from tests.tiny import TRAIN_SCENES, reid_options, silent
@@ -49,7 +49,7 @@ def test_crops_are_the_pixels_under_the_boxes_at_the_models_size(prepared):
             left, top, right, bottom = pixels_of(box, picture.shape[-1], picture.shape[-2])
             crop = training_floats(resize(picture[:, top:bottom, left:right]))
             expected.append(embed_both_ways(model, crop[None])[0].numpy())
-    rows = embedded(teacher_of(OwnCropModel(model, "own", CPU)), prepared)
+    rows = embedded(teacher_of(OwnCropModel(model, "own", (), CPU)), prepared)
     np.testing.assert_allclose(rows, np.stack(expected), atol=1e-5)
 
 
@@ -74,7 +74,8 @@ def ensemble_in(folder):
     write_onnx(folder / "b.onnx", trained_on=["b"])
     write_torchscript(folder / "a.pt", matrix=weights(1, 5), trained_on=["a"])
     model = own_model()
-    save_weights(folder / "c.safetensors", "reid", reid_options(), model.state_dict())
+    origin = Origin("c", {})
+    save_weights(folder / "c.safetensors", "reid", reid_options(), model.state_dict(), origin)
     (folder / "README.md").write_text("no model")
     return load_ensemble(folder, CPU)
 
@@ -85,7 +86,7 @@ def test_the_inner_product_of_an_ensemble_is_the_mean_of_its_models(prepared, tm
         str(tmp_path / n) for n in ("a.pt", "b.onnx", "c.safetensors")
     ]
     teacher = teacher_of(*models)
-    assert teacher.trained_on == ["a", "b"]
+    assert teacher.trained_on == ["a", "b", "c"]
     rows = embedded(teacher, prepared)
     assert rows.shape[1] == 5 + DIM + 16
     assert rows.dtype == np.float32

@@ -28,7 +28,7 @@ def network_of(head):
 def embedded(head, prepared, batch_size=4, split=None, **more):
     split = split or prepared.split("train")
     images = prepared.images("train")
-    teacher = NetworkTeacher(network_of(head), "tiny", batch_size)
+    teacher = NetworkTeacher(network_of(head), "tiny", None, batch_size)
     return dict(teacher.embeddings(split, images, labelled_people(split), CPU, silent, **more))
 
 
@@ -76,7 +76,7 @@ def test_a_person_is_embedded_where_inference_embeds_its_true_box(head, prepared
 def test_the_batch_size_does_not_matter(batch_size, prepared):
     seen = []
     split, images = prepared.split("train"), prepared.images("train")
-    teacher = NetworkTeacher(network_of("oim"), "tiny", batch_size)
+    teacher = NetworkTeacher(network_of("oim"), "tiny", None, batch_size)
     people = labelled_people(split)
     found = teacher.embeddings(split, images, people, CPU, lambda *done: seen.append(done))
     rows = np.concatenate([part for _, part in found])

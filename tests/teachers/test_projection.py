@@ -16,10 +16,10 @@ def rows_of(count=40, dim=8, seed=0):
 
 
 def fitted(rows, dim, cuts=()):
-    moment = SecondMoment()
+    moment = SecondMoment(dim)
     for block in np.split(rows, cuts):
         moment.add(block)
-    return moment.projection(dim)
+    return moment.projection()
 
 
 @given(dim=st.integers(1, 8), seed=st.integers(0, 20))

@@ -49,12 +49,19 @@ class CropModel(Protocol):
 
 
 class OwnCropModel:
-    """A `CropModel` of this project: a re-ID model, which embeds a crop and its mirror image."""
+    """A `CropModel` of this project: a re-ID model, which embeds a crop and its mirror image.
 
-    trained_on: Sequence[str] | None = ()
+    Args:
+        model: in evaluation mode.
+        name: of its file, for messages.
+        trained_on: names of the data sets that it has learned from; None where its file does not say.
+        device: where it runs.
+    """
 
-    def __init__(self, model: ReidModel, name: str, device: torch.device) -> None:
-        self._model, self.name = model.to(device), name
+    def __init__(
+        self, model: ReidModel, name: str, trained_on: Sequence[str] | None, device: torch.device
+    ) -> None:
+        self._model, self.name, self.trained_on = model.to(device), name, trained_on
         self.size = (model.crop_height, model.crop_width)
 
     def embed(self, crops: Tensor) -> Tensor:

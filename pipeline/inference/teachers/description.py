@@ -81,5 +81,14 @@ def find_model(teacher: Path, suffixes: Sequence[str]) -> Path:
 
 
 def models_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Return the models in a folder, in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix in suffixes and not path.is_dir())
+    """Return the models in a folder, in the order of their names.
+
+    Raises:
+        UserError: there is a folder in it, which the teacher's hash would not cover.
+    """
+    files = sorted(folder.iterdir())
+    if below := [path for path in files if path.is_dir()]:
+        raise UserError(
+            f"{below[0]} is a folder; a teacher's folder holds its model and files beside it alone"
+        )
+    return [path for path in files if path.suffix in suffixes]

@@ -7,6 +7,7 @@ import torch
 from pipeline.basics.errors import UserError
 from pipeline.inference.teachers.crop_teacher import CropModel, OwnCropModel
 from pipeline.inference.teachers.description import SUFFIXES, models_in
+from pipeline.inference.teachers.leak import own_trained_on
 from pipeline.inference.teachers.onnx import load_onnx
 from pipeline.inference.teachers.torchscript import load_torchscript
 from pipeline.models.reid import ReidModel
@@ -17,7 +18,7 @@ OWN = ".safetensors"
 def load_crop_model(path: Path, device: torch.device) -> CropModel:
     """Load a crop model by its file's suffix. Raises `UserError` where it cannot be loaded."""
     if path.suffix == OWN:
-        return OwnCropModel(ReidModel.load(path), str(path), device)
+        return OwnCropModel(ReidModel.load(path), str(path), own_trained_on(path), device)
     return (load_onnx if path.suffix in SUFFIXES["onnx"] else load_torchscript)(path, device)
 
 

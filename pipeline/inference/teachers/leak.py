@@ -2,10 +2,28 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.models.weight_files import describe_weights
 
 PRW = "prw"
 """What the names of PRW's data sets begin with here."""
 MARKET = "market"
+
+
+def own_trained_on(weights: Path) -> list[str] | None:
+    """Return what a weight file of this project says of what its network has learned from; None for nothing.
+
+    Raises:
+        UserError: it is no such file, or damaged.
+    """
+    origin = describe_weights(weights).origin
+    return None if origin is None else [origin.data_set]
+
+
+def shares_people(dataset: str) -> bool:
+    """Tell whether another data set shows the people of this one."""
+    return dataset.startswith(PRW)
 
 
 def leak_note(dataset: str, trained_on: Sequence[str] | None) -> str | None:
@@ -16,7 +34,7 @@ def leak_note(dataset: str, trained_on: Sequence[str] | None) -> str | None:
         trained_on: names of the data sets that the teacher has learned from, in any spelling; None where
             nobody has said so.
     """
-    if not dataset.startswith(PRW):
+    if not shares_people(dataset):
         return None
     if trained_on is None:
         return (

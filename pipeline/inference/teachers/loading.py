@@ -6,12 +6,12 @@ from typing import Literal
 
 import torch
 
-from pipeline.basics.errors import UserError
 from pipeline.basics.hashing import sha256_of
 from pipeline.inference.teachers.crop_teacher import CropTeacher, OwnCropModel
 from pipeline.inference.teachers.description import SUFFIXES, find_model
 from pipeline.inference.teachers.ensemble import load_ensemble
 from pipeline.inference.teachers.features import FeaturesTeacher
+from pipeline.inference.teachers.leak import own_trained_on
 from pipeline.inference.teachers.network import NetworkTeacher
 from pipeline.inference.teachers.onnx import load_onnx
 from pipeline.inference.teachers.teacher import Teacher
@@ -46,13 +46,13 @@ def load_teacher(
         UserError: it cannot be loaded, or is of another kind.
     """
     if kind == "network":
-        return NetworkTeacher(load_student(path), str(path), scene_batch_size)
+        return NetworkTeacher(load_student(path), str(path), own_trained_on(path), scene_batch_size)
     if kind == "features":
         return FeaturesTeacher(path, data.sha256)
     if kind == "ensemble":
         return CropTeacher(load_ensemble(path, device), batch_size, scene_batch_size)
     if kind == "crops":
-        own = OwnCropModel(ReidModel.load(path), str(path), device)
+        own = OwnCropModel(ReidModel.load(path), str(path), own_trained_on(path), device)
         return CropTeacher([own], batch_size, scene_batch_size)
     model = EXTERNAL[kind](find_model(path, SUFFIXES[kind]), device)
     return CropTeacher([model], batch_size, scene_batch_size)
@@ -62,15 +62,9 @@ def teacher_sha256(kind: TeacherKind, path: Path) -> str:
     """Return the SHA-256 of what a teacher is made of: of a single file, the file's own.
 
     Of an external model's file, it covers the YAML beside it; of a folder, all files in it, as DVC does.
-
-    Raises:
-        UserError: a folder holds another folder.
     """
     if path.is_dir():
         files = sorted(path.iterdir())
-        below = [file for file in files if not file.is_file()]
-        if below:
-            raise UserError(f"{below[0]} is no file; a teacher's folder holds files alone")
     else:
         files = [path, path.with_suffix(".yaml")] if kind in EXTERNAL else [path]
     if len(files) == 1:

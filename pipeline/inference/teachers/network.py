@@ -22,13 +22,15 @@ class NetworkTeacher:
     Args:
         network: the end-to-end network, in evaluation mode.
         name: of its file, for messages.
+        trained_on: names of the data sets that it has learned from; None where its file does not say.
         batch_size: scenes at a time.
     """
 
-    trained_on: Sequence[str] | None = ()
-
-    def __init__(self, network: PersonSearchNetwork, name: str, batch_size: int) -> None:
+    def __init__(
+        self, network: PersonSearchNetwork, name: str, trained_on: Sequence[str] | None, batch_size: int
+    ) -> None:
         self._network, self._name, self._batch_size = network, name, batch_size
+        self.trained_on = trained_on
 
     def embeddings(
         self,

@@ -15,29 +15,37 @@ NOTHING = 1e-12
 
 
 class SecondMoment:
-    """The sum of the outer products of unit rows, in float64, taken block by block."""
+    """The sum of the outer products of unit rows, in float64, taken block by block, and its projection.
 
-    def __init__(self) -> None:
+    Args:
+        dim: to how many dimensions rows are projected.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self._dim = dim
         self._sum: npt.NDArray[np.float64] = np.zeros((0, 0))
         self._rows = 0
 
     def add(self, rows: Matrix) -> None:
-        """Add unit rows `[n, D]`."""
+        """Add unit rows `[n, D]`. Raises `UserError` where they have fewer dimensions than are asked for."""
+        given = rows.shape[1]
+        if self._dim > given:
+            raise UserError(
+                f"embedding_dim is {self._dim}, but the teacher's embedding has {given} dimensions"
+            )
         vectors = rows.astype(np.float64)
         self._sum = vectors.T @ vectors + (self._sum if self._rows else 0)
         self._rows += len(rows)
 
-    def projection(self, dim: int) -> Matrix:
+    def projection(self) -> Matrix:
         """Return the top eigenvectors `[D, dim]`, by falling eigenvalue.
 
         The largest number of each, in magnitude, is positive, so that equal rows give equal signs.
 
         Raises:
-            UserError: the rows have fewer dimensions than that, or lie in fewer.
+            UserError: the rows lie in fewer dimensions than that.
         """
-        given = len(self._sum)
-        if dim > given:
-            raise UserError(f"embedding_dim is {dim}, but the teacher's embedding has {given} dimensions")
+        dim = self._dim
         values, vectors = np.linalg.eigh(self._sum)
         spanned = int((values > NOTHING * max(values.sum(), 0)).sum())
         if dim > spanned:
@@ -73,7 +81,10 @@ def projected(rows: Matrix, projection: Matrix | None) -> Matrix:
 
 
 def unit_rows(embeddings: Matrix) -> Matrix:
-    """Return embeddings `[N, D]`, of any length but 0, at unit length."""
+    """Return embeddings `[N, D]` at unit length. Raises `UserError` where one is zero or not finite."""
     vectors = embeddings.astype(np.float64)
-    unit: Matrix = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise UserError("an embedding is zero or not finite, so it has no direction; train the teacher again")
+    unit: Matrix = (vectors / lengths).astype(np.float32)
     return unit

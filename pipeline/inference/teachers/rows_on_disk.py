@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float32]
-ROWS_AT_A_TIME = 8192
+ROWS_AT_A_TIME = 2048
 
 
 class RowsOnDisk:
@@ -21,6 +21,7 @@ class RowsOnDisk:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 (`__exit__` closes it)
         self.dim = 0
 
@@ -35,9 +36,12 @@ class RowsOnDisk:
         self._file.close()
 
     def append(self, rows: Matrix) -> None:
-        """Take the next rows `[n, D]`."""
+        """Take the next rows `[n, D]`. Raises `OSError` where the disk is full; it names the folder."""
         self.dim = rows.shape[1]
-        self._file.write(np.ascontiguousarray(rows, dtype=np.float32).tobytes())
+        try:
+            self._file.write(np.ascontiguousarray(rows, dtype=np.float32).tobytes())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._folder)) from None
 
     def blocks(self) -> Iterator[Matrix]:
         """Yield all rows in order, in blocks `[n, D]`."""
