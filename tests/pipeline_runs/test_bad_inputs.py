@@ -182,7 +182,7 @@ def test_weights_that_are_not_finite(here, command, path):
     last = next(name for name in state if name.endswith("bbox_pred.bias"))
     state[last][-1] = torch.nan
     written = json.loads(metadata[METADATA])
-    written["sha256"] = digest_of(written["architecture"], state)
+    written["sha256"] = digest_of(written["architecture"] + written["origin"], state)
     (here / path).write_bytes(save(state, {METADATA: json.dumps(written)}))
     assert f"{path} holds values that are not finite" in refused(here, command)
 
