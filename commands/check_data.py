@@ -23,6 +23,7 @@ from pipeline.datasets.inspection import (
 from pipeline.datasets.mixed import Mixed
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.sources import MIXED, SOURCES
+from pipeline.datasets.with_validation import WithValidation
 from pipeline.evaluation.metrics import EvaluationOptions
 from stages.support.parameters import PARAMETERS, Parameters
 from stages.support.running import ShownProgress
@@ -64,8 +65,8 @@ def check_data(name: str | None, root: Path | None, images: bool, all_galleries:
         data_set = given_data_set(name, root)
     except UserError as error:
         raise FailedCheckError(" ".join(str(error).split())) from None
-    pictures = 0
-    for one in (*data_set.parts, data_set) if isinstance(data_set, Mixed) else (data_set,):
+    pictures, whole = 0, _undivided(data_set)
+    for one in (*whole.parts, data_set) if isinstance(whole, Mixed) else (data_set,):
         pictures += _check(one, images, all_galleries)
     decoded = f"{_count(pictures, 'picture')} decoded" if images else "pictures not decoded"
     click.echo(f"Everything needed is there ({decoded}).")
@@ -77,7 +78,8 @@ def _check(data_set: DataSetOnDisk, images: bool, all_galleries: bool) -> int:
     Raises:
         FailedCheckError: it cannot be used.
     """
-    galleries = "all" if all_galleries else _galleries_to_score(data_set)
+    whole = _undivided(data_set)
+    galleries = "all" if all_galleries else _galleries_to_score(whole)
     try:
         with ShownProgress("reading annotations", only_on_terminal=True) as progress:
             inspection = inspect_data_set(data_set, galleries, progress)
@@ -88,16 +90,21 @@ def _check(data_set: DataSetOnDisk, images: bool, all_galleries: bool) -> int:
         check_images(inspection, findings, decode=images, progress=progress)
     if images:
         note_same_pictures(inspection, findings)
-    called = MIXED if isinstance(data_set, Mixed) else f"{data_set.name} at {data_set.root}"
+    called = MIXED if isinstance(whole, Mixed) else f"{data_set.name} at {data_set.root}"
     click.echo(f"{called}: {inspection.release}")
     _print_tables(inspection)
     _print_findings(findings)
     if findings.problems:
         raise FailedCheckError(
-            f"{called if isinstance(data_set, Mixed) else data_set.root} cannot be used as it is: "
+            f"{called if isinstance(whole, Mixed) else data_set.root} cannot be used as it is: "
             f"{_count(len(findings.problems), 'problem')}"
         )
     return _pictures(inspection) if inspection.images is not None else 0
+
+
+def _undivided(data_set: DataSetOnDisk) -> DataSetOnDisk:
+    """Return a data set as it was before validation scenes were taken from it."""
+    return data_set.data_set if isinstance(data_set, WithValidation) else data_set
 
 
 def _galleries_to_score(data_set: DataSetOnDisk) -> WantedGalleries:

@@ -51,7 +51,8 @@ def check(name: str, split: str, data: Path) -> None:
     if split == VALIDATION and not prepared.has(split):
         raise UserError(
             f"data set '{prepared.name}' has no validation people; `--split test` checks the teacher on the "
-            "test people, whom nothing should be chosen by, and `--split train` on the training people"
+            "test people, whom nothing should be chosen by, and `--split train` on the training people; "
+            "`dataset.validation` in params.yaml makes a validation split of training scenes"
         )
     if entry.kind == "features" and split != "train":
         raise UserError(

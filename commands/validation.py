@@ -10,4 +10,7 @@ VALIDATION = "val"
 def require_validation(data: PreparedDataSet) -> None:
     """Raise `UserError` where a data set has no validation split."""
     if not data.has(VALIDATION):
-        raise UserError(f"data set '{data.name}' has no validation split to tune on")
+        raise UserError(
+            f"data set '{data.name}' has no validation split; `dataset.validation` in params.yaml makes "
+            "one of training scenes"
+        )

@@ -42,6 +42,13 @@ class DataSetOptions(MixedOptions):
             raise ValueError(f"it must be one of {', '.join(known)}")
         return name
 
+    @field_validator("validation")
+    @classmethod
+    def _brings_none(cls, validation: object, info: ValidationInfo) -> object:
+        if validation is not None and info.data.get("name") == Synthetic.name:
+            raise ValueError("`synthetic` draws validation scenes of its own; leave it out")
+        return validation
+
     @field_validator("pictures")
     @classmethod
     def _has_files(cls, pictures: str, info: ValidationInfo) -> str:

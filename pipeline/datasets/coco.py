@@ -60,6 +60,11 @@ class Coco(DataSetOnDisk):
         self._options = options or CocoOptions()
         self._split = split or SplitOptions()
         self.images = self.root / self._options.images
+        self._sequences: dict[str, str] = {}
+
+    def sequence_of(self, scene: Scene) -> str | None:
+        """Return the sequence of a picture, as the options have it."""
+        return self._sequences[scene.name]
 
     def _read(self, findings: Findings) -> Mapping[str, Split]:
         require_folder(self.root, "give the folder that annotations and pictures are below")
@@ -78,6 +83,7 @@ class Coco(DataSetOnDisk):
             return {}
         scenes, people, sequences = self._scenes([picture for _, picture in everything], findings)
         pool = make_pool(scenes, people, sequences)
+        self._sequences = {scene.name: name for scene, name in zip(scenes, sequences, strict=True)}
         if UNDIVIDED in files:
             return split_pool(pool, self._split, self.root, findings)
         given = {picture.name: split for split, picture in everything}

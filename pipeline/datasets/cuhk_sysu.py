@@ -66,6 +66,10 @@ class CuhkSysu(DataSetOnDisk):
         self._sizes = gallery_sizes
         self._subsets = subsets
 
+    def sequence_of(self, scene: Scene) -> str | None:
+        """Return the scene's own name: scenes are single photographs and frames of films."""
+        return scene.name
+
     def _read(self, findings: Findings) -> Mapping[str, Split]:
         require_layout(self.root, "cuhk_sysu", (IMAGES, POOL, TRAIN))
         boxes = self._boxes(findings)

@@ -14,6 +14,7 @@ from pipeline.basics.progress import Progress
 from pipeline.datasets.checks import Findings, Inspection, apart, some
 from pipeline.datasets.cuhk_sysu import CuhkSysu
 from pipeline.datasets.on_disk import DataSetOnDisk
+from pipeline.datasets.with_validation import WithValidation
 from pipeline.scenes.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, Split
 
 WantedGalleries = Literal["default", "all"] | Sequence[int]
@@ -35,6 +36,8 @@ def inspect_data_set(
     Raises:
         UserError: too much is missing to read anything, or a wanted gallery is.
     """
+    if isinstance(data_set, WithValidation):
+        return data_set.divided_inspection(inspect_data_set(data_set.data_set, galleries, progress))
     if not isinstance(data_set, CuhkSysu):
         data_set.progress = progress
         return data_set.inspect()

@@ -42,6 +42,7 @@ class Mixed(DataSetOnDisk):
         super().__init__(_common_folder([part.root for part in parts]))
         self.images = self.root
         self._places: dict[str, list[Place]] = {}
+        self._sequences: dict[str, str | None] = {}
 
     def inspect(self) -> Inspection:
         """Return what the parts are together; the pictures are looked at part by part.
@@ -68,6 +69,10 @@ class Mixed(DataSetOnDisk):
         """Return the size of a picture of `val` or `test`: these are searched."""
         return self.parts[0].size_of(name)
 
+    def sequence_of(self, scene: Scene) -> str | None:
+        """Return the sequence of a training scene, by its part; None where nobody in the part is labelled."""
+        return self._sequences[scene.name]
+
     def _read(self, findings: Findings) -> Mapping[str, Split]:
         splits = []
         for number, part in enumerate(self.parts, start=1):
@@ -83,6 +88,7 @@ class Mixed(DataSetOnDisk):
         scenes: list[Scene] = []
         identities: list[str] = []
         places: list[Place] = []
+        sequences: dict[str, str | None] = {}
         for number, (part, own) in enumerate(zip(self.parts, splits, strict=True)):
             train, called = own[TRAINING], f"{number + 1}-{part.name}/" if number else ""
             scenes += [
@@ -96,6 +102,9 @@ class Mixed(DataSetOnDisk):
                 )
                 for scene in train.scenes
             ]
+            sequences |= {
+                called + scene.name: _sequence_in(part, train, scene, called) for scene in train.scenes
+            }
             identities += [called + person for person in train.identities]
             places += [(part, TRAINING, index) for index in range(len(train.scenes))]
         first = {name: split for name, split in splits[0].items() if name != TRAINING}
@@ -103,6 +112,7 @@ class Mixed(DataSetOnDisk):
             name: [(self.parts[0], name, index) for index in range(len(split.scenes))]
             for name, split in first.items()
         }
+        self._sequences = sequences
         return {TRAINING: Split(TRAINING, tuple(scenes), tuple(identities)), **first}
 
     def _release(self, splits: Mapping[str, Split]) -> str:  # noqa: ARG002 (the parts say it)
@@ -117,6 +127,12 @@ def _check_parts(parts: Sequence[DataSetOnDisk]) -> None:
             raise UserError(f"data set 'mixed': part '{part.name}' has crops only, which are no scenes")
         if any(part.name == other.name and part.root == other.root for other in parts[:index]):
             raise UserError(f"data set 'mixed': part '{part.name}' at {part.root} is there twice")
+
+
+def _sequence_in(part: DataSetOnDisk, train: Split, scene: Scene, called: str) -> str | None:
+    """Return the sequence of a part's training scene, with the part in front; None as in `sequence_of`."""
+    sequence = part.sequence_of(scene) if train.identities else None
+    return None if sequence is None else called + sequence
 
 
 def _common_folder(roots: Sequence[Path]) -> Path:

@@ -18,7 +18,7 @@ from pipeline.datasets.checks import (
     split_problems,
 )
 from pipeline.datasets.jpeg import jpeg_size, read_jpeg
-from pipeline.scenes.scene import Split
+from pipeline.scenes.scene import Scene, Split
 
 HINT = "`person-search check-data` lists them"
 
@@ -101,6 +101,14 @@ class DataSetOnDisk(ABC):
             return jpeg_size(self.images / name)
         except UserError:
             return UNBOUNDED
+
+    def sequence_of(self, scene: Scene) -> str | None:
+        """Return the sequence that a training scene belongs to, as `Pool` has it: by default, its camera.
+
+        None says that the scene is for training alone, since nobody in its data set is labelled. The
+        annotations have been read.
+        """
+        return f"camera {scene.camera}"
 
     def _checked(self, findings: Findings) -> Mapping[str, Split]:
         """Read all annotations, and add what is wrong with them or with the splits to `findings`."""

@@ -37,6 +37,10 @@ class Pictures(DataSetOnDisk):
         super().__init__(root)
         self.images = self.root / FRAMES
 
+    def sequence_of(self, scene: Scene) -> str | None:  # noqa: ARG002 (it is the same for all)
+        """Return None: nobody is labelled, so that all scenes are for training."""
+        return None
+
     def _read(self, findings: Findings) -> Mapping[str, Split]:
         path = self.root / ANNOTATIONS
         stopped = (self.root / JOURNAL).exists()

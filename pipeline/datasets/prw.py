@@ -29,6 +29,7 @@ from pipeline.datasets.prw_files import (
     picture_name,
     read_annotation,
     read_queries,
+    sequence_of,
 )
 from pipeline.datasets.releases import release_of, require_layout
 from pipeline.scenes.boxes import MIN_SIDE, box_text, clip_boxes, outside, thin_text, too_thin, xywh_to_xyxy
@@ -65,6 +66,10 @@ class Prw(DataSetOnDisk):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.images = self.root / "frames"
+
+    def sequence_of(self, scene: Scene) -> str | None:
+        """Return the sequence of a frame: camera and sequence in its name."""
+        return sequence_of(scene.name) or super().sequence_of(scene)
 
     def _read(self, findings: Findings) -> Mapping[str, Split]:
         require_layout(self.root, "prw", ("frame_train.mat", "frame_test.mat", "annotations", Prw.query_file))

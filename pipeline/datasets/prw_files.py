@@ -66,6 +66,12 @@ def camera_of(name: str) -> int | None:
     return int(match.group(1)) if match else None
 
 
+def sequence_of(name: str) -> str | None:
+    """Return camera and sequence in a frame's name, as `c1s2`, or None where there are none."""
+    match = CAMERA.match(PurePosixPath(name).name)
+    return match.group().rstrip("_") if match else None
+
+
 def picture_name(name: str) -> str:
     """Return a frame's file name: lists name frames with or without `.jpg`."""
     return name if name.lower().endswith(PICTURE_SUFFIXES) else f"{name}.jpg"

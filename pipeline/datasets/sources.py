@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import Options
+from pipeline.basics.options import Options, added_field
 from pipeline.datasets.coco import Coco
 from pipeline.datasets.coco_options import CocoOptions
 from pipeline.datasets.cuhk_sysu import CuhkSysu
@@ -18,7 +18,9 @@ from pipeline.datasets.mot_options import MotOptions
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.pictures import Pictures
 from pipeline.datasets.prw import Prw, PrwMini
-from pipeline.datasets.split_options import SplitOptions
+from pipeline.datasets.split_options import SplitOptions, ValidationOptions
+from pipeline.datasets.with_validation import WithValidation
+from pipeline.scenes.prepared import CROPS_ONLY
 
 KINDS: tuple[type[DataSetOnDisk], ...] = (CuhkSysu, Prw, PrwMini, Coco, Mot, Market, Pictures)
 """A new data set is a class in a file of its own, named here."""
@@ -62,9 +64,21 @@ class MixedOptions(SourceOptions):
 
     Attributes:
         parts: what a data set of the name `mixed` is made of; the first has the validation and test scenes.
+        validation: how a validation split is made of training scenes, for a data set that brings none; None
+            for no such split.
     """
 
     parts: Annotated[tuple[PartOptions, ...], Field(strict=False)] = ()
+    validation: ValidationOptions | None = added_field(None)
+
+    @field_validator("validation")
+    @classmethod
+    def _has_scenes(
+        cls, validation: ValidationOptions | None, info: ValidationInfo
+    ) -> ValidationOptions | None:
+        if validation is not None and info.data.get("name") in CROPS_ONLY:
+            raise ValueError(f"`{info.data['name']}` has crops only, in which nobody is searched for")
+        return validation
 
 
 def open_source(options: SourceOptions) -> DataSetOnDisk:
@@ -73,6 +87,19 @@ def open_source(options: SourceOptions) -> DataSetOnDisk:
     Raises:
         UserError: the name is unknown, the root is missing, or parts of a mixed data set do not go together.
     """
+    data_set = _as_it_is(options)
+    if isinstance(options, MixedOptions) and options.validation is not None:
+        return WithValidation(data_set, options.validation)
+    return data_set
+
+
+def open_data_set(name: str, root: Path | None) -> DataSetOnDisk:
+    """Return a data set with its default options. Raises what `open_source` raises."""
+    return open_source(SourceOptions(name=name, root=None if root is None else str(root)))
+
+
+def _as_it_is(options: SourceOptions) -> DataSetOnDisk:
+    """Return a data set with the splits that it brings. Raises what `open_source` raises."""
     if isinstance(options, MixedOptions) and options.name == MIXED:
         return Mixed([open_source(part) for part in options.parts])
     if options.name not in SOURCES:
@@ -85,8 +112,3 @@ def open_source(options: SourceOptions) -> DataSetOnDisk:
     if options.name == Mot.name:
         return Mot(root, options.mot, options.split)
     return SOURCES[options.name](root)
-
-
-def open_data_set(name: str, root: Path | None) -> DataSetOnDisk:
-    """Return a data set with its default options. Raises what `open_source` raises."""
-    return open_source(SourceOptions(name=name, root=None if root is None else str(root)))

@@ -1,4 +1,4 @@
-"""Options of how a data set that brings no split is divided, and how its searches are drawn."""
+"""Options of how a data set that brings no split, or none for validation, is divided."""
 
 from typing import Annotated, Literal
 
@@ -55,3 +55,30 @@ class SplitOptions(Options):
         """The share of each split that there is to be; their sum is 1."""
         shares = {"train": 1.0 - self.val_share - self.test_share, "val": self.val_share}
         return {split: share for split, share in (shares | {"test": self.test_share}).items() if share > 0}
+
+
+class ValidationOptions(Options):
+    """How the training scenes and people of a data set are divided into `train` and `val`.
+
+    Attributes:
+        share: the share of the scenes, and of the people, that `val` gets.
+        seed: seed of all draws.
+        by: what goes to one split as a whole; see `SplitOptions`.
+        queries_per_person: how many scenes of each person in `val` are queries, at most.
+    """
+
+    share: float = Field(default=0.2, gt=0.0, lt=1.0)
+    seed: int = Field(default=0, ge=0)
+    by: Literal["auto", "sequences", "time"] = "auto"
+    queries_per_person: int = Field(default=2, ge=1)
+
+    @property
+    def as_split(self) -> SplitOptions:
+        """The same as options of a division that has no `test`."""
+        return SplitOptions(
+            seed=self.seed,
+            by=self.by,
+            val_share=self.share,
+            test_share=0.0,
+            queries_per_person=self.queries_per_person,
+        )

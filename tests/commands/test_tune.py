@@ -41,7 +41,7 @@ def project(tmp_path, monkeypatch):
         "train_student": {"seed": 0, "training": training | {"schedule": "step"}},
         "students": {"baseline": NO_TEACHERS | {"identity": {"target": "oim", "weight": 1.0}}},
         "infer": {"batch_size": 4, "context_threshold": 0.5},
-        "evaluate": {},
+        "evaluate": {"gallery_sizes": [50]},  # of the test split
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(parameters))
     return tmp_path
