@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.datasets.sampled_galleries import FULL
 from pipeline.scenes.scene import UNKNOWN_CAMERA, UNLABELLED, Galleries, IntArray, Query, Scene, Split
 
 
@@ -28,7 +29,7 @@ def joined(name: str, parts: Sequence[Part]) -> Split:
 
     It has the galleries that all parts with queries have, each with the lists of its part. What a gallery
     adds to its lists (`rest`) are then scenes of all parts: `full` holds those of the others as distractors.
-    The default gallery is the first part's with queries.
+    The default gallery is that of the first part with queries, or `full` where not all parts have it.
     """
     scenes: list[Scene] = []
     identities: list[str] = []
@@ -43,8 +44,10 @@ def joined(name: str, parts: Sequence[Part]) -> Split:
         ]
         scenes += [_renamed(scene, part, len(identities)) for scene in part.split.scenes]
         identities += [part.called + person for person in part.split.identities]
-    default = searched[0][1].default_gallery if searched else ""
-    return Split(name, tuple(scenes), tuple(identities), tuple(queries), _galleries(searched), default)
+    galleries, default = _galleries(searched), searched[0][1].default_gallery if searched else ""
+    if default not in galleries and FULL in galleries:
+        default = FULL
+    return Split(name, tuple(scenes), tuple(identities), tuple(queries), galleries, default)
 
 
 def _renamed(scene: Scene, part: Part, people: int) -> Scene:

@@ -68,8 +68,10 @@ def test_galleries_are_those_of_the_joined_scenes(parts: list[list[tuple[list[in
 def test_galleries_that_not_all_parts_have_are_left_out() -> None:
     one, other = (drawn([([0], 1), ([0, 1], 2), ([-1], 1)]) for _ in "12")
     galleries = {"full": other.galleries["full"], "10": other.galleries["full"]}
-    whole = joined("test", [Part("", 0, one), Part("2/", 2, replace(other, galleries=galleries))])
-    assert list(whole.galleries) == ["full"]
+    sized = replace(other, galleries=galleries, default_gallery="10")
+    for parts in ((one, sized), (sized, one)):
+        whole = joined("test", [Part(f"{n}/", 2 * n, part) for n, part in enumerate(parts)])
+        assert list(whole.galleries) == ["full"] and whole.default_gallery == "full"
     # Nobody is searched for in a part without queries: its scenes are searched all the same.
     nobody = replace(other, queries=(), galleries={}, default_gallery="")
     whole = joined("test", [Part("", 0, nobody), Part("2/", 2, one)])
