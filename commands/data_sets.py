@@ -16,7 +16,7 @@ SECTION = "dataset"
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "coco": ("coco", "split"),
     "mot": ("mot", "split"),
-    MIXED: ("parts",),
+    MIXED: ("parts", "searched"),
 }
 """Which keys of the section `dataset` a data set is read by, besides name and root."""
 

@@ -2,20 +2,31 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+import torch
 
 from commands.places import GivenPath
 from commands.printing import say
+from commands.scores import SEARCH, scores_text
 from commands.tables import table_text
-from commands.validation import VALIDATION
+from commands.validation import TEST, VALIDATION, note_on_test
+from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.errors import UserError
 from pipeline.devices import one_device
+from pipeline.evaluation.detections import Detections
+from pipeline.evaluation.detections_file import read_detections
+from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.evaluation.true_boxes import TrueBoxScores
+from pipeline.inference.embedded_detections import embedded_detections
+from pipeline.inference.options import InferenceOptions
 from pipeline.inference.teachers.checking import embedded_boxes, protocols
 from pipeline.inference.teachers.colour_histogram import ColourHistogram
 from pipeline.inference.teachers.crop_teacher import CropTeacher
-from pipeline.scenes.prepared import open_prepared
+from pipeline.inference.teachers.teacher import Teacher
+from pipeline.scenes.prepared import PreparedDataSet, open_prepared
+from pipeline.scenes.scene import Split
 from stages.export_lut import PARAMS, ExportOptions, TableOptions, named_teacher
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED
@@ -23,7 +34,7 @@ from stages.support.running import ShownProgress
 
 SPLITS = {
     VALIDATION: "",
-    "test": "these are the test people: whoever chooses a teacher by them has seen them before the test",
+    TEST: note_on_test("a teacher"),
     "train": "these are the people that students learn from; a teacher of this project has learned them too",
 }
 
@@ -32,22 +43,57 @@ SPLITS = {
 @click.argument("name")
 @click.option(
     "--split",
+    "asked",
     type=click.Choice(list(SPLITS)),
-    default=VALIDATION,
-    show_default=True,
-    help="Whose people; `test` and `train` are for data sets without validation people.",
+    help=f"Whose people; `test` and `train` are for data sets without validation people.  "
+    f"[default: {VALIDATION}; {TEST} with --detections]",
+)
+@click.option(
+    "--detections",
+    "dump",
+    type=GivenPath(path_type=Path, readable=False),
+    help="A .npz or .h5 of a student's detections in the test scenes: search on these boxes instead.",
 )
 @click.option("--data", type=GivenPath(path_type=Path), default=PREPARED, show_default=True)
-def check(name: str, split: str, data: Path) -> None:
+def check(name: str, asked: str | None, dump: Path | None, data: Path) -> None:
     """Say what the teacher of NAME, an entry of `tables` in params.yaml, reaches at true boxes.
 
     Each labelled box is searched for among all true boxes of the other scenes. A colour histogram of six
     stripes stands beside it: a teacher that is no better has nothing to teach.
+
+    With --detections, teacher and histogram embed the boxes that a student has detected, a two-step search.
+    The student's own scores stand beside theirs, all by the data set's protocol.
     """
-    parameters = Parameters(PARAMS, table=name)
+    if dump is not None and asked not in (None, TEST):
+        raise UserError(f"--detections are of the test scenes: leave `--split {asked}` out")
+    split = asked or (VALIDATION if dump is None else TEST)
+    parameters = Parameters((*PARAMS, "infer", "evaluate"), table=name)
     options = parameters.options("export_lut", ExportOptions)
     entry = parameters.options(f"tables.{name}", TableOptions)
     prepared = open_prepared(data)
+    _check_people(prepared, split, entry)
+    people = prepared.split(split)
+    device = one_device()
+    if SPLITS[split]:
+        say(SPLITS[split])
+    teachers = {
+        f"{name} ({entry.kind})": named_teacher(
+            entry, options, prepared, device, f"{parameters.path}: tables.{name}"
+        ),
+        ColourHistogram.name: CropTeacher([ColourHistogram()], options.batch_size, options.scene_batch_size),
+    }
+    with ShownProgress(f"lut check {name}") as progress:
+        if dump is None:
+            text = _at_true_boxes(teachers, prepared, people, device, progress)
+        else:
+            text = _on_detections(dump, teachers, prepared, people, device, progress, parameters)
+    boxes = sum(len(scene.boxes) for scene in people.scenes)
+    click.echo(f"{split} of '{prepared.name}': {len(people.identities)} people, {boxes} boxes")
+    click.echo(text)
+
+
+def _check_people(prepared: PreparedDataSet, split: str, entry: TableOptions) -> None:
+    """Raise `UserError` where a split, or what the entry's teacher knows of it, is not there."""
     if split == VALIDATION and not prepared.has(split):
         raise UserError(
             f"data set '{prepared.name}' has no validation people; `--split test` checks the teacher on the "
@@ -58,24 +104,20 @@ def check(name: str, split: str, data: Path) -> None:
         raise UserError(
             f"the features of {entry.teacher} are those of the training boxes; `--split train` checks them"
         )
-    people = prepared.split(split)
-    device = one_device()
-    if SPLITS[split]:
-        say(SPLITS[split])
-    teacher = named_teacher(entry, options, prepared, device, f"{parameters.path}: tables.{name}")
-    histogram = CropTeacher([ColourHistogram()], options.batch_size, options.scene_batch_size)
-    reached = {}
-    with ShownProgress(f"lut check {name}") as progress:
-        for who, one in ((f"{name} ({entry.kind})", teacher), (ColourHistogram.name, histogram)):
-            progress.begin(who)
-            reached[who] = protocols(embedded_boxes(one, prepared, people, device, progress))
-    boxes = sum(len(scene.boxes) for scene in people.scenes)
-    click.echo(f"{split} of '{prepared.name}': {len(people.identities)} people, {boxes} boxes")
-    click.echo(_text(reached))
 
 
-def _text(reached: Mapping[str, Mapping[str, TrueBoxScores]]) -> str:
-    """Return the scores of several teachers: a line for each protocol and teacher."""
+def _at_true_boxes(
+    teachers: Mapping[str, Teacher],
+    prepared: PreparedDataSet,
+    people: Split,
+    device: torch.device,
+    progress: ShownProgress,
+) -> str:
+    """Return the scores at true boxes: a line for each protocol and teacher."""
+    reached: dict[str, Mapping[str, TrueBoxScores]] = {}
+    for who, teacher in teachers.items():
+        progress.begin(who)
+        reached[who] = protocols(embedded_boxes(teacher, prepared, people, device, progress))
     lines = [
         (protocol, f"{scores[protocol].queries}", who, *_shown(scores[protocol]))
         for protocol in next(iter(reached.values()))
@@ -83,6 +125,42 @@ def _text(reached: Mapping[str, Mapping[str, TrueBoxScores]]) -> str:
     ]
     head = ("searched for", "queries", "by", "mAP", "top-1")
     return table_text(lines, head, right=(1, 3, 4), indent=2)
+
+
+def _on_detections(
+    dump: Path,
+    teachers: Mapping[str, Teacher],
+    prepared: PreparedDataSet,
+    people: Split,
+    device: torch.device,
+    progress: ShownProgress,
+    parameters: Parameters,
+) -> str:
+    """Return the scores on a student's detections: a line for the student and for each teacher."""
+    inference = parameters.options("infer", InferenceOptions)
+    # The default gallery's scores are shown: sizes wanted of params.yaml's data may be missing in others.
+    scoring = parameters.options("evaluate", EvaluationOptions).model_copy(update={"gallery_sizes": ()})
+    found = read_detections(dump)
+    if found.has_pairs:
+        say(f"{dump}: the student searches pairs of queries and scenes, the others what it finds in scenes")
+
+    def scores(detections: Detections) -> Mapping[str, Any]:
+        return evaluate(people, detections, scoring, prepared.name, threads=cpu_threads())
+
+    reached = {str(dump): scores(found)}
+    for who, teacher in teachers.items():
+        progress.begin(who)
+        embedded = embedded_detections(
+            teacher,
+            found,
+            people,
+            prepared.images(people.name),
+            context_threshold=inference.context_threshold,
+            device=device,
+            progress=progress,
+        )
+        reached[who] = scores(embedded)
+    return scores_text(reached, SEARCH, "the same boxes, embedded by")
 
 
 def _shown(scores: TrueBoxScores) -> tuple[str, str]:

@@ -19,7 +19,7 @@ COMMANDS = {
     "score": LazyCommand("commands.score:score", "Score anybody's detections by the field's protocols."),
     "tune": LazyCommand("commands.tune:tune", "Try settings of each student on validation identities."),
     "validate": LazyCommand(
-        "commands.validate:validate", "Score a trained student on validation identities."
+        "commands.validate:validate", "Score a trained student on validation identities, or others."
     ),
     "verify": LazyCommand("commands.verify:verify", "Is everything that DVC recorded still what it was."),
     "weights": LazyCommand(

@@ -1,6 +1,8 @@
 """Trying settings of a student on validation identities, which no test result is measured on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from commands.validation import VALIDATION, require_validation
 from pipeline.basics.progress import Progress, TrainingProgress
@@ -18,7 +20,7 @@ from pipeline.training.student.training import train_student
 
 @dataclass(frozen=True)
 class Outcome:
-    """The metrics of one try on the validation split, as fractions; named as in `METRICS`."""
+    """The metrics of one try, as fractions; named as in `METRICS`."""
 
     search_mAP: float  # noqa: N815 (the field's own spelling)
     search_top1: float
@@ -67,16 +69,36 @@ def validation_outcome(
         UserError: the data set has none.
     """
     require_validation(data)
-    split = data.split(VALIDATION)
+    return outcome_of(split_metrics(network, data, VALIDATION, inference, evaluation, progress))
+
+
+def split_metrics(
+    network: PersonSearchNetwork,
+    data: PreparedDataSet,
+    split: str,
+    inference: InferenceOptions,
+    evaluation: EvaluationOptions,
+    progress: Progress,
+) -> Mapping[str, Any]:
+    """Return the metrics of a trained student on a split, of its default gallery.
+
+    Raises:
+        UserError: the data set has no such split, or nobody is searched for in it.
+    """
+    scenes = data.split(split)
     detections = search_detections(
         network,
-        split,
-        data.images(VALIDATION),
+        scenes,
+        data.images(split),
         inference,
         device=one_device(),
         progress=progress,
     )
-    # The outcome is that of the default gallery. Sizes wanted of the test split may be missing in this one.
+    # Sizes wanted of the test split of params.yaml's data set may be missing in this one.
     evaluation = evaluation.model_copy(update={"gallery_sizes": ()})
-    metrics = evaluate(split, detections, evaluation, data.name)
+    return evaluate(scenes, detections, evaluation, data.name)
+
+
+def outcome_of(metrics: Mapping[str, Any]) -> Outcome:
+    """Return what is told of metrics."""
     return Outcome(**{item.name: measured(metrics, item.name) for item in fields(Outcome)})

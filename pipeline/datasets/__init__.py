@@ -3,7 +3,7 @@
 - Interface and list: `dataset.py` (what a reader must offer), `sources.py` (which readers there are).
 - Readers: `cuhk_sysu.py` (with `cuhk_boxes.py`, `cuhk_protocols.py`), `prw.py` (with `prw_files.py`),
   `coco.py` (with `coco_file.py`, `coco_pictures.py`), `mot.py` (with `mot_files.py`), `market.py`,
-  `pictures.py`, `synthetic/`; `mixed.py` (several as one).
+  `pictures.py`, `synthetic/`; `mixed.py` (several as one, with `joining.py`).
 - For readers: `on_disk.py` (their base class), `matlab.py` and `matlab_stream.py` (MATLAB files),
   `galleries.py` and `sampled_galleries.py` (search protocols), `own_boxes.py` (boxes cut to their picture),
   `jpeg.py` and `picture_kinds.py` (picture files), `releases.py` (which data set a folder holds).

@@ -1,19 +1,24 @@
-"""Several data sets as one: the training scenes of all parts, and `val` and `test` of the first."""
+"""Several data sets as one: the training scenes of all parts, and `val` and `test` of the first or of all."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from pipeline.basics.errors import UserError
 from pipeline.datasets.checks import Findings, Inspection
+from pipeline.datasets.joining import Part, joined
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.scenes.prepared import CROPS_ONLY
-from pipeline.scenes.scene import UNKNOWN_CAMERA, UNLABELLED, Scene, Split
+from pipeline.scenes.scene import UNKNOWN_CAMERA, IntArray, Scene, Split
 
+Searched = Literal["first", "all"]
+"""Whose `val` and `test` a mixed data set has."""
 TRAINING = "train"
+SEARCHED = ("val", "test")
 Place = tuple[DataSetOnDisk, str, int]
 """Where a scene is from: the data set, its split, and the index there."""
 
@@ -30,18 +35,22 @@ class Mixed(DataSetOnDisk):
 
     Args:
         parts: two or more data sets, of whole scenes.
+        searched: `first`: `val` and `test` are those of the first part. `all`: they are joined as `train` is,
+            of the parts that have them, and a part may be without training scenes.
 
     Raises:
         UserError: there are fewer parts, one is there twice, or one has crops only.
     """
 
-    def __init__(self, parts: Sequence[DataSetOnDisk]) -> None:
+    def __init__(self, parts: Sequence[DataSetOnDisk], searched: Searched = "first") -> None:
         _check_parts(parts)
         self.parts = tuple(parts)
+        self.searched = searched
         self.name = parts[0].name
         super().__init__(_common_folder([part.root for part in parts]))
         self.images = self.root
         self._places: dict[str, list[Place]] = {}
+        self._names: dict[str, tuple[DataSetOnDisk, str]] = {}
         self._sequences: dict[str, str | None] = {}
 
     def inspect(self) -> Inspection:
@@ -66,8 +75,9 @@ class Mixed(DataSetOnDisk):
         return Path(os.path.relpath(self.image_path(split, index), self.root)).as_posix()
 
     def size_of(self, name: str) -> tuple[float, float]:
-        """Return the size of a picture of `val` or `test`: these are searched."""
-        return self.parts[0].size_of(name)
+        """Return the size of a picture, by its name here."""
+        part, own_name = self._names[name]
+        return part.size_of(own_name)
 
     def sequence_of(self, scene: Scene) -> str | None:
         """Return the sequence of a training scene, by its part; None where nobody in the part is labelled."""
@@ -79,44 +89,63 @@ class Mixed(DataSetOnDisk):
             splits.append(part.splits())
             if self.progress is not None:
                 self.progress(number, len(self.parts))
+        self._check_training(splits, findings)
+        if findings.problems:
+            return {}
+        everything = self.searched == "all"
+        searched = splits if everything else splits[:1]
+        # Of the first part alone, `val` and `test` are as they are there, subsets too.
+        names = SEARCHED if everything else tuple(name for name in splits[0] if name != TRAINING)
+        numbered = (TRAINING, *SEARCHED) if everything else (TRAINING,)
+        cameras = _camera_offsets([_cameras(own, numbered) for own in splits])
+        found = {TRAINING: self._joined(TRAINING, splits, cameras)}
+        for name in names:
+            if any(name in own for own in searched):
+                found[name] = self._joined(name, searched, cameras)
+        self._sequences = self._sequences_of(splits)
+        return found
+
+    def _check_training(self, splits: Sequence[Mapping[str, Split]], findings: Findings) -> None:
+        """Note a problem where a part, or all of them together, lack training scenes."""
+        if self.searched == "all":
+            if not any(own[TRAINING].scenes for own in splits if TRAINING in own):
+                findings.problems.append(f"data set 'mixed': no part has scenes of the split '{TRAINING}'")
+            return
         for part, own in zip(self.parts, splits, strict=True):
             if TRAINING not in own:
                 findings.problems.append(f"part '{part.name}' at {part.root} has no split '{TRAINING}'")
-        if findings.problems:
-            return {}
-        cameras = _camera_offsets([own[TRAINING] for own in splits])
-        scenes: list[Scene] = []
-        identities: list[str] = []
-        places: list[Place] = []
-        sequences: dict[str, str | None] = {}
-        for number, (part, own) in enumerate(zip(self.parts, splits, strict=True)):
-            train, called = own[TRAINING], f"{number + 1}-{part.name}/" if number else ""
-            scenes += [
-                replace(
-                    scene,
-                    name=called + scene.name,
-                    person_ids=np.where(
-                        scene.person_ids == UNLABELLED, UNLABELLED, scene.person_ids + len(identities)
-                    ),
-                    camera=scene.camera if scene.camera == UNKNOWN_CAMERA else scene.camera + cameras[number],
-                )
-                for scene in train.scenes
-            ]
-            sequences |= {
-                called + scene.name: _sequence_in(part, train, scene, called) for scene in train.scenes
-            }
-            identities += [called + person for person in train.identities]
-            places += [(part, TRAINING, index) for index in range(len(train.scenes))]
-        first = {name: split for name, split in splits[0].items() if name != TRAINING}
-        self._places = {TRAINING: places} | {
-            name: [(self.parts[0], name, index) for index in range(len(split.scenes))]
-            for name, split in first.items()
-        }
-        self._sequences = sequences
-        return {TRAINING: Split(TRAINING, tuple(scenes), tuple(identities)), **first}
+
+    def _joined(self, name: str, splits: Sequence[Mapping[str, Split]], cameras: Sequence[int]) -> Split:
+        """Return a split of the parts that have it, and keep where its scenes are from."""
+        parts: list[Part] = []
+        places = self._places[name] = []
+        for number, own in enumerate(splits):
+            if name not in own:
+                continue
+            part, called, split = self.parts[number], self._called(number), own[name]
+            parts.append(Part(called, cameras[number], split))
+            places += [(part, name, index) for index in range(len(split.scenes))]
+            self._names |= {called + scene.name: (part, scene.name) for scene in split.scenes}
+        alone = len(parts) == 1 and not parts[0].called
+        return parts[0].split if alone else joined(name, parts)
+
+    def _called(self, number: int) -> str:
+        """Return what stands before the names of a part's scenes and people."""
+        return f"{number + 1}-{self.parts[number].name}/" if number else ""
+
+    def _sequences_of(self, splits: Sequence[Mapping[str, Split]]) -> dict[str, str | None]:
+        """Return the sequence of each training scene, by its name here; see `sequence_of`."""
+        sequences = {}
+        for number, own in enumerate(splits):
+            if TRAINING in own:
+                part, called = self.parts[number], self._called(number)
+                for scene in own[TRAINING].scenes:
+                    sequences[called + scene.name] = _sequence_in(part, own[TRAINING], scene, called)
+        return sequences
 
     def _release(self, splits: Mapping[str, Split]) -> str:  # noqa: ARG002 (the parts say it)
-        return f"a mixture of {', '.join(f'{part.name} at {part.root}' for part in self.parts)}"
+        searched = ", all of them searched" if self.searched == "all" else ""
+        return f"a mixture of {', '.join(f'{part.name} at {part.root}' for part in self.parts)}{searched}"
 
 
 def _check_parts(parts: Sequence[DataSetOnDisk]) -> None:
@@ -144,11 +173,18 @@ def _common_folder(roots: Sequence[Path]) -> Path:
     return Path(os.path.commonpath(roots) or ".")
 
 
-def _camera_offsets(splits: Sequence[Split]) -> list[int]:
-    """Return what is added to the cameras of each split, so that no two splits share one; 0 for the first."""
+def _cameras(splits: Mapping[str, Split], names: Sequence[str]) -> IntArray:
+    """Return the cameras of the splits of some names, one for each scene."""
+    return np.concatenate(
+        [np.empty(0, np.int64), *(splits[name].cameras for name in names if name in splits)]
+    )
+
+
+def _camera_offsets(parts: Sequence[IntArray]) -> list[int]:
+    """Return what is added to the cameras of each part, so that no two parts share one; 0 for the first."""
     offsets, following = [], 0
-    for number, split in enumerate(splits):
-        known = split.cameras[split.cameras != UNKNOWN_CAMERA]
+    for number, cameras in enumerate(parts):
+        known = cameras[cameras != UNKNOWN_CAMERA]
         least, most = (int(known.min()), int(known.max())) if len(known) else (0, -1)
         offsets.append(following - least if number else 0)
         following = max(following, most + offsets[-1] + 1)

@@ -12,7 +12,7 @@ from pipeline.datasets.coco import Coco
 from pipeline.datasets.coco_options import CocoOptions
 from pipeline.datasets.cuhk_sysu import CuhkSysu
 from pipeline.datasets.market import Market
-from pipeline.datasets.mixed import Mixed
+from pipeline.datasets.mixed import Mixed, Searched
 from pipeline.datasets.mot import Mot
 from pipeline.datasets.mot_options import MotOptions
 from pipeline.datasets.on_disk import DataSetOnDisk
@@ -63,13 +63,22 @@ class MixedOptions(SourceOptions):
     """A data set on disk, or several as one.
 
     Attributes:
-        parts: what a data set of the name `mixed` is made of; the first has the validation and test scenes.
+        parts: what a data set of the name `mixed` is made of.
+        searched: whether its validation and test scenes are the `first` part's, or those of `all` parts.
         validation: how a validation split is made of training scenes, for a data set that brings none; None
             for no such split.
     """
 
     parts: Annotated[tuple[PartOptions, ...], Field(strict=False)] = ()
+    searched: Searched = added_field("first")
     validation: ValidationOptions | None = added_field(None)
+
+    @field_validator("searched")
+    @classmethod
+    def _has_parts(cls, searched: Searched, info: ValidationInfo) -> Searched:
+        if searched != "first" and info.data.get("name") != MIXED:
+            raise ValueError(f"only `{MIXED}` has parts; leave it out")
+        return searched
 
     @field_validator("validation")
     @classmethod
@@ -101,7 +110,7 @@ def open_data_set(name: str, root: Path | None) -> DataSetOnDisk:
 def _as_it_is(options: SourceOptions) -> DataSetOnDisk:
     """Return a data set with the splits that it brings. Raises what `open_source` raises."""
     if isinstance(options, MixedOptions) and options.name == MIXED:
-        return Mixed([open_source(part) for part in options.parts])
+        return Mixed([open_source(part) for part in options.parts], options.searched)
     if options.name not in SOURCES:
         raise UserError(f"there is no data set '{options.name}'; there are {', '.join(SOURCES)}")
     if options.root is None:

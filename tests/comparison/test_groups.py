@@ -10,7 +10,7 @@ from pipeline.evaluation.metric_table import METRICS
 from pipeline.reporting.comparison.cost import Cost
 from pipeline.reporting.comparison.figure import comparison_figure
 from pipeline.reporting.comparison.groups import Comparisons, Group, compare, read_comparisons
-from pipeline.reporting.comparison.run_file import QUERIES
+from pipeline.reporting.comparison.run_file import EMBEDDED_BY, QUERIES
 from pipeline.reporting.comparison.runs import COMPARED
 from pipeline.reporting.comparison.text import comparison_tables, comparison_text
 from pipeline.reporting.comparison.trade_off import TradeOff
@@ -104,6 +104,29 @@ def test_differences_in_detection_stand_in_their_own_columns(comparison):
         ["Δ search mAP"] if third["differences"]["search_mAP"]["low"] > 0 else [],
     ]
     assert table.lines[2][-1].startswith("+1.0 (")
+
+
+def test_what_others_embedded_costs_nothing_and_asks_for_no_network(comparison):
+    by_others = {seed: run | {EMBEDDED_BY: "histogram"} for seed, run in RUNS["a/two"].items()}
+    runs = RUNS | {"a/one_by_histogram": by_others}
+    costs = {"a/one": ALIKE, "a/three": LARGER}
+    for first, students, columns in (
+        ("a/one", {"a/one_by_histogram": "h"}, False),
+        ("a/one", {"a/one_by_histogram": "h", "a/three": "z"}, True),
+        ("a/one_by_histogram", {"a/one": "x", "a/three": "z"}, True),
+    ):
+        group = Group(title="t", against=first, against_is="f", students=students)
+        compared = compare(
+            Comparisons(about="", groups=[group], trade_off=CURVE), runs.__getitem__, costs.__getitem__
+        )
+        (rows,) = (group["rows"] for group in compared["groups"])
+        assert {row["row"]: row["cost"] for row in rows}["a/one_by_histogram"] is None
+        table, *_ = comparison_tables(compared)
+        assert ("GFLOPs" in table.head) == columns
+        assert len({len(line) for line in (table.head, *table.lines)}) == 1
+        if columns:
+            assert table.lines[[row["row"] for row in rows].index("a/one_by_histogram")][-2:] == ["", ""]
+        assert comparison_text(compared)
 
 
 def test_costs_are_shown_where_they_differ(comparison):

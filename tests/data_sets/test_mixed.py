@@ -1,4 +1,4 @@
-"""Several data sets as one: all training scenes, and the first one's validation and test."""
+"""Several data sets as one: all training scenes, and the first one's validation and test, or those of all."""
 
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from tests.data_sets.own_trees import image, market, person, write_coco
 from tests.data_sets.trees import CASES, small_prw
 from tests.tiny import silent
 
+ALL_TRAINING = {"val_share": 0.0, "test_share": 0.0}
+
 
 def _coco(root: Path) -> Path:
     root.mkdir()
@@ -33,7 +35,7 @@ def _options(tmp_path: Path, **more: object) -> DataSetOptions:
         {
             "name": "coco",
             "root": str(_coco(tmp_path / "own")),
-            "split": {"val_share": 0.0, "test_share": 0.0},
+            "split": ALL_TRAINING,
         },
     ]
     return parse_options(DataSetOptions, {"name": "mixed", "parts": parts, **more}, "here")
@@ -103,6 +105,71 @@ def test_parts_that_do_not_go_together(tmp_path: Path) -> None:
         Mixed([prw, open_data_set("prw", tmp_path / "prw")])
     with pytest.raises(UserError, match="it must be one of cuhk_sysu"):
         parse_options(DataSetOptions, {"name": "mixed", "parts": [{"name": "mixed"}]}, "here")
+
+
+def _all(tmp_path: Path, **more: object) -> DataSetOptions:
+    """Return PRW, a set of test scenes alone, and own annotations, all of which are searched."""
+    frames = {"train": {}, "test": {"c1s1_000003": [(7, 9, 9, 20, 40)], "c5s1_1": [(7, 14, 10, 20, 40)]}}
+    alone = small_prw(tmp_path / "alone", frames=frames, queries="7 9.0 9.0 20.0 40.0 c1s1_000003\r\n")
+    parts = [
+        {"name": "prw", "root": str(small_prw(tmp_path / "prw"))},
+        {"name": "prw", "root": str(alone)},
+        {"name": "coco", "root": str(_coco(tmp_path / "own")), "split": ALL_TRAINING},
+    ]
+    values = {"name": "mixed", "searched": "all", "parts": parts, **more}
+    return parse_options(DataSetOptions, values, "here")
+
+
+def test_all_parts_are_searched(tmp_path: Path) -> None:
+    splits = open_source(_all(tmp_path)).splits()
+    train, test = splits["train"], splits["test"]
+    assert list(splits) == ["train", "test"]
+    names = ["c1s1_000003.jpg", "c1s1_000004.jpg", "c3s1_000005.jpg"]
+    assert [scene.name for scene in test.scenes] == [*names, "2-prw/c1s1_000003.jpg", "2-prw/c5s1_1.jpg"]
+    assert [scene.name for scene in train.scenes][2:] == [
+        "3-coco/2.jpg",
+        "3-coco/3.jpg",
+        "3-coco/c1s1_000001.jpg",
+    ]
+    # The first part has the cameras 1 to 3, the second 1 and 5 of its own.
+    assert [scene.camera for scene in test.scenes] == [1, 1, 3, 4, 8]
+    assert [scene.camera for scene in train.scenes] == [1, 2, 9, -1, 9]
+    assert test.identities == ("7", "9", "2-prw/7")
+    assert [(query.scene, query.person_id) for query in test.queries] == [(0, 0), (3, 2)]
+    assert test.default_gallery == "full"
+    wanted = {
+        "full": ([[1, 2, 3, 4], [4, 0, 1, 2]], [[0, 1], [0]]),
+        "cross_camera": ([[2, 3, 4], [4, 0, 1, 2]], [[0], [0]]),
+    }
+    for name, (scenes, positives) in wanted.items():
+        found = [
+            test.galleries[name].of_query(index, query.scene, test.cameras)
+            for index, query in enumerate(test.queries)
+        ]
+        assert [gallery.scenes.tolist() for gallery in found] == scenes
+        assert [gallery.positives.tolist() for gallery in found] == positives
+
+
+def test_all_parts_are_prepared_and_divided(tmp_path: Path) -> None:
+    pictures = tmp_path / "alone/frames"
+    data = prepare(open_source(_all(tmp_path)), tmp_path / "prepared", silent)
+    assert data.images("test")[3].tobytes() == (pictures / "c1s1_000003.jpg").read_bytes()
+    assert len(data.split("test").queries) == 2
+    options = _all(tmp_path / "again", validation={"share": 0.5, "by": "time"})
+    divided = open_source(options)
+    inspection = divided.inspect()
+    assert len(inspection.splits["test"].scenes) == 5 and "all of them searched" in inspection.release
+
+
+def test_searched_is_for_parts_and_someone_must_train(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="only `mixed` has parts"):
+        parse_options(DataSetOptions, {"name": "prw", "root": "x", "searched": "all"}, "here")
+    with pytest.raises(UserError, match="'searched'"):
+        parse_options(DataSetOptions, {"name": "mixed", "searched": "some"}, "here")
+    empty = {"train": {}, "test": {"c1s1_000003": [(7, 10, 10, 20, 40)]}}
+    parts = [open_data_set("prw", small_prw(tmp_path / name, frames=empty)) for name in "ab"]
+    with pytest.raises(UserError, match="no part has scenes of the split 'train'"):
+        Mixed(parts, "all").splits()
 
 
 def _check(*options: str) -> tuple[int, str]:

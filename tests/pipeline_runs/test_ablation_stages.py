@@ -61,6 +61,54 @@ def test_runs_of_a_student_are_those_of_the_pipeline(here):
     assert json.loads((here / RUNS).read_text()) == json.loads(whole)
 
 
+def test_others_embed_what_the_student_has_detected(here):
+    done("ablation.ablate --student kd_lut --seed 0 --seed 1")
+    alone = (here / RUNS).read_bytes()
+    result = run_stage(
+        "ablation.ablate --student kd_lut --seed 0 --seed 1 --two-step histogram --two-step id_lut"
+    )
+    assert result.exit_code == 0, result.output
+    by = {who: f"results/kd_lut_by_{who}.json" for who in ("histogram", "id_lut")}
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [RUNS, *by.values()]
+    assert (here / RUNS).read_bytes() == alone
+    own = read_runs(here / RUNS)
+    for who, file in by.items():
+        runs = read_runs(here / file)
+        for seed, run in runs.items():
+            assert run["embedded_by"] == who
+            assert run.keys() - {"embedded_by"} == own[seed].keys()
+            assert run["detection"] == own[seed]["detection"]
+            assert len(run["average_precisions"]) == len(own[seed]["average_precisions"])
+            assert np.mean(run["average_precisions"]) == pytest.approx(run["search"]["mAP"], abs=1e-5)
+        # True boxes are the same ones, whatever a seed detects.
+        assert runs[0]["search_ground_truth_boxes"] == runs[1]["search_ground_truth_boxes"]
+    folder = here / "data_0/results"
+    folder.mkdir(parents=True)
+    for name in ("kd_lut", "kd_lut_by_histogram"):
+        (here / f"results/{name}.json").rename(folder / f"{name}.json")
+    (here / "data_0/params.yaml").write_text((here / "params.yaml").read_text())
+    (here / "comparisons.yaml").write_text(
+        "about: x\ngroups:\n- title: Which?\n  against: data_0/kd_lut_by_histogram\n  against_is: colours\n"
+        "  students: {data_0/kd_lut: table}\n"
+        "trade_off: {title: t, curves: {all: {data_0/kd_lut: '1'}}}\n"
+    )
+    done("ablation.compare")
+    (group,) = json.loads((here / "results/comparison.json").read_text())["groups"]
+    first, second = group["rows"]
+    assert first["cost"] is None and second["cost"]["parameters"] > 0
+    assert second["differences"]["search_mAP"]["low"] <= second["differences"]["search_mAP"]["high"]
+
+
+@pytest.mark.parametrize(
+    ("who", "says"), [("nobody", "no table 'nobody'"), ("features", "has the training boxes alone")]
+)
+def test_who_cannot_embed_detections_is_said_before_the_training(here, who, says):
+    values = tiny_parameters()
+    values["tables"]["features"] = values["tables"]["id_lut"] | {"kind": "features", "teacher": "f.h5"}
+    write_parameters(here, values)
+    assert says in refused(here, f"ablation.ablate --student kd_lut --seed 0 --two-step {who}")
+
+
 def test_seeds_beside_one_another_are_those_one_after_another(here):
     done("ablation.ablate --student kd_lut --seed 1 --seed 0")
     serial = (here / RUNS).read_bytes()

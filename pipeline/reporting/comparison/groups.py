@@ -12,6 +12,7 @@ from pipeline.reporting.comparison.bootstrap import Difference, paired_bootstrap
 from pipeline.reporting.comparison.cost import Cost
 from pipeline.reporting.comparison.origin import run_origins
 from pipeline.reporting.comparison.pooling import Pool, pooled
+from pipeline.reporting.comparison.run_file import EMBEDDED_BY
 from pipeline.reporting.comparison.runs import Runs, average_precisions, spreads
 from pipeline.reporting.comparison.seeds_interval import seeds_interval
 from pipeline.reporting.comparison.trade_off import TradeOff, trade_off
@@ -89,16 +90,20 @@ def compare(
     Returns:
         `about`.
         `groups`: for each its `title` and its students (`rows`). A student has its name (`row`), what it
-        `is`, how many `seeds`, its `cost`, its metrics (`figures`: mean, deviation, values) and, but for the
-        first, `differences` to the metrics of the first student, each with a confidence interval: of search
-        mAP over queries and seeds (`paired_bootstrap`), of `coco_ap50` and `coco_ap70` over seeds
-        (`seeds_interval`; None for a single seed).
+        `is`, how many `seeds`, its `cost` (None where others embedded its detections), its metrics
+        (`figures`: mean, deviation, values) and, but for the first, `differences` to the metrics of the first
+        student, each with a confidence interval: of search mAP over queries and seeds (`paired_bootstrap`),
+        of `coco_ap50` and `coco_ap70` over seeds (`seeds_interval`; None for a single seed).
         `pooled`: see `pooling.pooled`.
         `trade_off`: see `trade_off.trade_off`.
         `origins`: see `run_origins`.
     """
     runs = {name: runs_of(name) for name in comparisons.students()}
-    cost = cache(cost_of)
+    of_network = cache(cost_of)
+
+    def cost(name: str) -> Cost | None:
+        return None if any(EMBEDDED_BY in run for run in runs[name].values()) else of_network(name)
+
     return {
         "about": comparisons.about,
         "groups": [_group(group, runs, cost) for group in comparisons.groups],
@@ -108,7 +113,7 @@ def compare(
     }
 
 
-def _group(group: Group, runs: Mapping[str, Runs], cost_of: Callable[[str], Cost]) -> dict[str, Any]:
+def _group(group: Group, runs: Mapping[str, Runs], cost_of: Callable[[str], Cost | None]) -> dict[str, Any]:
     first = runs[group.against]
     students = [_student(group.against, group.against_is, first, {}, cost_of(group.against))]
     for name, what in group.students.items():
@@ -126,13 +131,13 @@ def _differences(first: Runs, second: Runs) -> dict[str, Difference | None]:
 
 
 def _student(
-    name: str, what: str, runs: Runs, differences: Mapping[str, Difference | None], cost: Cost
+    name: str, what: str, runs: Runs, differences: Mapping[str, Difference | None], cost: Cost | None
 ) -> dict[str, Any]:
     return {
         "row": name,
         "is": what,
         "seeds": len(runs),
-        "cost": cost._asdict(),
+        "cost": None if cost is None else cost._asdict(),
         "figures": {metric: spread._asdict() for metric, spread in spreads(runs).items()},
         "differences": {
             metric: None if difference is None else difference._asdict()

@@ -68,7 +68,8 @@ def comparison_text(comparison: Mapping[str, Any]) -> str:
 
 def _table(group: Mapping[str, Any]) -> TextTable:
     students = group["rows"]
-    costs_differ = any(student["cost"] != students[0]["cost"] for student in students)
+    costs = [student["cost"] for student in students if student["cost"] is not None]
+    costs_differ = any(cost != costs[0] for cost in costs)
     head = ["", *TITLES.values(), *DIFFERENCES.values(), *(COSTS.values() if costs_differ else [])]
     return TextTable(
         group["title"],
@@ -86,7 +87,9 @@ def _cells(student: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _costs(cost: Mapping[str, float]) -> list[str]:
+def _costs(cost: Mapping[str, float] | None) -> list[str]:
+    if cost is None:
+        return [""] * len(COSTS)
     return [f"{cost['parameters'] / MILLION:.2f}", f"{cost['flops'] / BILLION:.2f}"]
 
 

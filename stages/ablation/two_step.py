@@ -1,0 +1,50 @@
+"""Whose embeddings a student's detections are given beside the student's own: teachers of tables."""
+
+from collections.abc import Sequence
+
+import torch
+
+from pipeline.basics.errors import UserError
+from pipeline.inference.teachers.colour_histogram import ColourHistogram
+from pipeline.inference.teachers.crop_teacher import CropTeacher
+from pipeline.inference.teachers.teacher import Teacher
+from pipeline.scenes.prepared import PreparedDataSet
+from stages.export_lut import ExportOptions, TableOptions, named_teacher
+from stages.support.parameters import Parameters
+from stages.support.paths import table_file
+
+HISTOGRAM = "histogram"
+"""The colour histogram, which needs no entry of `tables`."""
+
+
+def two_step_sections(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the sections of params.yaml that the teachers of these names need besides."""
+    return ("export_lut", *(f"tables.{name}" for name in names if name != HISTOGRAM)) if names else ()
+
+
+def load_two_step(
+    names: Sequence[str], parameters: Parameters, data: PreparedDataSet, device: torch.device
+) -> dict[str, Teacher]:
+    """Load teachers by their names.
+
+    Args:
+        names: `HISTOGRAM`, or entries of `tables`.
+        parameters: they declare `two_step_sections`.
+        data: whose boxes are embedded.
+        device: where the teachers run.
+
+    Raises:
+        UserError: there is no such entry, its teacher cannot be loaded, or knows the training boxes alone.
+    """
+    teachers: dict[str, Teacher] = {}
+    for name in names:
+        options = parameters.options("export_lut", ExportOptions)
+        if name == HISTOGRAM:
+            teachers[name] = CropTeacher([ColourHistogram()], options.batch_size, options.scene_batch_size)
+            continue
+        table_file(name)  # the name is part of a file's
+        entry, where = parameters.options(f"tables.{name}", TableOptions), f"{parameters.path}: tables.{name}"
+        if entry.kind == "features":
+            raise UserError(f"{where}: a file of features has the training boxes alone, and no detections")
+        teachers[name] = named_teacher(entry, options, data, device, where)
+    return teachers
