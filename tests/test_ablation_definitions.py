@@ -110,7 +110,8 @@ def test_students_that_learn_from_students_differ_from_lut_in_the_table_alone():
     tables = {student: options_of(student).table for student in FROM_STUDENTS}
     assert len(set(tables.values())) == len(tables)
     for student, table in tables.items():
-        assert options_of(student).model_copy(update={"table": options_of("lut").table}) == options_of("lut")
+        own = as_chosen("lut", student).model_copy(update={"table": table})
+        assert options_of(student) == own
         assert table != options_of("lut").table
     assert definition("network_teacher", STAGES["network_teacher"]).entries == {"student": "${item}"}
     for teacher in STAGES["network_teacher"]["foreach"]:
@@ -118,9 +119,21 @@ def test_students_that_learn_from_students_differ_from_lut_in_the_table_alone():
         assert options_of(teacher).training.steps == options_of("oim_long").training.steps
 
 
-def test_other_networks_differ_in_the_network_alone():
+def as_chosen(student, tuned):
+    """A student's options with the settings that were the best of the tries of `tuned`, where it was tuned."""
+    results = ABLATION / f"tuning/results/{tuned}.json"
+    options = options_of(student)
+    if not results.is_file():
+        return options
+    tries = json.loads(results.read_text())["tries"]
+    best = max(tries, key=lambda entry: entry["validation"]["search_mAP"])
+    identity = options.identity.model_copy(update=best["settings"]["identity"])
+    return options.model_copy(update={"identity": identity})
+
+
+def test_other_networks_differ_in_the_network_and_in_their_best_weight_alone():
     for student, plain in OTHER_NETWORKS.items():
-        own, other = options_of(student), options_of(plain)
+        own, other = options_of(student), as_chosen(plain, student)
         assert own.network.head == student.removesuffix("_kd")
         same = {"network": other.network, "absent_pairs": other.absent_pairs}
         assert own.model_copy(update=same) == other
