@@ -25,6 +25,7 @@ from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
 from pipeline.basics.progress import Progress
 from pipeline.datasets.pictures import ANNOTATIONS, FRAMES, JOURNAL
+from pipeline.inference.own_pictures.printable import printable
 from pipeline.scenes.boxes import clip_boxes
 
 LEAST_SIDE = 1.0
@@ -136,7 +137,7 @@ def annotate_sources(
     try:
         for half_written in (out / FRAMES).glob(".*.tmp"):  # by a run that was killed
             half_written.unlink()
-        with closing(Journal(out / JOURNAL, about)) as journal:
+        with closing(Journal(out / JOURNAL, about, {"detector": _hashed(detector)})) as journal:
             gaps = _Annotating(journal, out / FRAMES, detector, options, say).run(items, progress)
             frames = journal.frames()
             content = annotations_of(frames, options.score, about)
@@ -163,6 +164,11 @@ def _items(sources: Sequence[str | Path], out: Path, say: Say) -> list[Item]:
     if not items:
         raise UserError("there is no picture and no video in what was given")
     return items
+
+
+def _hashed(detector: PeopleDetector) -> str:
+    """Return what a detector's hash is of. A change of its YAML changes its boxes, so it is another one."""
+    return f"the hash of {' and '.join(printable(file) for file in detector.files)}"
 
 
 class _Annotating:

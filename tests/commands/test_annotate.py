@@ -41,6 +41,26 @@ def test_pictures_become_a_data_set(pictures, tmp_path):
     assert "2 frames with 2 people" in again.output
 
 
+def test_nobody_is_a_warning_with_what_to_check(pictures, tmp_path):
+    """A wrong YAML gives boxes of low scores, or none; the data set is written all the same."""
+    out, detector = tmp_path / "out", with_detector(tmp_path, units="fractions", nms=0.5)
+    given = (pictures / "gallery", "--detector", detector, "--workers", 0, "--out")
+    done = annotate(*given, out, "--score", 0.95)
+    assert done.exit_code == 0
+    keys = "`layout`, `person`, `channels`, `scale`, `mean`, `std`, `boxes`, `units`, `scores`"
+    says = (
+        f"warning: there is no person in any of 2 frames: check {keys} in {tmp_path / 'd.yaml'}, and --score"
+    )
+    assert f"{says} 0.95\n" in done.stderr
+    assert (out / "annotations.json").exists()
+    with_detector(tmp_path)
+    corrected = annotate(*given, out, "--score", 0.95)
+    assert corrected.exit_code == 2
+    hashed = f"the hash of {detector} and {tmp_path / 'd.yaml'}"
+    assert f"{hashed}: give the same again, remove the folder, or give another --out" in corrected.stderr
+    assert "warning" not in annotate(*given, tmp_path / "other").stderr
+
+
 def test_mistakes_are_one_line(pictures, tmp_path):
     detector = with_detector(tmp_path)
     plain = (pictures / "gallery", "--detector", detector, "--out", tmp_path / "out")

@@ -3,6 +3,7 @@
 import json
 from fractions import Fraction
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ class RedBoxes:
         stop_after: it is stopped after so many pictures; None for never.
     """
 
+    files = (Path("red.onnx"), Path("red.yaml"))
     file_hash = "abc"
 
     def __init__(self, stop_after=None):
@@ -220,7 +222,10 @@ def test_progress_is_in_pictures_and_videos(sources, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"score": 0.7}, "was begun with --score 0.5, not 0.7: give the same again, or another --out"),
+        (
+            {"score": 0.7},
+            "was begun with --score 0.5, not 0.7: give the same again, remove the folder, or give another",
+        ),
         ({"distinct": 1.0}, "was begun with --distinct 0.0, not 1.0"),
         ({"camera": "a"}, "was begun with --camera nothing, not a"),
     ],
@@ -235,7 +240,10 @@ def test_another_detector_in_the_same_folder(sources, tmp_path):
     annotate(sources, tmp_path / "out")
     other = RedBoxes()
     other.file_hash = "def"
-    with pytest.raises(UserError, match="was begun with detector abc, not def"):
+    says = (
+        "was begun with detector abc, not def, the hash of red.onnx and red.yaml: give the same again, remove"
+    )
+    with pytest.raises(UserError, match=says):
         annotate(sources, tmp_path / "out", other)
 
 
