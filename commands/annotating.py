@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from commands.errors import FailedCheckError
 from commands.printing import print_line, say
 from person_search.annotating.annotating import Annotated, AnnotateOptions, annotate_sources
 from person_search.detectors.detector import PeopleDetector
@@ -39,6 +40,7 @@ def annotate_in(
 
     Raises:
         UserError: an option or the detector is no good, or there is nothing to annotate.
+        FailedCheckError: nothing could be read; the folder is written all the same, and has no frame.
     """
     zone = zone_named(timezone)
     options = AnnotateOptions(
@@ -65,6 +67,11 @@ def annotate_in(
         print_line(f"{len(done.gaps):,} could not be read (whole):")
         for gap in done.gaps:
             print_line(f"  {gap}")
+    if not done.frames:
+        raise FailedCheckError(
+            f"{printable(out)} has no frame, so nothing can be trained on it: nothing in what was given "
+            "could be read; mend it, or give other pictures or videos"
+        )
     if not done.people:
         say(_nobody(done, loaded, score))
 

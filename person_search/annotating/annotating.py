@@ -155,12 +155,17 @@ def group_of(item: Item) -> str:
 
 def _items(sources: Sequence[str | Path], out: Path, say: Say) -> list[Item]:
     """Return the pictures and videos that the sources hold. Raises `UserError` where there are none."""
-    items, own = [], out.resolve()
-    for item in listed(sources, say).items:
+    items, own, found = [], out.resolve(), listed(sources, say).items
+    for item in found:
         if item.path is None:
             raise UserError(f"{item.shown} is a stream, which never ends: record it, and give the file")
         if own not in item.path.parents:
             items.append(item)
+    if found and not items:
+        raise UserError(
+            f"all that was given (files: {len(found):,}) lies below --out {printable(out)}, whose files are "
+            "taken for what this command wrote: give another --out"
+        )
     if not items:
         raise UserError("there is no picture and no video in what was given")
     return items

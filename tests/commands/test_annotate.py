@@ -52,13 +52,30 @@ def test_nobody_is_a_warning_with_what_to_check(pictures, tmp_path):
         f"warning: there is no person in any of 2 frames: check {keys} in {tmp_path / 'd.yaml'}, and --score"
     )
     assert f"{says} 0.95\n" in done.stderr
-    assert (out / "annotations.json").exists()
+    checked = CliRunner().invoke(main, ["check-data", "--dataset", "pictures", "--root", str(out)])
+    assert "there is no person in any frame: were the detector's YAML and --score right?" in checked.output
+    assert checked.exit_code == 0
     with_detector(tmp_path)
     corrected = annotate(*given, out, "--score", 0.95)
     assert corrected.exit_code == 2
     hashed = f"the hash of {detector} and {tmp_path / 'd.yaml'}"
     assert f"{hashed}: give the same again, remove the folder, or give another --out" in corrected.stderr
     assert "warning" not in annotate(*given, tmp_path / "other").stderr
+
+
+def test_nothing_could_be_read(pictures, tmp_path):
+    cut, out = tmp_path / "cut.png", tmp_path / "out"
+    cut.write_bytes((pictures / "query.png").read_bytes()[:99])
+    done = annotate(cut, "--detector", with_detector(tmp_path), "--out", out, "--workers", 0)
+    assert done.exit_code == 1
+    assert "1 could not be read (whole):" in done.output
+    (error,) = done.stderr.splitlines()[-1:]
+    assert error.startswith(f"Error: {out} has no frame, so nothing can be trained on it")
+    assert "no person" not in done.output
+    checked = CliRunner().invoke(main, ["check-data", "--dataset", "pictures", "--root", str(out)])
+    assert checked.exit_code == 1
+    assert "annotations.json has no frame; write it again with `person-search annotate`" in checked.output
+    assert "cannot be used as it is: 1 problem" in checked.output
 
 
 def test_mistakes_are_one_line(pictures, tmp_path):

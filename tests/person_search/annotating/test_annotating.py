@@ -213,6 +213,12 @@ def test_the_folder_itself_is_not_annotated(sources):
     assert annotate(sources, sources / "out") == first
 
 
+def test_all_that_is_given_lies_below_out(sources):
+    with pytest.raises(UserError, match=r"all that was given \(files: 7\) lies below --out .*: give another"):
+        annotate(sources, sources)
+    assert not (sources / "frames").exists()
+
+
 def test_progress_is_in_pictures_and_videos(sources, tmp_path):
     seen = []
     annotate(sources, tmp_path / "out", progress=lambda done, total: seen.append((done, total)))
