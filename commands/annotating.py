@@ -21,7 +21,7 @@ TO_CHECK = ("layout", "person", "channels", "scale", "mean", "std", "boxes", "un
 
 
 def annotate_in(
-    sources: Sequence[Path],
+    sources: Sequence[str],
     detector: Path,
     out: Path,
     *,

@@ -158,7 +158,10 @@ def _items(sources: Sequence[str | Path], out: Path, say: Say) -> list[Item]:
     items, own, found = [], out.resolve(), listed(sources, say).items
     for item in found:
         if item.path is None:
-            raise UserError(f"{item.shown} is a stream, which never ends: record it, and give the file")
+            raise UserError(
+                f"{item.shown}: `annotate` reads no streams and no addresses; save it to a file, and give "
+                "that"
+            )
         if own not in item.path.parents:
             items.append(item)
     if found and not items:

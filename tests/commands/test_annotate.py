@@ -88,6 +88,9 @@ def test_mistakes_are_one_line(pictures, tmp_path):
         ((*plain, "--every", "often"), "--every often: give a time"),
         ((*plain[:2], tmp_path / "none.onnx", *plain[3:]), "no detector at"),
         ((tmp_path / "none", *plain[1:]), "none does not exist"),
+        (("http://x/y", *plain[1:]), "Error: http://x/y: `annotate` reads no streams and no addresses"),
+        (("rtsp://me:secret@x", *plain[1:]), "Error: rtsp://me@x: `annotate` reads no streams"),
+        (("", *plain[1:]), "a source is empty"),
         ((*plain[:4], detector), "is a file; give a folder"),
     ):
         done = annotate(*arguments)

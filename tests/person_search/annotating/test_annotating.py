@@ -256,7 +256,9 @@ def test_another_detector_in_the_same_folder(sources, tmp_path):
 def test_what_cannot_be_annotated(sources, tmp_path):
     with pytest.raises(UserError, match=r"--unsure 0.6 is above --score 0.5"):
         AnnotateOptions(unsure=0.6)
-    with pytest.raises(UserError, match="is a stream, which never ends: record it"):
+    with pytest.raises(
+        UserError, match=r"^rtsp://camera/1: `annotate` reads no streams and no addresses; save"
+    ):
         annotate("rtsp://camera/1", tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="there is no picture and no video"):
