@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from person_search.annotating.coco import annotations_of
-from person_search.annotating.frames import THUMBNAIL, difference, encoded, frame_name, thumbnail
+from person_search.annotating.frames import THUMBNAIL, GivenPaths, difference, encoded, frame_name, thumbnail
 from person_search.annotating.journal import AnnotatedFrame, Journal
 from person_search.detectors.detector import FoundBoxes, PeopleDetector
 from person_search.detectors.tiles import TiledDetector
@@ -138,7 +138,8 @@ def annotate_sources(
         for half_written in (out / FRAMES).glob(".*.tmp"):  # by a run that was killed
             half_written.unlink()
         with closing(Journal(out / JOURNAL, about, {"detector": _hashed(detector)})) as journal:
-            gaps = _Annotating(journal, out / FRAMES, detector, options, say).run(items, progress)
+            annotating = _Annotating(journal, out / FRAMES, detector, options, GivenPaths(sources), say)
+            gaps = annotating.run(items, progress)
             frames = journal.frames()
             content = annotations_of(frames, options.score, about)
             write_atomically(out / ANNOTATIONS, json.dumps(content, allow_nan=False) + "\n")
@@ -183,10 +184,16 @@ class _Annotating:
     """One run."""
 
     def __init__(
-        self, journal: Journal, folder: Path, detector: PeopleDetector, options: AnnotateOptions, say: Say
+        self,
+        journal: Journal,
+        folder: Path,
+        detector: PeopleDetector,
+        options: AnnotateOptions,
+        given: GivenPaths,
+        say: Say,
     ) -> None:
         self._journal, self._folder, self._detector = journal, folder, detector
-        self._options, self._say = options, say
+        self._options, self._given, self._say = options, given, say
         self._names = {frame.name for frame in journal.frames()}
 
     def run(self, items: Sequence[Item], progress: Progress) -> list[str]:
@@ -247,7 +254,7 @@ class _Annotating:
                 size=made.size,
                 boxes=boxes,
                 scores=scores,
-                source=Path(item.source).name,
+                source=item.source if item.path is None else self._given.text(item.path),
                 frame=frame.frame,
                 camera=frame.camera,
                 time=None if frame.time is None else frame.time.isoformat(),

@@ -16,7 +16,7 @@ from person_search.sources.places import Item
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.printable import printable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class AnnotatedFrame:
         size: its width and height in pixels.
         boxes: a list `[x1, y1, x2, y2]` in its pixels for each detection.
         scores: of these, 0..1, falling.
-        source: the name of the picture or video that it is from, without folders.
+        source: the picture or video that it is from, by its path as it was given; see `GivenPaths`.
         frame: its number there.
         camera: the camera's name, where it is known.
         time: when it was taken, in UTC as ISO 8601 has it, where that is known.

@@ -1,6 +1,7 @@
 """Annotating: the same bytes whether it was stopped or not, and right boxes whatever the picture is."""
 
 import json
+import shutil
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -95,18 +96,18 @@ def test_a_folder_becomes_a_data_set(sources, tmp_path):
     assert len(done.gaps) == 1
     assert "broken.jpg is no picture that can be read" in done.gaps[0]
     split = Pictures(tmp_path / "out").splits()["train"]
-    by_source = {image["source"]: image for image in content(tmp_path / "out")["images"]}
+    by_source = {Path(image["source"]).name: image for image in content(tmp_path / "out")["images"]}
     scene = {s.name: s for s in split.scenes}[by_source["picture 1.jpg"]["file_name"]]
     np.testing.assert_allclose(scene.boxes, [[20, 15, 32, 45]], atol=1.01)
     assert scene.ignored.tolist() == [[0, 0, 10, 10]]
     assert scene.camera == 1
     assert {s.camera for s in split.scenes} == {0, 1, -1}
-    assert [image["frame"] for image in by_source.values() if image["source"] == "film.mkv"] == [25]
+    assert [image["frame"] for name, image in by_source.items() if name == "film.mkv"] == [25]
 
 
 def test_jpegs_are_the_files_own_bytes_and_others_are_encoded(sources, tmp_path):
     annotate(sources, tmp_path / "out")
-    by_source = {i["source"]: i["file_name"] for i in content(tmp_path / "out")["images"]}
+    by_source = {Path(i["source"]).name: i["file_name"] for i in content(tmp_path / "out")["images"]}
     frames = tmp_path / "out" / "frames"
     own = sources / "cam0" / "picture 0.jpg"
     assert (frames / by_source["picture 0.jpg"]).read_bytes() == own.read_bytes()
@@ -181,6 +182,28 @@ def test_the_same_picture_under_the_same_name_is_there_once(tmp_path):
     assert (done.frames, done.alike) == (1, 1)
 
 
+def test_pictures_of_one_name_are_told_apart_by_their_source(tmp_path, monkeypatch):
+    """`source` is the file as it was given: a source, and the path below it."""
+    monkeypatch.chdir(tmp_path)
+    places = ("one/a/1.png", "one/b/1.png", "two/a/1.png", "1.png")
+    for number, place in enumerate(places):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        picture(number).save(place)
+    options = AnnotateOptions(**NO_PROCESSES)
+    for sources, starts in (
+        (["one", "./two", "1.png"], ("one", "one", "two", "1.png")),
+        (["one", "one/b", tmp_path / "two", "1.png"], ("one", "one", str(tmp_path / "two"), "1.png")),
+        (["."], ("one", "one", "two", "1.png")),
+    ):
+        out = tmp_path / f"out of {len(sources)}"
+        annotate_sources(sources, out, RedBoxes(), options, say=silent, progress=silent)
+        named = {image["source"] for image in content(out)["images"]}
+        assert named == {
+            place.replace(place.partition("/")[0], start) for place, start in zip(places, starts, strict=True)
+        }
+        shutil.rmtree(out)
+
+
 def test_near_duplicates_are_left_out_and_counted(tmp_path):
     (tmp_path / "in").mkdir()
     for number, corner in enumerate([(20, 15), (20, 15), (21, 15), (60, 15), (60, 15)]):
@@ -188,7 +211,7 @@ def test_near_duplicates_are_left_out_and_counted(tmp_path):
     assert annotate(tmp_path / "in", tmp_path / "all").frames == 5
     done = annotate(tmp_path / "in", tmp_path / "out", distinct=2.0)
     assert (done.frames, done.alike) == (2, 3)
-    kept = [image["source"] for image in content(tmp_path / "out")["images"]]
+    kept = [Path(image["source"]).name for image in content(tmp_path / "out")["images"]]
     assert kept == ["0.png", "3.png"]
 
 
@@ -276,7 +299,7 @@ def test_grey_jpegs_stay_and_odd_colours_are_encoded(tmp_path):
     picture(0).convert("CMYK").save(tmp_path / "in" / "ink.jpg")
     annotate(tmp_path / "in", tmp_path / "out")
     modes = {
-        image["source"]: Image.open(
+        Path(image["source"]).name: Image.open(
             BytesIO((tmp_path / "out" / "frames" / image["file_name"]).read_bytes())
         ).mode
         for image in content(tmp_path / "out")["images"]
