@@ -13,7 +13,7 @@ from pipeline.inference.own_pictures.printable import printable
 
 
 @click.command()
-@click.argument("sources", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, type=click.Path())  # texts: a `Path` has no `//` of an address
 @click.option(
     "--detector",
     type=GivenPath(path_type=Path),
@@ -69,7 +69,7 @@ from pipeline.inference.own_pictures.printable import printable
     "--workers", type=click.IntRange(min=0), help="Processes that read pictures.  [default: by the cores]"
 )
 def annotate(
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     detector: Path,
     out: Path,
     score: float,

@@ -16,7 +16,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 
 
 @click.command()
-@click.argument("sources", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, type=click.Path())  # texts: a `Path` has no `//` of an address
 @click.option(
     "--out",
     type=GivenPath(path_type=Path),
@@ -65,7 +65,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 @click.option("--before", type=click.DateTime(), help="With --remove: seen before this time, in UTC.")
 @click.option("--older-than", help="With --remove: seen longer ago than this: 30d, 12h.")
 def index(
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     out: Path,
     weights: Path | None,
     every: str | None,
@@ -92,7 +92,7 @@ def index(
     if remove:
         limit = _limit(before, older_than)
         own("commands.indexing", "index").remove_people(
-            out, [str(source) for source in sources], cameras, after and after.replace(tzinfo=UTC), limit
+            out, sources, cameras, after and after.replace(tzinfo=UTC), limit
         )
         return
     if after or before or older_than:

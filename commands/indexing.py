@@ -23,7 +23,7 @@ from stages.support.running import ShownProgress
 
 
 def build(
-    sources: Sequence[Path],
+    sources: Sequence[str],
     out: Path,
     weights: Path,
     *,
@@ -60,7 +60,7 @@ def build(
     )
     with ShownProgress("index") as progress:
         done = index_sources(
-            [str(source) for source in sources],
+            sources,
             out,
             weights,
             lambda: load_search_network(weights),
@@ -103,7 +103,13 @@ def remove_people(
 
 
 def _pattern(source: str) -> str:
-    """Return what selects a source: a folder means all below it, a pattern and an address themselves."""
+    """Return what selects a source: a folder means all below it, a pattern and an address themselves.
+
+    Raises:
+        UserError: it is empty, which Python takes for the current folder.
+    """
+    if not source:
+        raise UserError("a source is empty (a shell's variable that is not set?); say whom to remove")
     if "://" in source or any(sign in source for sign in "*?["):
         return source
     path = Path(source)

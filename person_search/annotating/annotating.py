@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from person_search.annotating.coco import annotations_of
-from person_search.annotating.frames import THUMBNAIL, difference, encoded, frame_name, thumbnail
+from person_search.annotating.frames import THUMBNAIL, GivenPaths, difference, encoded, frame_name, thumbnail
 from person_search.annotating.journal import AnnotatedFrame, Journal
 from person_search.detectors.detector import FoundBoxes, PeopleDetector
 from person_search.detectors.tiles import TiledDetector
@@ -25,6 +25,7 @@ from pipeline.basics.atomic import write_atomically
 from pipeline.basics.errors import UserError
 from pipeline.basics.progress import Progress
 from pipeline.datasets.pictures import ANNOTATIONS, FRAMES, JOURNAL
+from pipeline.inference.own_pictures.printable import printable
 from pipeline.scenes.boxes import clip_boxes
 
 LEAST_SIDE = 1.0
@@ -136,8 +137,9 @@ def annotate_sources(
     try:
         for half_written in (out / FRAMES).glob(".*.tmp"):  # by a run that was killed
             half_written.unlink()
-        with closing(Journal(out / JOURNAL, about)) as journal:
-            gaps = _Annotating(journal, out / FRAMES, detector, options, say).run(items, progress)
+        with closing(Journal(out / JOURNAL, about, {"detector": _hashed(detector)})) as journal:
+            annotating = _Annotating(journal, out / FRAMES, detector, options, GivenPaths(sources), say)
+            gaps = annotating.run(items, progress)
             frames = journal.frames()
             content = annotations_of(frames, options.score, about)
             write_atomically(out / ANNOTATIONS, json.dumps(content, allow_nan=False) + "\n")
@@ -154,25 +156,44 @@ def group_of(item: Item) -> str:
 
 def _items(sources: Sequence[str | Path], out: Path, say: Say) -> list[Item]:
     """Return the pictures and videos that the sources hold. Raises `UserError` where there are none."""
-    items, own = [], out.resolve()
-    for item in listed(sources, say).items:
+    items, own, found = [], out.resolve(), listed(sources, say).items
+    for item in found:
         if item.path is None:
-            raise UserError(f"{item.shown} is a stream, which never ends: record it, and give the file")
+            raise UserError(
+                f"{item.shown}: `annotate` reads no streams and no addresses; save it to a file, and give "
+                "that"
+            )
         if own not in item.path.parents:
             items.append(item)
+    if found and not items:
+        raise UserError(
+            f"all that was given (files: {len(found):,}) lies below --out {printable(out)}, whose files are "
+            "taken for what this command wrote: give another --out"
+        )
     if not items:
         raise UserError("there is no picture and no video in what was given")
     return items
+
+
+def _hashed(detector: PeopleDetector) -> str:
+    """Return what a detector's hash is of. A change of its YAML changes its boxes, so it is another one."""
+    return f"the hash of {' and '.join(printable(file) for file in detector.files)}"
 
 
 class _Annotating:
     """One run."""
 
     def __init__(
-        self, journal: Journal, folder: Path, detector: PeopleDetector, options: AnnotateOptions, say: Say
+        self,
+        journal: Journal,
+        folder: Path,
+        detector: PeopleDetector,
+        options: AnnotateOptions,
+        given: GivenPaths,
+        say: Say,
     ) -> None:
         self._journal, self._folder, self._detector = journal, folder, detector
-        self._options, self._say = options, say
+        self._options, self._given, self._say = options, given, say
         self._names = {frame.name for frame in journal.frames()}
 
     def run(self, items: Sequence[Item], progress: Progress) -> list[str]:
@@ -233,7 +254,7 @@ class _Annotating:
                 size=made.size,
                 boxes=boxes,
                 scores=scores,
-                source=Path(item.source).name,
+                source=item.source if item.path is None else self._given.text(item.path),
                 frame=frame.frame,
                 camera=frame.camera,
                 time=None if frame.time is None else frame.time.isoformat(),

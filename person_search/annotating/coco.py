@@ -20,9 +20,10 @@ def annotations_of(
         about: what stands under `info`.
 
     Returns:
-        `info`, `images` (with `camera` and `time` where they are known, and `source` and `frame`, where each
-        is from), `annotations` (`bbox` is x, y, width, height; `score` and `ignore` are beside what COCO
-        names) and `categories`, of which there is one. Ids count from 1.
+        `info`, `images` (with `camera` and `time` where they are known, and `source` and `frame`: the file
+        that each is from, as it was given, and its number there), `annotations` (`bbox` is x, y, width,
+        height; `score` and `ignore` are beside what COCO names) and `categories`, of which there is one. Ids
+        count from 1.
     """
     images, annotations = list[dict[str, Any]](), list[dict[str, Any]]()
     for number, frame in enumerate(frames, start=1):

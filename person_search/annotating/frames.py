@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from person_search.networks.network import Picture
-from person_search.sources.frames import Frame
+from person_search.sources.frames import Frame, text_of
 from person_search.sources.places import Item, Kind
 from pipeline.basics.errors import UserError
 from pipeline.datasets.jpeg import UPRIGHT, check_jpeg, orientation_of, pillow_without_words
@@ -37,6 +38,30 @@ class EncodedFrame:
 
     content: bytes
     size: tuple[int, int]
+
+
+class GivenPaths:
+    """The paths of files as a user gave them.
+
+    Args:
+        sources: the files and folders that were given.
+    """
+
+    def __init__(self, sources: Sequence[str | Path]) -> None:
+        self._given = {Path(source).absolute(): Path(source) for source in reversed(sources)}
+
+    def text(self, path: Path) -> str:
+        """Return the text (see `text_of`) of a file's path: the source as given, and the path below it.
+
+        So two pictures of one name are told apart, whether they lie in two folders or in two sources.
+
+        Args:
+            path: absolute, as an `Item` has it.
+        """
+        for place in (path, *path.parents):
+            if place in self._given:
+                return text_of(self._given[place] / path.relative_to(place))
+        return text_of(path)
 
 
 def encoded(item: Item, frame: Frame) -> EncodedFrame:

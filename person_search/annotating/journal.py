@@ -16,7 +16,7 @@ from person_search.sources.places import Item
 from pipeline.basics.errors import UserError
 from pipeline.inference.own_pictures.printable import printable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class AnnotatedFrame:
         size: its width and height in pixels.
         boxes: a list `[x1, y1, x2, y2]` in its pixels for each detection.
         scores: of these, 0..1, falling.
-        source: the name of the picture or video that it is from, without folders.
+        source: the picture or video that it is from, by its path as it was given; see `GivenPaths`.
         frame: its number there.
         camera: the camera's name, where it is known.
         time: when it was taken, in UTC as ISO 8601 has it, where that is known.
@@ -73,19 +73,20 @@ class Journal:
             hexadecimal digits.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, Any], meant: Mapping[str, str]) -> None:
         """Open a journal, or begin one.
 
         Args:
             path: the file.
             settings: all that what is kept depends on, as plain values by the options' names.
+            meant: by the name of a setting whose value does not speak for itself, what it is.
 
         Raises:
             UserError: the journal was begun with other settings, or is none.
             OSError: it cannot be read or written.
         """
         self.thumbnails: dict[str, str] = {}
-        self._path = path
+        self._path, self._meant = path, meant
         self._items: dict[str, _KnownItem] = {}
         self._now: _KnownItem | None = None
         self._source: str | None = None
@@ -172,9 +173,11 @@ class Journal:
             )
         for name, before in first["settings"].items():
             if settings[name] != before:
+                meant = f", {self._meant[name]}" if name in self._meant else ""
                 raise UserError(
                     f"{printable(self._path.parent)} was begun with {name} {_text(before)}, not "
-                    f"{_text(settings[name])}: give the same again, or another --out"
+                    f"{_text(settings[name])}{meant}: give the same again, remove the folder, or give "
+                    "another --out"
                 )
 
     def _apply(self, line: Mapping[str, Any]) -> None:

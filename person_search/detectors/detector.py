@@ -1,6 +1,7 @@
 """What every detector of people does."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from person_search.networks.network import Floats, Picture
@@ -23,9 +24,12 @@ class PeopleDetector(Protocol):
     """A detector of people.
 
     Attributes:
-        file_hash: SHA-256 of all that it was loaded from, in hexadecimal digits.
+        files: all that it was loaded from: the model, then the YAML that says how it is fed and read, where
+            it has one.
+        file_hash: SHA-256 of these, in hexadecimal digits.
     """
 
+    files: tuple[Path, ...]
     file_hash: str
 
     def detect(self, picture: Picture, least: float) -> FoundBoxes:

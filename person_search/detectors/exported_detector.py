@@ -14,6 +14,7 @@ class ExportedDetector:
     def __init__(self, path: Path) -> None:
         """Load it. Raises what `OnnxNetwork` raises."""
         self._network = OnnxNetwork(path)
+        self.files = (path,)
         self.file_hash = sha256_of(path)
 
     def detect(self, picture: Picture, least: float) -> FoundBoxes:

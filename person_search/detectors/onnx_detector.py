@@ -41,7 +41,8 @@ class OnnxDetector:
         self._session = open_session(path, self._name, "export it again")
         self._input, self._type, self._size = self._look_at_input()
         self._outputs = self._look_at_outputs()
-        parts = [file.read_bytes() for file in (path, description_path(path))]
+        self.files = (path, description_path(path))
+        parts = [file.read_bytes() for file in self.files]
         self.file_hash = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
         self.detect(np.full((*self._size, 3), FILLED, dtype=np.uint8), 0.5)
 

@@ -25,7 +25,7 @@ class TiledDetector:
     def __init__(self, detector: PeopleDetector, tiles: int) -> None:
         """Let a detector look at `tiles` tiles, two or more, beside the whole picture."""
         self._detector, self._tiles = detector, tiles
-        self.file_hash = detector.file_hash
+        self.files, self.file_hash = detector.files, detector.file_hash
 
     def detect(self, picture: Picture, least: float) -> FoundBoxes:
         """Find the people in a picture; see `PeopleDetector`."""

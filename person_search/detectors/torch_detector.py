@@ -32,6 +32,7 @@ class TorchDetector:
         self._network = Detector.load(path) if kind == "detector" else load_student(path)
         self._device = one_device()
         self._network.to(self._device)
+        self.files = (path,)
         self.file_hash = sha256_of(path)
 
     def detect(self, picture: Picture, least: float) -> FoundBoxes:

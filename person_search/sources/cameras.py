@@ -130,8 +130,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     except (re.error, OverflowError, RecursionError) as error:
         raise UserError(f"{what} is no regular expression: {error}") from None
     if not {CAMERA, TIME} & set(compiled.groupindex):
+        others = ", ".join(f"(?P<{name}>...)" for name in compiled.groupindex)
         raise UserError(
-            f"{what} has no named group; write (?P<camera>...) around what names the camera, as in "
-            "'cam(?P<camera>[0-9]+)'"
+            f"{what} has no group of the name {CAMERA} or {TIME}{', but ' if others else ''}{others}; write "
+            "(?P<camera>...) around what names the camera, as in 'cam(?P<camera>[0-9]+)'"
         )
     return compiled

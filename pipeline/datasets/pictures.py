@@ -58,6 +58,10 @@ class Pictures(DataSetOnDisk):
         for scene in scenes:
             if problem := name_problem(scene.name):
                 findings.problems.append(f"{ANNOTATIONS}: {scene.name!r} {problem}")
+        if not scenes:
+            findings.problems.append(f"{path} has no frame; {AGAIN}, of pictures or videos that can be read")
+        elif not any(len(scene.boxes) for scene in scenes):
+            findings.warn("there is no person in any frame: were the detector's YAML and --score right?")
         return {"train": Split("train", scenes, ())}
 
     def _release(self, splits: Mapping[str, Split]) -> str:

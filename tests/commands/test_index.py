@@ -223,6 +223,22 @@ def test_an_age_that_is_none(tmp_path, age):
     assert "give a number and one of s, m, h, d, w" in result.stderr
 
 
+def test_addresses_arrive_as_they_were_given(weights, tmp_path, monkeypatch):
+    given, address = [], "rtsp://camera/1"
+    monkeypatch.setattr("commands.indexing.build", lambda sources, *_, **__: given.append(sources))
+    assert index(weights, tmp_path / "people", address, "in").exit_code == 0
+    monkeypatch.setattr("commands.indexing.remove_people", lambda _, sources, *__: given.append(sources))
+    assert index(None, tmp_path / "people", "--remove", address).exit_code == 0
+    assert given == [(address, "in"), (address,)]
+
+
+def test_an_empty_source_is_not_the_current_folder(weights, indexed):
+    for arguments in ((weights, indexed, ""), (None, indexed, "--remove", "")):
+        result = index(*arguments)
+        assert result.exit_code == 2
+        assert "a source is empty" in result.output
+
+
 def test_in_python(weights, folder, tmp_path):
     searcher, out = PersonSearcher(weights), tmp_path / "people"
     assert searcher.index([folder], out).built.frames == PICTURES

@@ -1,8 +1,10 @@
 """Annotating: the same bytes whether it was stopped or not, and right boxes whatever the picture is."""
 
 import json
+import shutil
 from fractions import Fraction
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ class RedBoxes:
         stop_after: it is stopped after so many pictures; None for never.
     """
 
+    files = (Path("red.onnx"), Path("red.yaml"))
     file_hash = "abc"
 
     def __init__(self, stop_after=None):
@@ -93,18 +96,18 @@ def test_a_folder_becomes_a_data_set(sources, tmp_path):
     assert len(done.gaps) == 1
     assert "broken.jpg is no picture that can be read" in done.gaps[0]
     split = Pictures(tmp_path / "out").splits()["train"]
-    by_source = {image["source"]: image for image in content(tmp_path / "out")["images"]}
+    by_source = {Path(image["source"]).name: image for image in content(tmp_path / "out")["images"]}
     scene = {s.name: s for s in split.scenes}[by_source["picture 1.jpg"]["file_name"]]
     np.testing.assert_allclose(scene.boxes, [[20, 15, 32, 45]], atol=1.01)
     assert scene.ignored.tolist() == [[0, 0, 10, 10]]
     assert scene.camera == 1
     assert {s.camera for s in split.scenes} == {0, 1, -1}
-    assert [image["frame"] for image in by_source.values() if image["source"] == "film.mkv"] == [25]
+    assert [image["frame"] for name, image in by_source.items() if name == "film.mkv"] == [25]
 
 
 def test_jpegs_are_the_files_own_bytes_and_others_are_encoded(sources, tmp_path):
     annotate(sources, tmp_path / "out")
-    by_source = {i["source"]: i["file_name"] for i in content(tmp_path / "out")["images"]}
+    by_source = {Path(i["source"]).name: i["file_name"] for i in content(tmp_path / "out")["images"]}
     frames = tmp_path / "out" / "frames"
     own = sources / "cam0" / "picture 0.jpg"
     assert (frames / by_source["picture 0.jpg"]).read_bytes() == own.read_bytes()
@@ -179,6 +182,28 @@ def test_the_same_picture_under_the_same_name_is_there_once(tmp_path):
     assert (done.frames, done.alike) == (1, 1)
 
 
+def test_pictures_of_one_name_are_told_apart_by_their_source(tmp_path, monkeypatch):
+    """`source` is the file as it was given: a source, and the path below it."""
+    monkeypatch.chdir(tmp_path)
+    places = ("one/a/1.png", "one/b/1.png", "two/a/1.png", "1.png")
+    for number, place in enumerate(places):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        picture(number).save(place)
+    options = AnnotateOptions(**NO_PROCESSES)
+    for sources, starts in (
+        (["one", "./two", "1.png"], ("one", "one", "two", "1.png")),
+        (["one", "one/b", tmp_path / "two", "1.png"], ("one", "one", str(tmp_path / "two"), "1.png")),
+        (["."], ("one", "one", "two", "1.png")),
+    ):
+        out = tmp_path / f"out of {len(sources)}"
+        annotate_sources(sources, out, RedBoxes(), options, say=silent, progress=silent)
+        named = {image["source"] for image in content(out)["images"]}
+        assert named == {
+            place.replace(place.partition("/")[0], start) for place, start in zip(places, starts, strict=True)
+        }
+        shutil.rmtree(out)
+
+
 def test_near_duplicates_are_left_out_and_counted(tmp_path):
     (tmp_path / "in").mkdir()
     for number, corner in enumerate([(20, 15), (20, 15), (21, 15), (60, 15), (60, 15)]):
@@ -186,7 +211,7 @@ def test_near_duplicates_are_left_out_and_counted(tmp_path):
     assert annotate(tmp_path / "in", tmp_path / "all").frames == 5
     done = annotate(tmp_path / "in", tmp_path / "out", distinct=2.0)
     assert (done.frames, done.alike) == (2, 3)
-    kept = [image["source"] for image in content(tmp_path / "out")["images"]]
+    kept = [Path(image["source"]).name for image in content(tmp_path / "out")["images"]]
     assert kept == ["0.png", "3.png"]
 
 
@@ -211,6 +236,12 @@ def test_the_folder_itself_is_not_annotated(sources):
     assert annotate(sources, sources / "out") == first
 
 
+def test_all_that_is_given_lies_below_out(sources):
+    with pytest.raises(UserError, match=r"all that was given \(files: 7\) lies below --out .*: give another"):
+        annotate(sources, sources)
+    assert not (sources / "frames").exists()
+
+
 def test_progress_is_in_pictures_and_videos(sources, tmp_path):
     seen = []
     annotate(sources, tmp_path / "out", progress=lambda done, total: seen.append((done, total)))
@@ -220,7 +251,10 @@ def test_progress_is_in_pictures_and_videos(sources, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"score": 0.7}, "was begun with --score 0.5, not 0.7: give the same again, or another --out"),
+        (
+            {"score": 0.7},
+            "was begun with --score 0.5, not 0.7: give the same again, remove the folder, or give another",
+        ),
         ({"distinct": 1.0}, "was begun with --distinct 0.0, not 1.0"),
         ({"camera": "a"}, "was begun with --camera nothing, not a"),
     ],
@@ -235,14 +269,19 @@ def test_another_detector_in_the_same_folder(sources, tmp_path):
     annotate(sources, tmp_path / "out")
     other = RedBoxes()
     other.file_hash = "def"
-    with pytest.raises(UserError, match="was begun with detector abc, not def"):
+    says = (
+        "was begun with detector abc, not def, the hash of red.onnx and red.yaml: give the same again, remove"
+    )
+    with pytest.raises(UserError, match=says):
         annotate(sources, tmp_path / "out", other)
 
 
 def test_what_cannot_be_annotated(sources, tmp_path):
     with pytest.raises(UserError, match=r"--unsure 0.6 is above --score 0.5"):
         AnnotateOptions(unsure=0.6)
-    with pytest.raises(UserError, match="is a stream, which never ends: record it"):
+    with pytest.raises(
+        UserError, match=r"^rtsp://camera/1: `annotate` reads no streams and no addresses; save"
+    ):
         annotate("rtsp://camera/1", tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="there is no picture and no video"):
@@ -260,7 +299,7 @@ def test_grey_jpegs_stay_and_odd_colours_are_encoded(tmp_path):
     picture(0).convert("CMYK").save(tmp_path / "in" / "ink.jpg")
     annotate(tmp_path / "in", tmp_path / "out")
     modes = {
-        image["source"]: Image.open(
+        Path(image["source"]).name: Image.open(
             BytesIO((tmp_path / "out" / "frames" / image["file_name"]).read_bytes())
         ).mode
         for image in content(tmp_path / "out")["images"]

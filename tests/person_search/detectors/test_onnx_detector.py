@@ -272,6 +272,7 @@ def test_files_that_are_no_detector(tmp_path):
 def test_another_yaml_is_another_detector(tmp_path):
     path = write_detector(tmp_path / "d.onnx", FINE, described=PLAIN)
     first = load_detector(path).file_hash
+    assert load_detector(path).files == (path, tmp_path / "d.yaml")
     assert load_detector(path).file_hash == first
     (tmp_path / "d.yaml").write_text("layout: boxes_scores\nnms: 0.5\n")
     assert load_detector(path).file_hash != first

@@ -20,6 +20,7 @@ class Columns:
         least_share: the smallest share of the picture's width that it sees.
     """
 
+    files = ()
     file_hash = "abc"
 
     def __init__(self, least_share=0.0):
