@@ -120,7 +120,7 @@ def test_students_that_learn_from_students_differ_from_lut_in_the_table_alone():
 
 
 def as_chosen(student, tuned):
-    """A student's options with the settings that were the best of the tries of `tuned`, where it was tuned."""
+    """A student's options with the identity settings that were the best of the tries of `tuned`."""
     results = ABLATION / f"tuning/results/{tuned}.json"
     options = options_of(student)
     if not results.is_file():
