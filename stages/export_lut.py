@@ -17,7 +17,7 @@ from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
 from pipeline.inference.sharing import Gathering
-from pipeline.inference.teachers.leak import leak_note, own_trained_on, shares_people
+from pipeline.inference.teachers.leak import TrainedOn, leak_note, own_trained_on, shares_people
 from pipeline.inference.teachers.loading import TeacherKind, load_teacher, teacher_sha256
 from pipeline.inference.teachers.projection import SecondMoment, projected, unit_rows
 from pipeline.inference.teachers.rows_on_disk import RowsOnDisk
@@ -154,7 +154,7 @@ def named_teacher(
     return teacher
 
 
-def _say_leak(dataset: str, trained_on: Sequence[str] | None, where: str) -> None:
+def _say_leak(dataset: str, trained_on: TrainedOn, where: str) -> None:
     """Say where a teacher has seen the people of a data set, or may have."""
     if rank() == 0 and (note := leak_note(dataset, trained_on)):
         LOG.warning("%s: %s", where, note)

@@ -13,6 +13,7 @@ from pipeline.basics.errors import UserError
 from pipeline.inference.people import all_people, labelled_people
 from pipeline.inference.teachers import features
 from pipeline.inference.teachers.features import FeaturesTeacher
+from pipeline.inference.teachers.leak import TrainedOn
 from tests.tiny import EMPTY_SCENE, silent
 
 CPU = torch.device("cpu")
@@ -59,7 +60,7 @@ def embedded(teacher, data, people=all_people):
 def test_rows_are_those_of_the_boxes_in_their_order(name, attributes, prepared, tmp_path, monkeypatch):
     content = content_of(prepared, trained_on=np.array(["a", "b"]))
     teacher = FeaturesTeacher(write(tmp_path / name, content, attributes), prepared.sha256)
-    assert teacher.trained_on == ["a", "b"]
+    assert teacher.trained_on == TrainedOn(("a", "b"))
     ids = np.concatenate([scene.person_ids for scene in prepared.split("train").scenes])
     for at_a_time in (1, 3, 256):
         monkeypatch.setattr(features, "SCENES_AT_A_TIME", at_a_time)
@@ -75,7 +76,7 @@ def test_without_a_fingerprint_a_line_says_how_to_add_it(prepared, tmp_path, cap
         teacher = FeaturesTeacher(path, prepared.sha256)
     (line,) = caplog.messages
     assert f"put `dataset_sha256` into it: {prepared.sha256}" in line
-    assert teacher.trained_on is None
+    assert teacher.trained_on == TrainedOn(unsaid=(str(path),))
 
 
 def renamed(content, place, name):

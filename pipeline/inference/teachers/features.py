@@ -24,6 +24,7 @@ from pipeline.batches.loading import Share
 from pipeline.inference.crops import Embeddings
 from pipeline.inference.people import PeopleInScene
 from pipeline.inference.sharing import ALL, done_by_all, own_batches
+from pipeline.inference.teachers.leak import stated_trained_on
 from pipeline.inference.teachers.teacher import check_embeddings
 from pipeline.scenes.scene import IntArray, Split
 from pipeline.scenes.shards import ImageShards
@@ -56,7 +57,7 @@ class FeaturesTeacher:
             )
         self._names = _texts(self._file["scene_names"], path, "scene_names")
         self._counts = _counts(self._file["box_counts"], path)
-        self.trained_on: Sequence[str] | None = _extra(self._file, "trained_on", path)
+        self.trained_on = stated_trained_on(_extra(self._file, "trained_on", path), str(path))
         self._check_data(_extra(self._file, "dataset_sha256", path), dataset_sha256)
 
     def embeddings(

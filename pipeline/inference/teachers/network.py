@@ -10,6 +10,7 @@ from pipeline.inference.crops import Embeddings
 from pipeline.inference.people import PeopleInScene
 from pipeline.inference.plain_pictures import plain_scenes
 from pipeline.inference.sharing import ALL, done_by_all, own_batches
+from pipeline.inference.teachers.leak import TrainedOn
 from pipeline.inference.teachers.teacher import check_embeddings
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import Split
@@ -22,12 +23,12 @@ class NetworkTeacher:
     Args:
         network: the end-to-end network, in evaluation mode.
         name: of its file, for messages.
-        trained_on: names of the data sets that it has learned from; None where its file does not say.
+        trained_on: what it has learned from.
         batch_size: scenes at a time.
     """
 
     def __init__(
-        self, network: PersonSearchNetwork, name: str, trained_on: Sequence[str] | None, batch_size: int
+        self, network: PersonSearchNetwork, name: str, trained_on: TrainedOn, batch_size: int
     ) -> None:
         self._network, self._name, self._batch_size = network, name, batch_size
         self.trained_on = trained_on

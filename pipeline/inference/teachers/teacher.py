@@ -11,6 +11,7 @@ from pipeline.basics.progress import Progress
 from pipeline.batches.loading import Share
 from pipeline.inference.crops import Embeddings
 from pipeline.inference.people import PeopleInScene
+from pipeline.inference.teachers.leak import TrainedOn
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
 
@@ -19,10 +20,10 @@ class Teacher(Protocol):
     """Embeds the people of scenes.
 
     Attributes:
-        trained_on: names of the data sets that it has learned from; None where nobody has said so.
+        trained_on: what it has learned from.
     """
 
-    trained_on: Sequence[str] | None
+    trained_on: TrainedOn
 
     def embeddings(
         self,
