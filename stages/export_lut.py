@@ -116,6 +116,7 @@ def main(table: str) -> None:
     data, device = open_prepared(PREPARED), make_fabric().device
     where = f"{parameters.path}: tables.{table}"
     split = data.split("train")
+    labelled = _labelled(split, where) if entry.level != "box" else []
     with ExitStack() as stack:
         by_box = entry.level != "identity"
         boxes = stack.enter_context(RowsOnDisk(path.parent)) if by_box and rank() == 0 else None
@@ -130,12 +131,19 @@ def main(table: str) -> None:
             _take_crops(model, options, device, progress, takes)
         if by_box or not from_crops:
             teacher = named_teacher(entry, options, data, device, where)
-            labelled = labelled_people(split) if entry.level != "box" else []
             people = all_people(split) if by_box else labelled
             takes = [collected.add_unit_rows] + ([] if from_crops else [collected.add_to_identities])
             _take_people(teacher, split, data, people, device, progress, takes)
         if rank() == 0:  # the first device writes
             _write(path, entry, data, split, collected, where)
+
+
+def _labelled(split: Split, where: str) -> list[PeopleInScene]:
+    """Return the labelled people. Raises `UserError` where there are none."""
+    try:
+        return labelled_people(split)
+    except UserError as error:
+        raise UserError(f"{where}: {error}; `level: box` needs no labels") from None
 
 
 def named_teacher(

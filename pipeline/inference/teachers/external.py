@@ -24,6 +24,8 @@ class ExternalCropModel:
         run: the model.
     """
 
+    advice = "are `scale`, `mean` and `std` in its YAML the model's?"
+
     def __init__(self, name: str, description: ModelDescription, batch: int | None, run: Run) -> None:
         self.name = name
         self.size = (description.height, description.width)

@@ -11,7 +11,7 @@ from pipeline.inference.people import PeopleInScene
 from pipeline.inference.plain_pictures import plain_scenes
 from pipeline.inference.sharing import ALL, done_by_all, own_batches
 from pipeline.inference.teachers.leak import TrainedOn
-from pipeline.inference.teachers.teacher import check_embeddings
+from pipeline.inference.teachers.teacher import OWN_ADVICE, check_embeddings
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
@@ -50,6 +50,7 @@ class NetworkTeacher:
             boxes = [torch.from_numpy(people[number].boxes).float().to(device) for number in batch]
             _, embedded = network.search(pictures, boxes)
             embeddings: Embeddings = torch.cat(embedded).float().cpu().numpy()
-            check_embeddings(embeddings, self._name, split, [people[number] for number in batch])
+            own = [people[number] for number in batch]
+            check_embeddings(embeddings, self._name, split, own, OWN_ADVICE)
             yield batch[0], embeddings
             progress(done_by_all(batch, len(people), share), len(people))

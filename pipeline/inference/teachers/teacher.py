@@ -15,6 +15,9 @@ from pipeline.inference.teachers.leak import TrainedOn
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
 
+OWN_ADVICE = "did its training diverge?"
+"""What may be wrong with a network of this project that gives no sound embedding."""
+
 
 class Teacher(Protocol):
     """Embeds the people of scenes.
@@ -55,7 +58,7 @@ class Teacher(Protocol):
 
 
 def check_embeddings(
-    embeddings: Embeddings, name: str, split: Split, people: Sequence[PeopleInScene]
+    embeddings: Embeddings, name: str, split: Split, people: Sequence[PeopleInScene], advice: str
 ) -> None:
     """Check what a teacher gives for the people of a batch.
 
@@ -64,6 +67,7 @@ def check_embeddings(
         name: of the teacher, for the message.
         split: the scenes.
         people: of the batch.
+        advice: what may be wrong, or is to be done.
 
     Raises:
         UserError: an embedding is zero or not finite; the line names the box.
@@ -77,5 +81,5 @@ def check_embeddings(
     what = "zero" if lengths[lost[0]] == 0 else "not finite"
     raise UserError(
         f"{name}: the embedding of box {place} of {split.scenes[scene].name} is {what}; such a teacher "
-        "cannot be learned from (are `scale`, `mean` and `std` the model's?)"
+        f"cannot be learned from ({advice})"
     )
