@@ -47,8 +47,9 @@ def lut() -> None:
     help=f"Prepared data set to compare with.  [default: {PREPARED}, where it is there]",
 )
 def show(file: Path, data: Path | None) -> None:
-    """Show what the table in FILE holds; exit code 1 if it does not fit the prepared data set.
+    """Show what the table in FILE holds.
 
+    Exit code 1 if it does not fit the prepared data set.
     A person is shown by the number of its row and, where the table fits the data, by its name there.
     """
     level = table_level(file)

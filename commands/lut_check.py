@@ -7,6 +7,7 @@ from typing import Any
 import click
 import torch
 
+from commands.detections import detections_in, naming_detections
 from commands.places import GivenPath
 from commands.printing import say
 from commands.scores import SEARCH, scores_text
@@ -16,7 +17,7 @@ from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.errors import UserError
 from pipeline.devices import one_device
 from pipeline.evaluation.detections import Detections
-from pipeline.evaluation.detections_file import read_detections
+from pipeline.evaluation.metric_table import PERCENT
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from pipeline.evaluation.true_boxes import TrueBoxScores
 from pipeline.inference.embedded_detections import embedded_detections
@@ -123,7 +124,7 @@ def _at_true_boxes(
         for protocol in next(iter(reached.values()))
         for who, scores in reached.items()
     ]
-    head = ("searched for", "queries", "by", "mAP", "top-1")
+    head = ("searched for", "queries", "by", "mAP, %", "top-1, %")
     return table_text(lines, head, right=(1, 3, 4), indent=2)
 
 
@@ -140,14 +141,15 @@ def _on_detections(
     inference = parameters.options("infer", InferenceOptions)
     # The default gallery's scores are shown: sizes wanted of params.yaml's data may be missing in others.
     scoring = parameters.options("evaluate", EvaluationOptions).model_copy(update={"gallery_sizes": ()})
-    found = read_detections(dump)
+    found = detections_in(dump)
     if found.has_pairs:
         say(f"{dump}: the student searches pairs of queries and scenes, the others what it finds in scenes")
 
     def scores(detections: Detections) -> Mapping[str, Any]:
         return evaluate(people, detections, scoring, prepared.name, threads=cpu_threads())
 
-    reached = {str(dump): scores(found)}
+    with naming_detections(dump):
+        reached = {str(dump): scores(found)}
     for who, teacher in teachers.items():
         progress.begin(who)
         embedded = embedded_detections(
@@ -164,4 +166,4 @@ def _on_detections(
 
 
 def _shown(scores: TrueBoxScores) -> tuple[str, str]:
-    return f"{scores.mean_ap:.3f}", f"{scores.top1:.3f}"
+    return PERCENT.text(scores.mean_ap), PERCENT.text(scores.top1)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.data_sets import given_data_set
+from commands.detections import detections_in, naming_detections
 from commands.places import GivenPath
 from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.errors import UserError
@@ -17,7 +18,6 @@ from pipeline.datasets.cuhk_sysu import DEFAULT_GALLERY, CuhkSysu
 from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.sources import SOURCES
 from pipeline.evaluation.detection_doubts import doubts
-from pipeline.evaluation.detections_file import read_detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
 from stages.support.running import ShownProgress
 
@@ -90,14 +90,14 @@ def score(
       pair_similarities  [K]     any real numbers, higher for the query's person
     """
     options = parse_options(EvaluationOptions, {**protocol, "gallery_sizes": sizes or None}, "score")
-    detections = read_detections(dump)
+    detections = detections_in(dump)
     splits = _data_set(dataset, root, sizes).splits()
     if "test" not in splits:
         raise UserError(f"data set '{dataset}' at {root} has no test split, so nothing can be scored on it")
     split = splits["test"]
     for doubt in doubts(split, detections):
         click.echo(f"warning: {dump}: {doubt}", err=True)
-    with ShownProgress("searching", only_on_terminal=True) as shown:
+    with naming_detections(dump), ShownProgress("searching", only_on_terminal=True) as shown:
 
         def report(what: str, done: int, total: int) -> None:
             shown.what = f"searching {what}"

@@ -17,7 +17,7 @@ from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
 from pipeline.inference.sharing import Gathering
-from pipeline.inference.teachers.leak import leak_note, own_trained_on, shares_people
+from pipeline.inference.teachers.leak import TrainedOn, leak_note, own_trained_on, shares_people
 from pipeline.inference.teachers.loading import TeacherKind, load_teacher, teacher_sha256
 from pipeline.inference.teachers.projection import SecondMoment, projected, unit_rows
 from pipeline.inference.teachers.rows_on_disk import RowsOnDisk
@@ -116,6 +116,7 @@ def main(table: str) -> None:
     data, device = open_prepared(PREPARED), make_fabric().device
     where = f"{parameters.path}: tables.{table}"
     split = data.split("train")
+    labelled = _labelled(split, where) if entry.level != "box" else []
     with ExitStack() as stack:
         by_box = entry.level != "identity"
         boxes = stack.enter_context(RowsOnDisk(path.parent)) if by_box and rank() == 0 else None
@@ -130,12 +131,19 @@ def main(table: str) -> None:
             _take_crops(model, options, device, progress, takes)
         if by_box or not from_crops:
             teacher = named_teacher(entry, options, data, device, where)
-            labelled = labelled_people(split) if entry.level != "box" else []
             people = all_people(split) if by_box else labelled
             takes = [collected.add_unit_rows] + ([] if from_crops else [collected.add_to_identities])
             _take_people(teacher, split, data, people, device, progress, takes)
         if rank() == 0:  # the first device writes
             _write(path, entry, data, split, collected, where)
+
+
+def _labelled(split: Split, where: str) -> list[PeopleInScene]:
+    """Return the labelled people. Raises `UserError` where there are none."""
+    try:
+        return labelled_people(split)
+    except UserError as error:
+        raise UserError(f"{where}: {error}; `level: box` needs no labels") from None
 
 
 def named_teacher(
@@ -154,7 +162,7 @@ def named_teacher(
     return teacher
 
 
-def _say_leak(dataset: str, trained_on: Sequence[str] | None, where: str) -> None:
+def _say_leak(dataset: str, trained_on: TrainedOn, where: str) -> None:
     """Say where a teacher has seen the people of a data set, or may have."""
     if rank() == 0 and (note := leak_note(dataset, trained_on)):
         LOG.warning("%s: %s", where, note)

@@ -72,11 +72,12 @@ def test_a_teacher_stands_beside_the_histogram_on_validation_people(here, valida
     result = check("t", "--data", validated.root)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("val of 'tiny': 4 people, 15 boxes\n")
+    assert "mAP, %  top-1, %" in result.stdout
     found = cells(result)
     for protocol in ("all boxes", "own queries", "across cameras"):
         # People are of one colour each: nothing is easier.
-        assert found[protocol, "colour histogram"][1:] == (1.0, 1.0)
-        assert found[protocol, "t (onnx)"][1] > 0.5
+        assert found[protocol, "colour histogram"][1:] == (100.0, 100.0)
+        assert found[protocol, "t (onnx)"][1] > 50
     assert found["all boxes", "t (onnx)"][0] == 10
     assert found["own queries", "t (onnx)"][0] == 3
 
@@ -95,7 +96,7 @@ def test_features_of_the_training_boxes_are_scored_as_they_are(here, validated):
     wanted = true_box_scores(rows, ids, places, np.zeros(len(rows), int))
     queries, mean_ap, top1 = cells(result)["all boxes", "t (features)"]
     assert queries == wanted.queries == int((ids != UNLABELLED).sum())
-    assert (mean_ap, top1) == (pytest.approx(wanted.mean_ap, abs=6e-4), pytest.approx(wanted.top1, abs=6e-4))
+    assert (mean_ap, top1) == pytest.approx((100 * wanted.mean_ap, 100 * wanted.top1), abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,16 @@ def test_test_people_must_be_asked_for_and_the_leak_is_named(here, tmp_path):
         assert result.exit_code == 0, result.output
         assert "these are the test people" in result.stderr
         assert f"params.yaml: tables.t: {'this teacher ' if trained_on else ''}{says}" in result.stderr
+
+
+def test_one_model_of_an_ensemble_that_has_seen_them_is_enough(here, tmp_path):
+    data = prepare(Prw(), tmp_path / "prw", silent)
+    write_onnx(here / "two/a.onnx")
+    write_onnx(here / "two/b.onnx", trained_on=["market1501"])
+    enter(here, "ensemble", "two")
+    result = check("t", "--data", data.root, "--split", "test")
+    assert "this teacher was trained on market1501, whose people" in result.stderr
+    assert "what was learned from by two/a.onnx" in result.stderr
 
 
 def test_a_file_called_like_a_command_is_still_shown(here):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -83,12 +84,21 @@ def test_the_same_boxes_embedded_by_three(here, found, prepared):
     [
         (("--detections", DUMP, "--split", "val"), "are of the test scenes: leave `--split val` out"),
         (("--detections", "nowhere.h5"), "nowhere.h5"),
-        (("--detections", "other.h5"), "detections: query 0 is taken from 'other.jpg'"),
+        (("--detections", "other.h5"), "other.h5: detections: query 0 is taken from 'other.jpg'"),
+        (
+            ("--detections", "box.h5"),
+            "box.h5 is a table (`person-search lut box.h5` shows it), not a",
+        ),
+        (("--detections", "identity.h5"), "identity.h5 is a table"),
     ],
 )
 def test_other_detections_are_one_line(arguments, says, here, found, prepared):
     other = replace(found, query_names=np.array(["other.jpg"] * 3))
     write_detections(other, here / "other.h5")
+    for level, rows in (("box", "box_features"), ("identity", "features")):
+        with h5py.File(here / f"{level}.h5", "w") as file:
+            file[rows] = np.zeros((3, 4))
+            file.attrs["format_version"] = 2 if level == "box" else 1
     result = check(*arguments, "--data", prepared.root)
     assert result.exit_code == 2
     lines = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]

@@ -27,6 +27,13 @@ def test_every_command_is_there(name):
     assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_line_about_a_command_of_a_group_is_cut_off(name):
+    shown = CliRunner().invoke(main, [name, "--help"], terminal_width=80).stdout
+    _, _, commands = shown.partition("Commands:")
+    assert "..." not in commands
+
+
 def test_unknown_commands():
     result = CliRunner().invoke(main, ["nothing"])
     assert result.exit_code == 2

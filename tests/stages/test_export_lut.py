@@ -1,6 +1,7 @@
 """Tables of every kind and level: the same bytes for the same features, and one line for what is wrong."""
 
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.scenes.scene import UNLABELLED
 from tests.pipeline_runs.in_process import refused, run_stage
 from tests.stages.features_files import features_file
 from tests.teachers.models import DIM, describe, unit, weights, write_onnx, write_torchscript
-from tests.tiny import IDENTITIES, reid_options, search_options, silent
+from tests.tiny import IDENTITIES, TinyDataSet, reid_options, search_options, silent
 
 CPU = torch.device("cpu")
 KINDS = ("crops", "network", "onnx", "torchscript", "features", "ensemble")
@@ -169,6 +170,30 @@ def test_a_file_and_its_folder_are_the_same_table_but_for_the_hash(here):
 def test_what_is_wrong_with_an_entry_is_one_line_and_nothing_is_written(kind, changes, says, here):
     enter(here, kind, **changes)
     assert says in refused(here, "export_lut --table t")
+
+
+class Unlabelled(TinyDataSet):
+    """Training scenes in which nobody is labelled."""
+
+    def splits(self):
+        splits = super().splits()
+        scenes = [
+            replace(scene, person_ids=np.full_like(scene.person_ids, UNLABELLED))
+            for scene in splits["train"].scenes
+        ]
+        return {**splits, "train": replace(splits["train"], scenes=tuple(scenes), identities=())}
+
+
+@pytest.mark.parametrize("kind", ["crops", "onnx", "features"])
+def test_where_nobody_is_labelled_the_entry_and_the_level_that_needs_no_labels_are_named(kind, here):
+    shutil.rmtree(here / "data/prepared")
+    data = prepare(Unlabelled(), here / "data/prepared", silent)
+    features_file(here / "features.npz", data)
+    says = "params.yaml: tables.t: there is nobody to embed: nobody in the train split is labelled; `level: b"
+    for level in ("identity", "both"):
+        enter(here, kind, level=level)
+        assert says in refused(here, "export_lut --table t")
+    assert table_level(export(here, kind, level="box")) == "box"
 
 
 @pytest.mark.parametrize("level", ["identity", "box"])

@@ -13,6 +13,7 @@ from pipeline.inference.people import all_people, labelled_people
 from pipeline.inference.sharing import Gathering
 from pipeline.inference.teachers.crop_teacher import CropTeacher, OwnCropModel
 from pipeline.inference.teachers.ensemble import load_ensemble
+from pipeline.inference.teachers.leak import TrainedOn
 from pipeline.inference.teachers.onnx import load_onnx
 from pipeline.models.reid import ReidModel
 from pipeline.models.weight_files import Origin, save_weights
@@ -49,7 +50,7 @@ def test_crops_are_the_pixels_under_the_boxes_at_the_models_size(prepared):
             left, top, right, bottom = pixels_of(box, picture.shape[-1], picture.shape[-2])
             crop = training_floats(resize(picture[:, top:bottom, left:right]))
             expected.append(embed_both_ways(model, crop[None])[0].numpy())
-    rows = embedded(teacher_of(OwnCropModel(model, "own", (), CPU)), prepared)
+    rows = embedded(teacher_of(OwnCropModel(model, "own", TrainedOn(), CPU)), prepared)
     np.testing.assert_allclose(rows, np.stack(expected), atol=1e-5)
 
 
@@ -86,7 +87,7 @@ def test_the_inner_product_of_an_ensemble_is_the_mean_of_its_models(prepared, tm
         str(tmp_path / n) for n in ("a.pt", "b.onnx", "c.safetensors")
     ]
     teacher = teacher_of(*models)
-    assert teacher.trained_on == ["a", "b", "c"]
+    assert teacher.trained_on == TrainedOn(("a", "b"), ("c",))
     rows = embedded(teacher, prepared)
     assert rows.shape[1] == 5 + DIM + 16
     assert rows.dtype == np.float32
@@ -103,16 +104,17 @@ def test_an_ensemble_of_too_few_or_of_no_folder(tmp_path):
         load_ensemble(tmp_path, CPU)
 
 
-def test_where_nobody_says_what_one_was_trained_on_nothing_is_known_of_all(tmp_path):
-    said, silent_one = write_onnx(tmp_path / "a.onnx", trained_on=["x"]), write_onnx(tmp_path / "b.onnx")
-    assert teacher_of(load_onnx(said, CPU)).trained_on == ["x"]
-    assert teacher_of(load_onnx(said, CPU), load_onnx(silent_one, CPU)).trained_on is None
+def test_what_one_model_says_is_kept_where_nobody_says_anything_of_another(tmp_path):
+    said, unsaid = write_onnx(tmp_path / "a.onnx", trained_on=["x"]), write_onnx(tmp_path / "b.onnx")
+    assert teacher_of(load_onnx(said, CPU)).trained_on == TrainedOn(("x",))
+    both = teacher_of(load_onnx(unsaid, CPU), load_onnx(said, CPU))
+    assert both.trained_on == TrainedOn(("x",), unsaid=(str(unsaid),))
 
 
 class Spoiled:
     """A model that gives `value` for its n-th crop, or another number of dimensions from then on."""
 
-    name, size, trained_on = "spoiled.onnx", (16, 8), ()
+    name, size, trained_on, advice = "spoiled.onnx", (16, 8), TrainedOn(), "why?"
 
     def __init__(self, at, value):
         self.at, self.value, self.seen = at, value, 0
@@ -134,7 +136,10 @@ class Spoiled:
 def test_an_embedding_without_direction_is_named(value, what, prepared):
     with pytest.raises(UserError) as error:
         embedded(teacher_of(Spoiled(10, value)), prepared)
-    assert f"spoiled.onnx: the embedding of box 1 of train3.jpg is {what}" in str(error.value)
+    says = (
+        f"spoiled.onnx: the embedding of box 1 of train3.jpg is {what}; such a teacher cannot be learned from"
+    )
+    assert str(error.value) == f"{says} (why?)"
     assert "\n" not in str(error.value)
 
 

@@ -107,6 +107,16 @@ def test_an_onnx_model_or_yaml_that_is_wrong_is_one_line(changes, says, tmp_path
     assert "\n" not in str(error.value)
 
 
+def test_a_batch_that_the_onnx_file_contradicts_is_one_line(tmp_path):
+    path = write_onnx(tmp_path / "model.onnx", batch=1)
+    describe(path, batch=8)
+    with pytest.raises(UserError, match=r"model.onnx: its batch is fixed to 1, its YAML says `batch: 8`"):
+        load_onnx(path, CPU)
+    for says in ({}, {"batch": 1}):
+        describe(path, **says)
+        assert load_onnx(path, CPU).embed(crops_of(3)).shape == (3, DIM)
+
+
 def test_a_model_without_yaml_or_that_is_none(tmp_path):
     path = write_onnx(tmp_path / "model.onnx")
     path.with_suffix(".yaml").unlink()
@@ -153,6 +163,22 @@ def test_a_model_that_fails_on_its_crops_is_one_line(tmp_path):
         with pytest.raises(UserError, match=r"fails on crops \[2, 3, 17, 8\]") as error:
             model.embed(torch.zeros(2, 3, HEIGHT + 1, WIDTH))
         assert "\n" not in str(error.value)
+
+
+class Asserting(torch.nn.Module):
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        assert crops.shape[0] > 99, "too few crops"
+        return crops.flatten(1)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+def test_an_assertion_in_a_torchscript_model_is_one_line(tmp_path):
+    torch.jit.script(Asserting()).save(str(tmp_path / "model.pt"))
+    describe(tmp_path / "model.pt")
+    model = load_torchscript(tmp_path / "model.pt", CPU)
+    with pytest.raises(UserError, match=r"model.pt fails on crops \[2, .*too few crops$") as error:
+        model.embed(crops_of(2))
+    assert "\n" not in str(error.value)
 
 
 def test_without_onnx_runtime_a_line_says_how_to_get_it(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from pipeline.basics.errors import UserError
 from pipeline.inference.people import all_people, labelled_people
 from pipeline.inference.teachers import features
 from pipeline.inference.teachers.features import FeaturesTeacher
+from pipeline.inference.teachers.leak import TrainedOn
 from tests.tiny import EMPTY_SCENE, silent
 
 CPU = torch.device("cpu")
@@ -59,7 +60,7 @@ def embedded(teacher, data, people=all_people):
 def test_rows_are_those_of_the_boxes_in_their_order(name, attributes, prepared, tmp_path, monkeypatch):
     content = content_of(prepared, trained_on=np.array(["a", "b"]))
     teacher = FeaturesTeacher(write(tmp_path / name, content, attributes), prepared.sha256)
-    assert teacher.trained_on == ["a", "b"]
+    assert teacher.trained_on == TrainedOn(("a", "b"))
     ids = np.concatenate([scene.person_ids for scene in prepared.split("train").scenes])
     for at_a_time in (1, 3, 256):
         monkeypatch.setattr(features, "SCENES_AT_A_TIME", at_a_time)
@@ -75,7 +76,7 @@ def test_without_a_fingerprint_a_line_says_how_to_add_it(prepared, tmp_path, cap
         teacher = FeaturesTeacher(path, prepared.sha256)
     (line,) = caplog.messages
     assert f"put `dataset_sha256` into it: {prepared.sha256}" in line
-    assert teacher.trained_on is None
+    assert teacher.trained_on == TrainedOn(unsaid=(str(path),))
 
 
 def renamed(content, place, name):
@@ -113,7 +114,10 @@ def other_counts(content):
         (lambda c: {"box_counts": c["box_counts"] * 1.0}, "'box_counts' must be [S] whole numbers"),
         (lambda c: {"scene_names": c["box_counts"]}, "'scene_names' must hold texts"),
         (lambda _: {"features": None}, "has no array 'features'"),
-        (lambda c: {"features": c["features"] * 0}, "the embedding of box 0 of train0.jpg is zero"),
+        (
+            lambda c: {"features": c["features"] * 0},
+            "train0.jpg is zero; such a teacher cannot be learned from (compute this row again)",
+        ),
         (
             lambda c: {"features": c["features"] * np.nan},
             "the embedding of box 0 of train0.jpg is not finite",
@@ -147,6 +151,34 @@ def test_a_damaged_file_is_one_line_or_gives_its_rows(place, cut, name, prepared
         embedded(FeaturesTeacher(path, prepared.sha256), prepared)
     except UserError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("scene_names", "str"), ("features", "np.float32"), ("trained_on", "str")]
+)
+def test_an_array_of_objects_is_named_and_how_to_save_it(name, dtype, prepared, tmp_path):
+    content = content_of(prepared, trained_on=np.array(["a"]))
+    content[name] = content[name].astype(object)
+    path = write(tmp_path / "f.npz", content)
+    with pytest.raises(UserError, match=rf"'{name}' holds Python objects, .*: \.astype\({dtype}\)$") as error:
+        FeaturesTeacher(path, prepared.sha256)
+    assert "HDF5" not in str(error.value)
+
+
+def test_objects_in_an_array_that_nobody_asks_for_do_not_matter(prepared, tmp_path):
+    content = content_of(prepared, notes=np.array([None, {}], dtype=object))
+    FeaturesTeacher(write(tmp_path / "f.npz", content), prepared.sha256)
+
+
+def test_a_damaged_npz_is_called_damaged(prepared, tmp_path):
+    path = tmp_path / "f.npz"
+    np.savez_compressed(path, **content_of(prepared))
+    content = bytearray(path.read_bytes())
+    content[200:240] = bytes(40)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"is not a sound file of features \(damaged: ") as error:
+        FeaturesTeacher(path, prepared.sha256)
+    assert "HDF5" not in str(error.value)
 
 
 def test_other_files_are_no_features(tmp_path):

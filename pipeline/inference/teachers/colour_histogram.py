@@ -1,11 +1,10 @@
 """The floor for a teacher: clothes' colours alone, counted in stripes from head to feet (ours)."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from pipeline.inference.plain_pictures import Size
+from pipeline.inference.teachers.leak import TrainedOn
 
 STRIPES = 6
 BINS = (8, 4, 4)
@@ -17,7 +16,8 @@ class ColourHistogram:
 
     name = "colour histogram"
     size: Size = (96, 48)
-    trained_on: Sequence[str] | None = ()
+    advice = "is the picture sound?"
+    trained_on = TrainedOn()
 
     def embed(self, crops: Tensor) -> Tensor:
         """See `colour_histogram`."""

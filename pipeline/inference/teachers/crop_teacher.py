@@ -20,7 +20,8 @@ from pipeline.inference.crops import Embeddings, embed_both_ways
 from pipeline.inference.people import PeopleInScene
 from pipeline.inference.plain_pictures import Size, plain_box_crops
 from pipeline.inference.sharing import ALL, done_by_all, own_batches
-from pipeline.inference.teachers.teacher import check_embeddings
+from pipeline.inference.teachers.leak import TrainedOn, all_trained_on
+from pipeline.inference.teachers.teacher import OWN_ADVICE, check_embeddings
 from pipeline.models.reid import ReidModel
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
@@ -32,12 +33,14 @@ class CropModel(Protocol):
     Attributes:
         name: of its file, for messages.
         size: height and width of the crops, in pixels.
-        trained_on: names of the data sets that it has learned from; None where nobody has said so.
+        trained_on: what it has learned from.
+        advice: what may be wrong where an embedding is zero or not finite.
     """
 
     name: str
     size: Size
-    trained_on: Sequence[str] | None
+    advice: str
+    trained_on: TrainedOn
 
     def embed(self, crops: Tensor) -> Tensor:
         """Return the embeddings `[N, D]`, of any length, of crops `[N, 3, h, w]`, float RGB in 0..1, N > 0.
@@ -54,13 +57,13 @@ class OwnCropModel:
     Args:
         model: in evaluation mode.
         name: of its file, for messages.
-        trained_on: names of the data sets that it has learned from; None where its file does not say.
+        trained_on: what it has learned from.
         device: where it runs.
     """
 
-    def __init__(
-        self, model: ReidModel, name: str, trained_on: Sequence[str] | None, device: torch.device
-    ) -> None:
+    advice = OWN_ADVICE
+
+    def __init__(self, model: ReidModel, name: str, trained_on: TrainedOn, device: torch.device) -> None:
         self._model, self.name, self.trained_on = model.to(device), name, trained_on
         self.size = (model.crop_height, model.crop_width)
 
@@ -81,7 +84,7 @@ class CropTeacher:
     def __init__(self, models: Sequence[CropModel], batch_size: int, scene_batch_size: int) -> None:
         self._models, self._batch_size, self._scene_batch_size = models, batch_size, scene_batch_size
         self._dims: dict[str, int] = {}
-        self.trained_on: Sequence[str] | None = _all_trained_on(models)
+        self.trained_on = all_trained_on(model.trained_on for model in models)
 
     @torch.no_grad()
     def embeddings(
@@ -102,7 +105,7 @@ class CropTeacher:
             found = []
             for model, crops in zip(self._models, by_model, strict=True):
                 found.append(self._embedded(model, crops))
-                check_embeddings(found[-1], model.name, split, own)
+                check_embeddings(found[-1], model.name, split, own, model.advice)
             yield batch[0], joined(found)
             progress(done_by_all(batch, len(people), share), len(people))
 
@@ -135,13 +138,3 @@ def joined(embeddings: Sequence[Embeddings]) -> Embeddings:
         return embeddings[0]
     units = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in embeddings]
     return np.concatenate(units, axis=1, dtype=np.float32) / np.float32(math.sqrt(len(units)))
-
-
-def _all_trained_on(models: Sequence[CropModel]) -> list[str] | None:
-    """Return what any of the models has learned from; None where nobody has said so of one of them."""
-    names: list[str] = []
-    for model in models:
-        if model.trained_on is None:
-            return None
-        names += model.trained_on
-    return names

@@ -1,6 +1,6 @@
 """Crop models that somebody else trained: what they are given, and the check of what they give."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from pipeline.basics.errors import UserError
 from pipeline.inference.teachers.description import ModelDescription
+from pipeline.inference.teachers.leak import stated_trained_on
 
 Run = Callable[[Tensor], Tensor]
 """From what the model is given, `[B, 3, h, w]`, to what it gives, on any device."""
@@ -23,10 +24,12 @@ class ExternalCropModel:
         run: the model.
     """
 
+    advice = "are `scale`, `mean` and `std` in its YAML the model's?"
+
     def __init__(self, name: str, description: ModelDescription, batch: int | None, run: Run) -> None:
         self.name = name
         self.size = (description.height, description.width)
-        self.trained_on: Sequence[str] | None = description.trained_on
+        self.trained_on = stated_trained_on(description.trained_on, name)
         self._description, self._batch, self._run = description, batch, run
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ order is checked; and `dataset_sha256` and `trained_on` (both may be missing; at
 
 import logging
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,21 +18,26 @@ import numpy.typing as npt
 import torch
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.file_kinds import HDF5, NPZ, check_is_file, kind_of
+from pipeline.basics.file_kinds import HDF5, NPZ, check_is_file, is_refused, kind_of
 from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable
 from pipeline.basics.progress import Progress
 from pipeline.batches.loading import Share
 from pipeline.inference.crops import Embeddings
 from pipeline.inference.people import PeopleInScene
 from pipeline.inference.sharing import ALL, done_by_all, own_batches
+from pipeline.inference.teachers.leak import stated_trained_on
 from pipeline.inference.teachers.teacher import check_embeddings
 from pipeline.scenes.scene import IntArray, Split
 from pipeline.scenes.shards import ImageShards
 
 LOG = logging.getLogger(__name__)
 ARRAYS = ("features", "scene_names", "box_counts")
+EXTRAS = ("dataset_sha256", "trained_on")
+"""What may be missing."""
 SCENES_AT_A_TIME = 256
-NPZ_UNREADABLE = (*UNREADABLE, zipfile.BadZipFile, EOFError)
+NPZ_UNREADABLE = (*UNREADABLE, zipfile.BadZipFile, zlib.error, EOFError)
+PICKLED = "allow_pickle"
+"""What NumPy's error says where an array holds Python objects."""
 
 
 class FeaturesTeacher:
@@ -56,7 +62,7 @@ class FeaturesTeacher:
             )
         self._names = _texts(self._file["scene_names"], path, "scene_names")
         self._counts = _counts(self._file["box_counts"], path)
-        self.trained_on: Sequence[str] | None = _extra(self._file, "trained_on", path)
+        self.trained_on = stated_trained_on(_extra(self._file, "trained_on", path), str(path))
         self._check_data(_extra(self._file, "dataset_sha256", path), dataset_sha256)
 
     def embeddings(
@@ -80,7 +86,7 @@ class FeaturesTeacher:
             first, last = offsets[own[0].scene], offsets[own[-1].scene + 1]
             rows = np.concatenate([offsets[found.scene] + found.places for found in own]) - first
             embeddings = self._read(int(first), int(last))[rows]
-            check_embeddings(embeddings, str(self._path), split, own)
+            check_embeddings(embeddings, str(self._path), split, own, "compute this row again")
             yield batch[0], embeddings
             progress(done_by_all(batch, len(people), share), len(people))
 
@@ -145,8 +151,7 @@ def _open(path: Path) -> Mapping[str, Any]:
             file = open_hdf5(path)
             values = {**file.attrs, **file}
         else:
-            with np.load(path, allow_pickle=False) as archive:
-                values = dict(archive)
+            values = _read_npz(path)
     except NPZ_UNREADABLE as error:
         raise _unreadable(path, error) from None
     missing = [name for name in ARRAYS if not isinstance(values.get(name), (h5py.Dataset, np.ndarray))]
@@ -155,9 +160,34 @@ def _open(path: Path) -> Mapping[str, Any]:
     return values
 
 
+def _read_npz(path: Path) -> dict[str, Any]:
+    """Read the arrays of an npz. Raises `UserError` where one holds Python objects."""
+    values: dict[str, Any] = {}
+    with np.load(path, allow_pickle=False) as archive:
+        for name in (*ARRAYS, *EXTRAS):
+            try:
+                if name in archive.files:
+                    values[name] = archive[name]
+            except ValueError as error:
+                if PICKLED not in str(error):
+                    raise
+                as_what = "np.float32" if name == "features" else "int" if name == "box_counts" else "str"
+                raise UserError(
+                    f"{path}: '{name}' holds Python objects, which are never unpickled; save it as a plain "
+                    f"array: .astype({as_what})"
+                ) from None
+    return values
+
+
 def _unreadable(path: Path, error: BaseException) -> UserError:
     """Return the line about a file that cannot be read. Raises `OSError` where the system refuses it."""
-    return UserError(f"{path} is not a sound file of features ({why_unreadable(path, error).text})")
+    if kind_of(path) != NPZ:
+        text = why_unreadable(path, error).text
+    elif isinstance(error, OSError) and is_refused(error):
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    else:
+        text = f"damaged: {' '.join(str(error).split()) or type(error).__name__}"
+    return UserError(f"{path} is not a sound file of features ({text})")
 
 
 def _texts(values: Any, path: Path, name: str) -> list[str]:

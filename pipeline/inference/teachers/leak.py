@@ -1,7 +1,8 @@
 """The leak that is easily overlooked: Market-1501 shows PRW's people, from the same cameras."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.models.weight_files import describe_weights
@@ -11,14 +12,44 @@ PRW = "prw"
 MARKET = "market"
 
 
-def own_trained_on(weights: Path) -> list[str] | None:
-    """Return what a weight file of this project says of what its network has learned from; None for nothing.
+@dataclass(frozen=True)
+class TrainedOn:
+    """What is known of what a teacher has learned from.
+
+    Attributes:
+        stated: names of data sets, as the teacher's owner spells them.
+        own: names of this project's data sets, from weight files; a name is that of a layout, too.
+        unsaid: names of the teacher's models of which nobody has said anything.
+    """
+
+    stated: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()
+
+
+def stated_trained_on(names: Sequence[str] | None, model: str) -> TrainedOn:
+    """Return what the owner of a model says; `names` is None where the owner says nothing."""
+    return TrainedOn(unsaid=(model,)) if names is None else TrainedOn(stated=tuple(names))
+
+
+def own_trained_on(weights: Path) -> TrainedOn:
+    """Return what a weight file of this project says of what its network has learned from.
 
     Raises:
         UserError: it is no such file, or damaged.
     """
     origin = describe_weights(weights).origin
-    return None if origin is None else [origin.data_set]
+    return TrainedOn(unsaid=(str(weights),)) if origin is None else TrainedOn(own=(origin.data_set,))
+
+
+def all_trained_on(models: Iterable[TrainedOn]) -> TrainedOn:
+    """Return what is known of several models together."""
+    every = [*models]
+    return TrainedOn(
+        tuple(name for one in every for name in one.stated),
+        tuple(name for one in every for name in one.own),
+        tuple(name for one in every for name in one.unsaid),
+    )
 
 
 def shares_people(dataset: str) -> bool:
@@ -26,25 +57,33 @@ def shares_people(dataset: str) -> bool:
     return dataset.startswith(PRW)
 
 
-def leak_note(dataset: str, trained_on: Sequence[str] | None) -> str | None:
+def leak_note(dataset: str, trained_on: TrainedOn) -> str | None:
     """Return a line where a teacher has seen a data set's people before, or may have; None where not.
 
     Args:
         dataset: name of the data set.
-        trained_on: names of the data sets that the teacher has learned from, in any spelling; None where
-            nobody has said so.
+        trained_on: what the teacher has learned from.
     """
     if not shares_people(dataset):
         return None
-    if trained_on is None:
-        return (
-            "nobody said what this teacher was trained on (`trained_on`); if on Market-1501, it has seen "
-            f"the people and the footage of '{dataset}'"
+    notes = []
+    if stated := [name for name in trained_on.stated if _is_market(name)]:
+        notes.append(
+            f"this teacher was trained on {stated[0]}, whose people and footage are those of PRW: do not "
+            f"score a student of it on '{dataset}' as if it had not seen them"
         )
-    seen = [name for name in trained_on if MARKET in re.sub(r"[^a-z]", "", name.lower())]
-    if not seen:
-        return None
-    return (
-        f"this teacher was trained on {seen[0]}, whose people and footage are those of PRW: do not score a "
-        f"student of it on '{dataset}' as if it had not seen them"
-    )
+    elif any(map(_is_market, trained_on.own)):
+        notes.append(
+            "this teacher was trained on a data set in Market-1501's layout; if it is Market-1501 itself (or "
+            f"crops of PRW's test people) and '{dataset}' is PRW, do not score a student of it on "
+            f"'{dataset}' as if it had not seen them"
+        )
+    if trained_on.unsaid:
+        note = f"nobody said (`trained_on`) what was learned from by {', '.join(trained_on.unsaid)}"
+        notes.append(note if notes else f"{note}; Market-1501 shows PRW's people and footage")
+    return "; ".join(notes) or None
+
+
+def _is_market(name: str) -> bool:
+    """Tell whether a data set is Market-1501, by its name in any spelling."""
+    return MARKET in re.sub(r"[^a-z]", "", name.lower())

@@ -10,7 +10,8 @@ from pipeline.inference.crops import Embeddings
 from pipeline.inference.people import PeopleInScene
 from pipeline.inference.plain_pictures import plain_scenes
 from pipeline.inference.sharing import ALL, done_by_all, own_batches
-from pipeline.inference.teachers.teacher import check_embeddings
+from pipeline.inference.teachers.leak import TrainedOn
+from pipeline.inference.teachers.teacher import OWN_ADVICE, check_embeddings
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
@@ -22,12 +23,12 @@ class NetworkTeacher:
     Args:
         network: the end-to-end network, in evaluation mode.
         name: of its file, for messages.
-        trained_on: names of the data sets that it has learned from; None where its file does not say.
+        trained_on: what it has learned from.
         batch_size: scenes at a time.
     """
 
     def __init__(
-        self, network: PersonSearchNetwork, name: str, trained_on: Sequence[str] | None, batch_size: int
+        self, network: PersonSearchNetwork, name: str, trained_on: TrainedOn, batch_size: int
     ) -> None:
         self._network, self._name, self._batch_size = network, name, batch_size
         self.trained_on = trained_on
@@ -49,6 +50,7 @@ class NetworkTeacher:
             boxes = [torch.from_numpy(people[number].boxes).float().to(device) for number in batch]
             _, embedded = network.search(pictures, boxes)
             embeddings: Embeddings = torch.cat(embedded).float().cpu().numpy()
-            check_embeddings(embeddings, self._name, split, [people[number] for number in batch])
+            own = [people[number] for number in batch]
+            check_embeddings(embeddings, self._name, split, own, OWN_ADVICE)
             yield batch[0], embeddings
             progress(done_by_all(batch, len(people), share), len(people))

@@ -27,7 +27,7 @@ def load_onnx(path: Path, device: torch.device) -> ExternalCropModel:
 
     Raises:
         UserError: it is no ONNX model, its YAML is wrong, it takes other crops than its YAML says, or has
-            several inputs, or several outputs of which the YAML names none.
+            several inputs, several outputs of which the YAML names none, or another batch.
     """
     description = read_description(path)
     if (kind := kind_of(path)) not in (None, "an ONNX model"):
@@ -35,6 +35,10 @@ def load_onnx(path: Path, device: torch.device) -> ExternalCropModel:
     session = open_session(path, str(path), "export it again", _providers(device))
     given, output = _input(session, path), _output(session, path, description.output)
     batch = _batch(given.shape, (description.height, description.width), path)
+    if batch and description.batch not in (None, batch):
+        raise UserError(
+            f"{path}: its batch is fixed to {batch}, its YAML says `batch: {description.batch}`; leave it out"
+        )
     dtype = TYPES[given.type]
 
     def run(crops: Tensor) -> Tensor:

@@ -11,18 +11,22 @@ from pipeline.basics.progress import Progress
 from pipeline.batches.loading import Share
 from pipeline.inference.crops import Embeddings
 from pipeline.inference.people import PeopleInScene
+from pipeline.inference.teachers.leak import TrainedOn
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
+
+OWN_ADVICE = "did its training diverge?"
+"""What may be wrong with a network of this project that gives no sound embedding."""
 
 
 class Teacher(Protocol):
     """Embeds the people of scenes.
 
     Attributes:
-        trained_on: names of the data sets that it has learned from; None where nobody has said so.
+        trained_on: what it has learned from.
     """
 
-    trained_on: Sequence[str] | None
+    trained_on: TrainedOn
 
     def embeddings(
         self,
@@ -54,7 +58,7 @@ class Teacher(Protocol):
 
 
 def check_embeddings(
-    embeddings: Embeddings, name: str, split: Split, people: Sequence[PeopleInScene]
+    embeddings: Embeddings, name: str, split: Split, people: Sequence[PeopleInScene], advice: str
 ) -> None:
     """Check what a teacher gives for the people of a batch.
 
@@ -63,6 +67,7 @@ def check_embeddings(
         name: of the teacher, for the message.
         split: the scenes.
         people: of the batch.
+        advice: what may be wrong, or is to be done.
 
     Raises:
         UserError: an embedding is zero or not finite; the line names the box.
@@ -76,5 +81,5 @@ def check_embeddings(
     what = "zero" if lengths[lost[0]] == 0 else "not finite"
     raise UserError(
         f"{name}: the embedding of box {place} of {split.scenes[scene].name} is {what}; such a teacher "
-        "cannot be learned from (are `scale`, `mean` and `std` the model's?)"
+        f"cannot be learned from ({advice})"
     )

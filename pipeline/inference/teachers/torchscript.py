@@ -11,6 +11,9 @@ from pipeline.basics.errors import UserError
 from pipeline.inference.teachers.description import read_description
 from pipeline.inference.teachers.external import ExternalCropModel
 
+FAILURES = (RuntimeError, ValueError, TypeError, torch.jit.Error)
+"""What a model raises; `torch.jit.Error`, which is none of the others, where its own code does."""
+
 
 def load_torchscript(path: Path, device: torch.device) -> ExternalCropModel:
     """Load a model and the YAML beside it.
@@ -26,7 +29,7 @@ def load_torchscript(path: Path, device: torch.device) -> ExternalCropModel:
     def run(crops: Tensor) -> Tensor:
         try:
             output = module(crops.to(dtype))
-        except (RuntimeError, ValueError, TypeError) as error:
+        except FAILURES as error:
             raise UserError(f"{path} fails on crops {list(crops.shape)}: {_line(error)}") from None
         return _tensor(output, description.output, path)
 
@@ -39,7 +42,7 @@ def _load(path: Path, device: torch.device) -> torch.jit.ScriptModule:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch says that there are newer ways
             module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:
+    except FAILURES as error:
         raise UserError(
             f"{path} is not a readable TorchScript model ({_line(error)}); `torch.jit.save` writes one, "
             "weights alone (a state dict) do not hold the network"
