@@ -9,7 +9,7 @@ from commands.data_sets import given_data_set
 from commands.places import GivenPath
 from pipeline.basics.errors import UserError
 from pipeline.datasets.market import GALLERY, QUERY, TRAIN
-from pipeline.datasets.market_export import ExportedCrops, write_market
+from pipeline.datasets.market_export import ExportedCrops, check_is_free, write_market
 from pipeline.datasets.packing import prepare
 from pipeline.datasets.sources import MIXED, SOURCES
 from pipeline.scenes.prepared import open_prepared
@@ -41,6 +41,7 @@ def crops(name: str | None, root: Path | None, data: Path | None, out: Path) -> 
         raise UserError("give --dataset or --data, not both")
     if name is None and root is not None:
         raise UserError("--root goes with --dataset, which says what is there")
+    check_is_free(out)
     if name is None:
         with ShownProgress("crops") as progress:
             written = write_market(open_prepared(data or PREPARED), out, progress)

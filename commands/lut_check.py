@@ -12,7 +12,7 @@ from commands.places import GivenPath
 from commands.printing import say
 from commands.scores import SEARCH, scores_text
 from commands.tables import table_text
-from commands.validation import TEST, VALIDATION, note_on_test
+from commands.validation import TEST, TRAINING, VALIDATION, labelled, making_validation, note_on_test
 from pipeline.basics.environment_variables import cpu_threads
 from pipeline.basics.errors import UserError
 from pipeline.devices import one_device
@@ -96,15 +96,23 @@ def check(name: str, asked: str | None, dump: Path | None, data: Path) -> None:
 def _check_people(prepared: PreparedDataSet, split: str, entry: TableOptions) -> None:
     """Raise `UserError` where a split, or what the entry's teacher knows of it, is not there."""
     if split == VALIDATION and not prepared.has(split):
-        raise UserError(
-            f"data set '{prepared.name}' has no validation people; `--split test` checks the teacher on the "
-            "test people, whom nothing should be chosen by, and `--split train` on the training people; "
-            "`dataset.validation` in params.yaml makes a validation split of training scenes"
-        )
+        raise UserError(f"data set '{prepared.name}' has no validation people; {_instead(prepared)}")
     if entry.kind == "features" and split != "train":
         raise UserError(
             f"the features of {entry.teacher} are those of the training boxes; `--split train` checks them"
         )
+
+
+def _instead(prepared: PreparedDataSet) -> str:
+    """Return which people a teacher can be checked on where there are none for validation."""
+    ways = []
+    if labelled(prepared, TEST):
+        ways.append("`--split test` checks the teacher on the test people, whom nothing should be chosen by")
+    if labelled(prepared, TRAINING):
+        ways.append("`--split train` checks it on the training people")
+    made = making_validation(prepared)
+    others = "`--data FOLDER` checks it on another prepared data set"
+    return "; ".join([*ways, made or others])
 
 
 def _at_true_boxes(

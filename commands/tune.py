@@ -37,11 +37,23 @@ def tune(tries: Path, results: Path, students: tuple[str, ...]) -> None:
     require_validation(data)
     chosen = students or tuple(wanted)
     for student in chosen:
-        Parameters((OWN,), student=student).section(OWN.format(student=student))
+        _check_entry(student, tries)
         check_can_make(results, f"{student}.json", "--results")
     run_tries = imported("commands.tuning:run_tries")
     for student in chosen:
         run_tries(student, wanted[student], data, results / f"{student}.json")
+
+
+def _check_entry(student: str, tries: Path) -> None:
+    """Raise `UserError` where params.yaml has no entry for a student of the tries."""
+    parameters = Parameters((OWN,), student=student)
+    try:
+        parameters.section(OWN.format(student=student))
+    except UserError as error:
+        raise UserError(
+            f"{error}; {tries} lists tries of '{student}': name a file of your own students with --tries, or "
+            "a student that both have with --student"
+        ) from None
 
 
 def _read_tries(path: Path) -> dict[str, list[dict[str, Any]]]:

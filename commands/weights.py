@@ -23,8 +23,9 @@ HASH_SHOWN = 12
 @click.argument("file", type=click.Path(path_type=Path, readable=False))
 def weights(file: Path) -> None:
     """Say which network the weight file FILE holds, and what it was trained on."""
+    description = describe_weights(file)
     click.echo(f"{file}")
-    click.echo(table_text(_lines(describe_weights(file)), indent=2))
+    click.echo(table_text(_lines(description), indent=2))
 
 
 def _lines(description: Description) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """A data set small enough to train on in a second: coloured rectangles on grey noise are the people."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -81,6 +82,18 @@ class TinyDataSet:
             positives=np.concatenate([np.arange(count) for count in counts]),
             positive_boxes=np.concatenate(boxes),
         )
+
+
+class UnlabelledDataSet(TinyDataSet):
+    """The tiny training scenes alone, in which nobody is labelled, as those of `annotate`."""
+
+    def splits(self) -> Mapping[str, Split]:
+        """Return the one split."""
+        train = super().splits()["train"]
+        nobody = [
+            replace(scene, person_ids=np.full_like(scene.person_ids, UNLABELLED)) for scene in train.scenes
+        ]
+        return {"train": replace(train, scenes=tuple(nobody), identities=())}
 
 
 def silent(*values: object) -> None:

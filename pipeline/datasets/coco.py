@@ -15,12 +15,10 @@ import numpy as np
 
 from pipeline.datasets.checks import UNBOUNDED, Findings, some
 from pipeline.datasets.coco_file import (
-    CocoFile,
+    IGNORED,
     Entry,
     attribute,
-    attribute_names,
     box_of,
-    has_attribute,
     is_set,
     key_of,
     person_of,
@@ -28,6 +26,7 @@ from pipeline.datasets.coco_file import (
 )
 from pipeline.datasets.coco_options import UNDIVIDED, CocoOptions
 from pipeline.datasets.coco_pictures import CocoPicture, pictures_of, refuse_doubles, without_doubles
+from pipeline.datasets.coco_values import option_problems
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.own_boxes import BoxCutter, ignored_inside
 from pipeline.datasets.pool import make_pool, natural
@@ -36,8 +35,6 @@ from pipeline.datasets.split_options import SplitOptions
 from pipeline.datasets.splitting import split_as_given, split_pool
 from pipeline.scenes.scene import UNKNOWN_CAMERA, FloatArray, Scene, Split
 
-IGNORED = ("iscrowd", "ignore")
-"""The marks of annotations that become ignored boxes."""
 REPORT_EVERY = 1000
 """After how many pictures the progress is told."""
 
@@ -76,7 +73,9 @@ class Coco(DataSetOnDisk):
             split: [picture for file in held for picture in pictures_of(file, self._options, findings)]
             for split, held in files.items()
         }
-        self._look_for_identities([file for held in files.values() for file in held], findings)
+        findings.problems += option_problems(
+            [file for held in files.values() for file in held], self._options
+        )
         everything = [(split, picture) for split, held in pictures.items() for picture in held]
         refuse_doubles([picture for _, picture in everything], findings)
         if findings.problems:
@@ -95,17 +94,6 @@ class Coco(DataSetOnDisk):
 
     def _release(self, splits: Mapping[str, Split]) -> str:
         return f"own annotations ({sum(len(split.scenes) for split in splits.values()):,} pictures)"
-
-    def _look_for_identities(self, files: Sequence[CocoFile], findings: Findings) -> None:
-        """Add a problem where no annotation has the attribute that says who it is."""
-        name, everything = self._options.identity, [entry for file in files for entry in file.annotations]
-        if name is None or not everything or any(has_attribute(entry, name) for entry in everything):
-            return
-        others = attribute_names(everything)
-        findings.problems.append(
-            f"{files[0].where}: no annotation has the attribute '{name}'; set `coco.identity` to the one "
-            f"that says who it is (there {f'are {some(others)}' if others else 'is none'}), or to null"
-        )
 
     def _scenes(
         self, pictures: Sequence[CocoPicture], findings: Findings
@@ -133,7 +121,7 @@ class Coco(DataSetOnDisk):
         findings, size = cutter.findings, self._size(picture, cutter.findings)
         counted: list[tuple[Entry, FloatArray]] = []
         ignored: list[FloatArray] = []
-        for annotation in without_doubles(picture, self._options.identity, findings):
+        for annotation in without_doubles(picture, findings):
             box = box_of(annotation)
             if box is None:
                 findings.problems.append(

@@ -19,8 +19,13 @@ from pipeline.scenes.scene import FloatArray
 NESTED = ("attributes", "extra")
 MASK = "segmentation"
 LISTS = ("images", "annotations", "categories")
-NO_ATTRIBUTES = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", *NESTED)
-"""Keys of an annotation that are COCO's own."""
+IGNORED = ("iscrowd", "ignore")
+"""The marks of annotations that become ignored boxes."""
+OF_IMAGES = ("width", "height", "file_name", "license", "flickr_url", "coco_url", "date_captured")
+NO_ATTRIBUTES = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", *OF_IMAGES, *NESTED)
+"""Keys of annotations and images that are COCO's own."""
+NOBODY = ("none", "null", "nan")
+"""Texts, in small letters, that programs write where nobody is known."""
 LARGEST_COORDINATE = 1e9
 
 Entry = Mapping[str, Any]
@@ -92,7 +97,7 @@ def has_attribute(entry: Entry, name: str) -> bool:
 
 
 def attribute_names(entries: Sequence[Entry]) -> list[str]:
-    """Return the names of all attributes that annotations have besides COCO's own keys, sorted."""
+    """Return the names of all attributes that annotations or images have besides COCO's own keys, sorted."""
     names: set[str] = set()
     for entry in entries:
         names.update(entry)
@@ -105,7 +110,7 @@ def attribute_names(entries: Sequence[Entry]) -> list[str]:
 def person_of(value: Any) -> str | None:
     """Return a person's own id; None where it is not known: null, "", NaN, and numbers below 0."""
     text = key_of(value)
-    if not text or text.lower() in ("none", "null", "nan"):
+    if not text or text.lower() in NOBODY:
         return None
     return None if text[0] == "-" and text[1:].isdecimal() else text
 

@@ -32,7 +32,8 @@ class CocoOptions(Options):
             then as given: `{train: a.json, test: [b.json, c.json]}`.
         images: the folder of the pictures below the root.
         identity: the attribute of an annotation that says who it is; null where nobody is labelled.
-        camera: the attribute of an image or of its annotations that names the camera; null for none.
+        camera: the attribute of an image or of its annotations that names the camera; null for none. Where
+            it is stated, some entry must have it.
         camera_pattern: in place of `camera`: a regular expression that finds the camera in a file name. Its
             group, where it has one, is the camera: `_cam(\\d+)_`.
         sequence: the attribute of an image that says which pictures belong together, as the frames of a

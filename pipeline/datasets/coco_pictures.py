@@ -1,12 +1,13 @@
 """The pictures that a COCO file lists, each with its annotations of people."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.datasets.checks import Findings, name_problem, some
 from pipeline.datasets.coco_file import CocoFile, Entry, attribute, key_of, person_of
 from pipeline.datasets.coco_options import CocoOptions
+from pipeline.datasets.coco_values import annotation_problem, image_problem, text_for_nobody
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,17 @@ def pictures_of(file: CocoFile, options: CocoOptions, findings: Findings) -> lis
             problem = f"its file_name {name!r} {wrong}"
         elif key in pictures:
             problem = "another image has the same id"
+        else:
+            problem = image_problem(entry, options)
         if problem:
             findings.problems.append(f"{file.where}: image {entry.get('id')!r}, number {position}: {problem}")
         if key:
             pictures.setdefault(key, None if problem else CocoPicture(file, entry, str(name)))
     if not file.images:
         findings.problems.append(f"{file.where} lists no images")
-    for annotation in _annotations_of_people(file, options, findings):
+    held = list(_annotations_of_people(file, options, findings))
+    _check_annotations(file, held, options, findings)
+    for annotation in held:
         key = key_of(annotation.get("image_id"))
         if key not in pictures:
             image = repr(annotation.get("image_id"))
@@ -62,6 +67,34 @@ def pictures_of(file: CocoFile, options: CocoOptions, findings: Findings) -> lis
         elif (picture := pictures[key]) is not None:
             picture.annotations.append(annotation)
     return [picture for picture in pictures.values() if picture is not None]
+
+
+def _check_annotations(
+    file: CocoFile, annotations: Sequence[Entry], options: CocoOptions, findings: Findings
+) -> None:
+    """Add a problem for each annotation with a wrong value, or with the id of one that says another thing."""
+    first: dict[str, Entry] = {}
+    nobody = Counter[str]()
+    for annotation in annotations:
+        problem = annotation_problem(annotation, options)
+        if key := key_of(annotation.get("id")):
+            other = first.setdefault(key, annotation)
+            if other is not annotation and _said(other, options) != _said(annotation, options):
+                problem = problem or f"another annotation has the same id, of image {other.get('image_id')!r}"
+        if problem:
+            findings.problems.append(f"{_place(file, annotation)}: {problem}")
+        elif text := text_for_nobody(annotation, options):
+            nobody[text] += 1
+    for text, count in sorted(nobody.items()):
+        findings.note_count(
+            count, f"annotations of {file.where} have the text '{text}' as {options.identity}: unlabelled"
+        )
+
+
+def _said(annotation: Entry, options: CocoOptions) -> tuple[str | None, str, str | None]:
+    """Return what makes two annotations the same: the image, the box, and who it is."""
+    person = attribute(annotation, options.identity) if options.identity else None
+    return key_of(annotation.get("image_id")), repr(annotation.get("bbox")), person_of(person)
 
 
 def _place(file: CocoFile, annotation: Entry) -> str:
@@ -102,15 +135,11 @@ def refuse_doubles(pictures: Sequence[CocoPicture], findings: Findings) -> None:
             findings.problems.append(f"{picture.where}: {picture.name} is {other.where}, too")
 
 
-def without_doubles(picture: CocoPicture, identity: str | None, findings: Findings) -> list[Entry]:
-    """Return a picture's annotations; of those with one id that say the same, the first.
-
-    One id on two boxes is no fault, since ids of annotations are for messages only.
-    """
-    kept: dict[tuple[str | None, str, str | None], Entry] = {}
+def without_doubles(picture: CocoPicture, findings: Findings) -> list[Entry]:
+    """Return a picture's annotations; of those with one id, which say the same, the first."""
+    kept: dict[str, Entry] = {}
     for position, annotation in enumerate(picture.annotations):
-        key, person = key_of(annotation.get("id")), attribute(annotation, identity) if identity else None
-        which = (key if key is not None else f"#{position}", repr(annotation.get("bbox")), person_of(person))
+        which = key_of(annotation.get("id")) or f"#{position}"
         if which in kept:
             findings.notes.append(f"{picture.place(annotation)} is there twice; one is taken")
         else:

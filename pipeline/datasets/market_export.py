@@ -71,6 +71,12 @@ def write_market(data: PreparedDataSet, out: Path, progress: Progress) -> Export
     return ExportedCrops(crops, len(people), len(cameras))
 
 
+def check_is_free(out: Path) -> None:
+    """Raise `UserError` where something is at `out` already, but for an empty folder."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is there already: give a folder that is empty or not there")
+
+
 @contextmanager
 def _made_whole(out: Path) -> Iterator[Path]:
     """Give a folder with the folders of the layout, which becomes `out` when the block is done.
@@ -78,8 +84,7 @@ def _made_whole(out: Path) -> Iterator[Path]:
     Raises:
         UserError: `out` holds something.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is there already: give a folder that is empty or not there")
+    check_is_free(out)
     beside = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     try:

@@ -154,8 +154,10 @@ def _check_parts(parts: Sequence[DataSetOnDisk]) -> None:
     for index, part in enumerate(parts):
         if part.name in CROPS_ONLY:
             raise UserError(f"data set 'mixed': part '{part.name}' has crops only, which are no scenes")
-        if any(part.name == other.name and part.root == other.root for other in parts[:index]):
-            raise UserError(f"data set 'mixed': part '{part.name}' at {part.root} is there twice")
+        for other in parts[:index]:
+            if part.name == other.name and os.path.realpath(part.root) == os.path.realpath(other.root):
+                also = "" if part.root == other.root else f", at {other.root} too, which is the same folder"
+                raise UserError(f"data set 'mixed': part '{part.name}' at {part.root} is there twice{also}")
 
 
 def _sequence_in(part: DataSetOnDisk, train: Split, scene: Scene, called: str) -> str | None:

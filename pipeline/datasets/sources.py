@@ -94,7 +94,8 @@ def open_source(options: SourceOptions) -> DataSetOnDisk:
     """Return a data set by its options; nothing is read yet.
 
     Raises:
-        UserError: the name is unknown, the root is missing, or parts of a mixed data set do not go together.
+        UserError: the name is unknown, the root is missing or empty, parts of a mixed data set do not go
+            together, or there are parts and a root.
     """
     data_set = _as_it_is(options)
     if isinstance(options, MixedOptions) and options.validation is not None:
@@ -109,15 +110,32 @@ def open_data_set(name: str, root: Path | None) -> DataSetOnDisk:
 
 def _as_it_is(options: SourceOptions) -> DataSetOnDisk:
     """Return a data set with the splits that it brings. Raises what `open_source` raises."""
+    if isinstance(options, MixedOptions) and options.parts:
+        _check_parts_alone(options)
     if isinstance(options, MixedOptions) and options.name == MIXED:
         return Mixed([open_source(part) for part in options.parts], options.searched)
     if options.name not in SOURCES:
         raise UserError(f"there is no data set '{options.name}'; there are {', '.join(SOURCES)}")
     if options.root is None:
         raise UserError(f"data set '{options.name}' needs a root: the folder that it was unpacked to")
+    if not options.root.strip():
+        raise UserError(
+            f"data set '{options.name}': its root is empty; give the folder that it was unpacked to"
+        )
     root = Path(options.root)
     if options.name == Coco.name:
         return Coco(root, options.coco, options.split)
     if options.name == Mot.name:
         return Mot(root, options.mot, options.split)
     return SOURCES[options.name](root)
+
+
+def _check_parts_alone(options: MixedOptions) -> None:
+    """Raise `UserError` where parts stand beside what is then not read: a root, or another name's."""
+    if options.name != MIXED:
+        raise UserError(f"data set '{options.name}' has no parts, only '{MIXED}' has; leave `parts` out")
+    if options.root is not None:
+        raise UserError(
+            f"data set '{MIXED}': each part has its own root, and root '{options.root}' beside `parts` is "
+            "not read; leave it out"
+        )

@@ -13,7 +13,7 @@ from pipeline.evaluation.true_boxes import true_box_scores
 from pipeline.scenes.scene import UNLABELLED
 from tests.stages.features_files import features_file
 from tests.teachers.models import write_onnx
-from tests.tiny import TinyDataSet, silent
+from tests.tiny import TinyDataSet, UnlabelledDataSet, silent
 
 
 class WithValidation(TinyDataSet):
@@ -116,6 +116,22 @@ def test_what_is_not_there_is_one_line(arguments, says, here, prepared):
     assert says in result.stderr
     assert result.stderr.count("\n") == 1
     assert not result.stdout
+
+
+def test_ways_that_are_not_there_are_not_advised(here):
+    enter(here)
+    prepare(UnlabelledDataSet(), here / "p", silent)
+    other = "`--data FOLDER` checks it on another prepared data set\n"
+    assert check("t", "--data", "p").stderr == f"Error: data set 'tiny' has no validation people; {other}"
+
+    class Alone(TinyDataSet):
+        def splits(self):
+            return {"train": super().splits()["train"]}
+
+    prepare(Alone(), here / "alone", silent)
+    said = check("t", "--data", "alone").stderr
+    assert "`--split train` checks it on the training people; `dataset.validation` in params.yaml" in said
+    assert "--split test" not in said
 
 
 def test_features_are_not_those_of_validation_people(here, validated):

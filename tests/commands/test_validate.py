@@ -8,9 +8,10 @@ import yaml
 from click.testing import CliRunner
 
 from commands.main import main
+from pipeline.datasets.packing import prepare
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.weight_files import save_weights
-from tests.tiny import search_options
+from tests.tiny import UnlabelledDataSet, search_options, silent
 
 WEIGHTS = "student.safetensors"
 
@@ -50,3 +51,13 @@ def test_splits_that_are_not_there(here, prepared, split, says):
     result = validate("--data", prepared.root, "--split", split)
     assert result.exit_code == 2
     assert says in result.stderr and not result.stdout
+
+
+def test_what_cannot_be_made_is_not_advised(here, prepared):
+    assert (
+        "`dataset.validation` in params.yaml makes such a split" in validate("--data", prepared.root).stderr
+    )
+    prepare(UnlabelledDataSet(), here / "p", silent)
+    said = validate("--data", "p").stderr
+    assert "nobody is labelled in its training scenes" in said and "dataset.validation" not in said
+    assert "`person-search validate WEIGHTS --split test --data FOLDER`" in said and said.count("\n") == 1

@@ -42,4 +42,4 @@ def test_no_weight_file(content, tmp_path):
         (tmp_path / "w").write_bytes(content)
     result = CliRunner().invoke(main, ["weights", str(tmp_path / "w")])
     assert result.exit_code == 2
-    assert str(tmp_path / "w") in result.output
+    assert str(tmp_path / "w") in result.stderr and not result.stdout

@@ -185,12 +185,85 @@ def test_a_picture_that_is_missing_or_no_jpeg_is_named(tmp_path: Path) -> None:
     assert findings.problems[0].endswith("images/1.jpg is missing") and "b.png is" in findings.problems[1]
 
 
-def test_one_annotation_twice_counts_once_and_one_id_on_two_boxes_is_no_fault(tmp_path: Path) -> None:
-    twice = person(1, 1, person_id=1)
-    write_coco(tmp_path, [image(1)], [twice, twice, person(1, 1, (50, 10, 20, 40), person_id=2)])
-    assert scenes(tmp_path)["1.jpg"][1] == ["1", "2"]
+def test_one_annotation_twice_counts_once_and_one_id_on_two_boxes_is_a_fault(tmp_path: Path) -> None:
+    twice, other = person(1, 1, person_id=1), person(1, 1, (50, 10, 20, 40), person_id=2)
+    none = [{**other, "id": None}, {**person(0, 1, (80, 10, 20, 40), person_id=3), "id": None}]
+    write_coco(tmp_path, [image(1)], [twice, twice, *none])
+    assert scenes(tmp_path)["1.jpg"][1] == ["1", "2", "3"]
     notes = Coco(tmp_path, split=ALL).inspect().findings.notes
     assert "annotations.json: annotation 1 (1.jpg) is there twice; one is taken" in notes
+    same = "annotations.json: annotation 1: another annotation has the same id, of image 1"
+    for second in (other, {**twice, "person_id": 2}, {**twice, "image_id": 2}):
+        write_coco(tmp_path, [image(1), image(2)], [twice, second])
+        assert problems(tmp_path) == [same]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"person_id": [5]}, "person_id [5] is no id: give a number or a text"),
+        ({"person_id": {}}, "person_id {} is no id"),
+        ({"person_id": True}, "person_id True is no id"),
+        ({"person_id": float("inf")}, "person_id inf is no id"),
+        ({"attributes": {"person_id": False}}, "person_id False is no id"),
+        ({"camera": [1]}, "camera [1] is no id"),
+        ({"attributes": []}, "attributes [] is no object of names and values"),
+        ({"extra": "x"}, "extra 'x' is no object of names and values"),
+        ({"iscrowd": "yes"}, "iscrowd 'yes' is neither 0 nor 1"),
+        ({"iscrowd": 2}, "iscrowd 2 is neither 0 nor 1"),
+        ({"attributes": {"ignore": []}}, "ignore [] is neither 0 nor 1"),
+    ],
+)
+def test_values_of_a_wrong_type_are_one_line_with_their_place(
+    values: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    write_coco(tmp_path, [image(1)], [person(1, 1, person_id=1), person(9, 1, (50, 10, 20, 40), **values)])
+    (found,) = problems(tmp_path)
+    assert found.startswith(f"annotations.json: annotation 9: {says}")
+
+
+@pytest.mark.parametrize("mark", [None, 0, False, 0.0, "", "0", "false"])
+def test_marks_that_are_not_set(mark: object, tmp_path: Path) -> None:
+    write_coco(tmp_path, [image(1)], [person(1, 1, person_id=1, **{"ignore": mark, "attributes": None})])
+    assert scenes(tmp_path)["1.jpg"][1] == ["1"]
+
+
+def test_texts_for_nobody_are_counted(tmp_path: Path) -> None:
+    whose = ("None", "null", "None", 4, "nora", None, "")
+    boxes = [(10 * n, 10, 8, 40) for n in range(len(whose))]
+    annotations = [
+        person(n, 1, box, person_id=who) for n, (box, who) in enumerate(zip(boxes, whose, strict=True))
+    ]
+    write_coco(tmp_path, [image(1)], annotations)
+    assert scenes(tmp_path)["1.jpg"][1] == [None, None, None, "4", "nora", None, None]
+    notes = Coco(tmp_path, split=ALL).inspect().findings.notes
+    assert "2 annotations of annotations.json have the text 'None' as person_id: unlabelled" in notes
+    assert "1 annotations of annotations.json have the text 'null' as person_id: unlabelled" in notes
+    assert len([note for note in notes if "have the text" in note]) == 2
+
+
+def test_an_attribute_of_the_camera_or_the_sequence_that_is_nowhere_is_named(tmp_path: Path) -> None:
+    own = [person(1, 1, person_id=1), person(2, 2, person_id=1, zone="b")]
+    write_coco(tmp_path, [image(1, cam=3), image(2, cam=None)], own)
+    assert [scene.camera for scene, _ in scenes(tmp_path).values()] == [-1, -1]
+    assert problems(tmp_path, camera="camrea") == [
+        "annotations.json: no image or annotation has the attribute 'camrea'; set `coco.camera` to the one "
+        "that names the camera (there are cam, person_id, zone), or to null"
+    ]
+    assert problems(tmp_path, sequence="vidoe") == [
+        "annotations.json: no image has the attribute 'vidoe'; set `coco.sequence` to the one "
+        "that says which pictures belong together (there are cam), or to null"
+    ]
+    for sound in ({"camera": "cam"}, {"camera": "zone"}, {"camera": None}, {"sequence": "file_name"}):
+        assert not problems(tmp_path, **sound)
+
+
+def test_the_camera_is_stated_once(tmp_path: Path) -> None:
+    write_coco(tmp_path, [image(1, "cam3_1.jpg", camera=5)], [person(1, 1, person_id=1)])
+    for sound in ({}, {"camera": None}):
+        assert scenes(tmp_path, camera_pattern=r"cam(\d+)_", **sound)["cam3_1.jpg"][0].camera == 3
+    (found,) = problems(tmp_path, camera="camera", camera_pattern=r"cam(\d+)_")
+    assert found.startswith("`coco.camera` and `coco.camera_pattern` are both stated")
 
 
 def test_what_the_attributes_are_called(tmp_path: Path) -> None:

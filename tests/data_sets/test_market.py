@@ -140,6 +140,8 @@ def test_the_command(tiny: PreparedDataSet, tmp_path: Path) -> None:
     assert "8 people" in run("--data", str(tiny.root), "--out", str(tmp_path / "b"))
     assert "not both" in run("--dataset", "prw", "--data", "x", "--out", "y")
     assert "--root goes with --dataset" in run("--root", "x", "--out", "y")
+    for source in (("--dataset", "prw", "--root", "nowhere"), ("--data", "nowhere")):  # nothing is looked at
+        assert f"{tmp_path / 'a'} is there already" in run(*source, "--out", str(tmp_path / "a"))
 
 
 def test_a_network_of_scenes_is_not_trained_on_crops(tmp_path: Path) -> None:

@@ -103,6 +103,23 @@ def test_parts_that_do_not_go_together(tmp_path: Path) -> None:
         Mixed([prw, crops])
     with pytest.raises(UserError, match="is there twice"):
         Mixed([prw, open_data_set("prw", tmp_path / "prw")])
+    (tmp_path / "link").symlink_to(tmp_path / "prw")
+    for same in ("link", "prw/../prw"):
+        with pytest.raises(
+            UserError, match=f"is there twice, at {tmp_path}/prw too, which is the same folder"
+        ):
+            Mixed([prw, open_data_set("prw", tmp_path / same)])
+    values = {"parts": [{"name": "prw", "root": "a"}, {"name": "prw", "root": "b"}]}
+    with pytest.raises(UserError, match="each part has its own root, and root 'c' beside `parts` is not"):
+        open_source(parse_options(DataSetOptions, {"name": "mixed", "root": "c", **values}, "here"))
+    with pytest.raises(UserError, match="'prw' has no parts, only 'mixed' has"):
+        open_source(parse_options(DataSetOptions, {"name": "prw", "root": "c", **values}, "here"))
+    for root in ("", " "):
+        values["parts"][0]["root"] = root
+        with pytest.raises(UserError, match="data set 'prw': its root is empty"):
+            open_source(parse_options(DataSetOptions, {"name": "mixed", **values}, "here"))
+        with pytest.raises(UserError, match="data set 'coco': its root is empty"):
+            open_source(parse_options(DataSetOptions, {"name": "coco", "root": root}, "here"))
     with pytest.raises(UserError, match="it must be one of cuhk_sysu"):
         parse_options(DataSetOptions, {"name": "mixed", "parts": [{"name": "mixed"}]}, "here")
 
