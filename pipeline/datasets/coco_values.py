@@ -88,11 +88,13 @@ def _camera(options: CocoOptions) -> str | None:
 def _problem(entry: Entry, names: Sequence[str | None]) -> str | None:
     """Return what is wrong with the attributes that hold ids; None if nothing."""
     for place in NESTED:
-        if not isinstance(held := entry.get(place), dict | None):
+        held = entry.get(place)
+        if held is not None and not isinstance(held, dict):
             return f"{place} {short(held)} is no object of names and values"
     for name in names:
         value: Any = None if name is None else attribute(entry, name)
-        absent = value is None or (isinstance(value, float) and math.isnan(value))  # NaN: pandas' None
-        if not absent and key_of(value) is None:
+        if value is None or key_of(value) is not None:
+            continue
+        if not (isinstance(value, float) and math.isnan(value)):  # NaN is pandas' None
             return f"{name} {short(value)} is no id: give a number or a text"
     return None
