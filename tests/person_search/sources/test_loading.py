@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -26,11 +26,22 @@ ROOT = Path(__file__).parents[3]
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0"
 
 
+ELDER: set[int] = set()
+"""Processes that other tests have left to this one: a server, for instance, from which others are forked."""
+
+
+def own_children():
+    """Return this process' children, without those that were there before the test."""
+    return [child for child in psutil.Process().children() if child.pid not in ELDER]
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
+    ELDER.clear()
+    ELDER.update(child.pid for child in psutil.Process().children())
     threads = threading.active_count()
     yield
-    assert psutil.Process().children() == []
+    assert own_children() == []
     assert threading.active_count() == threads
 
 
@@ -64,8 +75,9 @@ def described(results):
 def wait_until_dead(process):
     """Wait for a child's death, and leave it to its parent to hear of it."""
     deadline = time.monotonic() + 20
-    while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
-        time.sleep(0.001)
+    with suppress(psutil.NoSuchProcess):  # its parent was faster
+        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.001)
 
 
 @pytest.fixture
@@ -127,9 +139,9 @@ def test_a_decoder_that_crashes_costs_one_item(folder, plain, number):
                 "2b.mp4",
                 0,
             ):
-                (process,) = psutil.Process().children()
+                (process,) = own_children()
                 process.send_signal(number)
-                process.wait()
+                wait_until_dead(process)
     (gap,) = [entry[1] for entry in described(results) if len(entry) == 2 and entry[0] == "2b.mp4"]
     fate = "was killed (by a lack of memory?)" if number == signal.SIGKILL else f"crashed ({number.name})"
     assert gap == f"{folder}/2b.mp4 cannot be read: its decoder {fate}"
@@ -145,7 +157,7 @@ def test_a_decoder_that_hangs_costs_one_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(loading_process, "PATIENCE", 3)
     with closing(load_frames(items_in(tmp_path), workers=1, ahead=1)) as loaded:
         results = [next(loaded), next(loaded)]
-        (process,) = psutil.Process().children()
+        (process,) = own_children()
         process.suspend()
         results += loaded
     gaps = [result.gap for result in results if isinstance(result, ItemEnd)]
@@ -187,11 +199,11 @@ def test_closing_ends_everything_at_once(folder, taken):
     loaded = load_frames(items_in(folder), workers=3)
     for _ in range(taken):
         next(loaded)
-    assert psutil.Process().children()
+    assert own_children()
     begun = time.monotonic()
     loaded.close()
     assert time.monotonic() - begun < 2
-    assert psutil.Process().children() == []
+    assert own_children() == []
 
 
 def test_processes_that_cannot_start_are_an_error(folder, monkeypatch):
@@ -205,7 +217,7 @@ def test_processes_that_cannot_start_are_an_error(folder, monkeypatch):
 WAITING = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-from contextlib import closing
+from contextlib import closing, suppress
 from person_search.sources.places import Item, Kind
 from person_search.sources.loading import load_frames
 item = Item(Kind.STREAM, "http://silent", address=sys.argv[1])
