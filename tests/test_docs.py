@@ -300,14 +300,20 @@ def check_dvc(words):
         assert type(at) is type(yaml.safe_load(value))
 
 
+def root_context():
+    """A context of `person-search`. A command keeps the help options of the first context that asks it."""
+    return click.Context(person_search, **person_search.context_settings)
+
+
 def check_person_search(words):
     name, *arguments = words
-    command = person_search.get_command(click.Context(person_search), name)
+    root = root_context()
+    command = person_search.get_command(root, name)
     assert command is not None, f"there is no person-search {name}"
-    context = click.Context(command, info_name=name)
+    context = click.Context(command, parent=root, info_name=name)
     if isinstance(command, click.Group) and arguments and arguments[0] in command.list_commands(context):
         command = command.get_command(context, arguments.pop(0))
-        context = click.Context(command)
+        context = click.Context(command, parent=context)
     values, rest, _ = command.make_parser(context).parse_args([*arguments])
     assert not rest or rest == arguments[-len(rest) :]
     for parameter in command.params:
@@ -399,13 +405,13 @@ def test_a_wrong_command_would_be_seen(words):
         CHECKS[words[0]](words[1:])
 
 
-def parameters_below(command):
+def parameters_below(command, parent=None):
     """The parameters of a command, and of all commands below it."""
     yield from command.params
     if isinstance(command, click.Group):
-        context = click.Context(command)
+        context = root_context() if parent is None else click.Context(command, parent=parent)
         for name in command.list_commands(context):
-            yield from parameters_below(command.get_command(context, name))
+            yield from parameters_below(command.get_command(context, name), context)
 
 
 @every_page

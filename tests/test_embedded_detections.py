@@ -13,6 +13,7 @@ from pipeline.inference.options import InferenceOptions
 from pipeline.inference.students import search_detections
 from pipeline.inference.teachers.colour_histogram import ColourHistogram
 from pipeline.inference.teachers.crop_teacher import CropTeacher, OwnCropModel
+from pipeline.inference.teachers.leak import TrainedOn
 from pipeline.inference.teachers.network import NetworkTeacher
 from pipeline.inference.two_step import two_step_detections
 from pipeline.models.detector import Detector
@@ -66,7 +67,7 @@ def test_it_is_the_two_step_search_on_its_boxes(prepared):
     plain = two_step_detections(
         detector, model, split, images, context_threshold=THRESHOLD, device=CPU, progress=silent
     )
-    teacher = CropTeacher([OwnCropModel(model, "reid", None, CPU)], 16, 2)
+    teacher = CropTeacher([OwnCropModel(model, "reid", TrainedOn(), CPU)], 16, 2)
     again = embedded(teacher, plain, prepared)
     for name in FOUND:
         assert np.array_equal(getattr(again, name), getattr(plain, name)), name

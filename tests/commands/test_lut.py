@@ -160,7 +160,7 @@ def test_a_table_by_box_that_does_not_fit(tmp_path, data):
 def test_help_names_both_commands():
     for help_option in ("--help", "-h"):
         result = lut(help_option)
-        assert result.exit_code == 0
+        assert result.exit_code == 0, result.output
         assert "check" in result.stdout
         assert "`lut FILE`" in result.stdout
     assert lut().exit_code == 2
