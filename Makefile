@@ -26,6 +26,7 @@ bench: $(READY)  ## speed of evaluation, of training steps and of inference
 	python -m benchmarks.training
 	python -m benchmarks.busy_machine
 	python -m benchmarks.inference
+	python -m benchmarks.heads
 	python -m benchmarks.pairs
 	python -m benchmarks.onnx
 	python -m benchmarks.frames

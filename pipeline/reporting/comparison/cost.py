@@ -1,12 +1,13 @@
 """What a student's network costs to run, from its settings alone: its weights do not matter."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
 from pipeline.inference.cost import count_parameters, flops_an_image
 from pipeline.models.heads import build_student
-from pipeline.models.person_search import PersonSearchOptions
+from pipeline.models.person_search import PersonSearchNetwork, PersonSearchOptions
 
 
 class Cost(NamedTuple):
@@ -17,20 +18,29 @@ class Cost(NamedTuple):
 
 
 def network_cost(options: PersonSearchOptions) -> Cost:
-    """Return what a student costs to run.
-
-    The scene has the full size and as many proposals and detections as the settings allow, so that the cost
-    does not depend on how many people are found: an upper bound of the cost of a real scene.
-    """
+    """Return what a student costs to run, over the scene of `full_scene`."""
     network = build_student(options).eval()
-    height, width = options.short_side, options.long_side
-    image = torch.zeros(3, height, width)
-    everywhere = torch.tensor([0.0, 0.0, width, height])
+    run = full_scene(network)
+    return Cost(count_parameters(network), flops_an_image(lambda _scene: run(), 1))
 
-    def run(_scene: int) -> None:
+
+def full_scene(network: PersonSearchNetwork) -> Callable[[], None]:
+    """Return what runs a network over a full scene, with all proposals and detections that it may have.
+
+    So the cost does not depend on how many people are found: it is an upper bound of a real scene's.
+
+    Args:
+        network: in evaluation mode.
+    """
+    height, width = network.options.short_side, network.options.long_side
+    device = next(network.parameters()).device
+    image = torch.zeros(3, height, width, device=device)
+    everywhere = torch.tensor([0.0, 0.0, width, height], device=device)
+
+    @torch.no_grad()
+    def run() -> None:
         batch, features = network.scene_features([image])
         network.rpn(batch, features)
         network.run_heads(batch, features, everywhere)
 
-    with torch.no_grad():
-        return Cost(count_parameters(network), flops_an_image(run, 1))
+    return run
