@@ -40,7 +40,7 @@ Rows = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True)
-class Origin:
+class TableOrigin:
     """What a table was made from: the prepared data set's name and fingerprint, the hash of the teacher."""
 
     dataset: str
@@ -60,7 +60,7 @@ class BoxTable:
 
     features: Rows
     offsets: IntArray
-    origin: Origin
+    origin: TableOrigin
 
 
 class BoxTableWriter:
@@ -122,7 +122,7 @@ class BoxTableWriter:
 
 @contextmanager
 def writing_box_table(
-    path: Path, offsets: IntArray, embedding_dim: int, origin: Origin, projection: Matrix | None = None
+    path: Path, offsets: IntArray, embedding_dim: int, origin: TableOrigin, projection: Matrix | None = None
 ) -> Iterator[BoxTableWriter]:
     """Give a writer that takes all rows in order; the file is there whole when the block is done.
 
@@ -209,7 +209,9 @@ def read_box_table(path: Path) -> BoxTable:
                 "set `level: box` or `both` in its entry of `tables`"
             )
         offsets = file["box_offsets"][:].astype(np.int64)
-        origin = Origin(*(str(file.attrs[name]) for name in ("dataset", "dataset_sha256", "teacher_sha256")))
+        origin = TableOrigin(
+            *(str(file.attrs[name]) for name in ("dataset", "dataset_sha256", "teacher_sha256"))
+        )
         _check_shapes(path, file["box_features"].shape, offsets, int(file.attrs["embedding_dim"]))
         features = _checked_rows(path, file["box_features"])
     return BoxTable(features, offsets, origin)

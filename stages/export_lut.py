@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeline.basics.errors import UserError
 from pipeline.basics.launchers import rank
 from pipeline.basics.options import Options, added_field
-from pipeline.box_table import Origin, writing_box_table
+from pipeline.box_table import TableOrigin, writing_box_table
 from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
@@ -212,7 +212,7 @@ def _write(
     path: Path, entry: TableOptions, data: PreparedDataSet, split: Split, collected: Collected, where: str
 ) -> None:
     """Write the file of a table, and say what is in it."""
-    origin = Origin(data.name, data.sha256, teacher_sha256(entry.kind, Path(entry.teacher)))
+    origin = TableOrigin(data.name, data.sha256, teacher_sha256(entry.kind, Path(entry.teacher)))
     with _naming(where):
         projection = collected.moment.projection() if collected.moment else None
         table = _identity_table(collected.identities, origin, projection)
@@ -236,7 +236,7 @@ def _write(
 
 
 def _identity_table(
-    identities: IdentitySums | None, origin: Origin, projection: Matrix | None
+    identities: IdentitySums | None, origin: TableOrigin, projection: Matrix | None
 ) -> LookupTable | None:
     """Return the rows of the identities; None where none were asked for."""
     if identities is None:

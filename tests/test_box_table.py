@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline import box_table
 from pipeline.basics.errors import UserError
 from pipeline.box_table import (
-    Origin,
+    TableOrigin,
     check_fits,
     read_box_table,
     table_dim,
@@ -24,7 +24,7 @@ from pipeline.scenes.scene import Scene
 
 DIM = 8
 OFFSETS = np.array([0, 3, 3, 4, 11])
-ORIGIN = Origin("tiny", "a" * 64, "b" * 64)
+ORIGIN = TableOrigin("tiny", "a" * 64, "b" * 64)
 FLIPS = 60
 
 

@@ -84,10 +84,10 @@ def evaluate(
         threads: how many search, 1 or more. The metrics are the same for any number.
 
     Returns:
-        `search`, `search_by_gallery`, `search_cross_camera` (None without cameras), `detection`,
-        `detection_by_iou`, `protocol`, and `search_ground_truth_boxes` (None without features at the
-        ground-truth boxes). Where detections have pairs, the first three are of these, and galleries that
-        lack a pair are left out.
+        `search`, `search_by_gallery`, `search_cross_camera` (None without cameras, or where no query has a
+        match in another camera), `detection`, `detection_by_iou`, `protocol`, and
+        `search_ground_truth_boxes` (None without features at the ground-truth boxes). Where detections have
+        pairs, the first three are of these, and galleries that lack a pair are left out.
 
     Raises:
         UserError: the detections are of other images or queries, the data set lacks a wanted gallery, or the
@@ -136,7 +136,7 @@ def evaluate(
     return {
         "search": _public(reached[default]),
         "search_by_gallery": {size: _public(reached[size]) for size in sizes if size in reached},
-        "search_cross_camera": _public(reached[CROSS_CAMERA]) if CROSS_CAMERA in reached else None,
+        "search_cross_camera": _across_cameras(reached, len(split.queries)),
         "search_ground_truth_boxes": upper,
         **_detection(split, found.without_feats(), options.detection_threshold),
         "protocol": {
@@ -187,6 +187,14 @@ def _detection(split: Split, found: SceneBoxes, threshold: float) -> dict[str, A
             name: {key: reached[key] for key in ("ap", "recall")} for name, reached in by_iou.items()
         },
     }
+
+
+def _across_cameras(reached: Mapping[str, Mapping[str, float]], queries: int) -> dict[str, float] | None:
+    """Return what searches of other cameras reach; None where there is nobody to be found there."""
+    across = reached.get(CROSS_CAMERA)
+    if across is None or across["queries_without_match"] == queries:
+        return None
+    return _public(across)
 
 
 def _public(reached: Mapping[str, float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
-from pipeline.box_table import Origin, writing_box_table
+from pipeline.box_table import TableOrigin, writing_box_table
 from pipeline.datasets.packing import prepare
 from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
 from pipeline.lookup_table import LookupTable, write_lookup_table
@@ -128,7 +128,7 @@ def test_a_single_identity(written, table):
 def by_box(path, data, **changes):
     """Write a table by box."""
     offsets = box_offsets(data.split("train").scenes)
-    origin = Origin(data.name, changes.pop("sha256", data.sha256), "e" * 64)
+    origin = TableOrigin(data.name, changes.pop("sha256", data.sha256), "e" * 64)
     projection = np.zeros((9, 8), np.float32) if changes.pop("projected", False) else None
     with writing_box_table(path, offsets, 8, origin, projection) as writer:
         if table := changes.pop("identities", None):

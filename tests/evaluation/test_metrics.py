@@ -147,6 +147,22 @@ def test_no_cameras_and_no_galleries():
         of(split=replace(SPLIT, galleries={}))
 
 
+def test_no_query_has_a_match_in_another_camera():
+    """There is nobody to be found: that is no search that fails."""
+    across = SPLIT.galleries["cross_camera"]
+    nowhere = replace(
+        across,
+        listed_offsets=np.zeros_like(across.listed_offsets),
+        listed_scenes=across.listed_scenes[:0],
+        positive_offsets=np.zeros_like(across.positive_offsets),
+        positives=across.positives[:0],
+        positive_boxes=across.positive_boxes[:0],
+    )
+    metrics = of(split=replace(SPLIT, galleries={**SPLIT.galleries, "cross_camera": nowhere}))
+    assert metrics["search_cross_camera"] is None
+    assert metrics["protocol"]["counts"]["queries_without_match"]["cross_camera"] == len(SPLIT.queries)
+
+
 def test_cbgm_without_context():
     without = replace(PLAIN, query_counts=None, query_dets=None, query_ctx_feats=None)
     assert of(without)["search"] == of(PLAIN)["search"]

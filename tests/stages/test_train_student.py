@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from commands.parameter_checks import check_parameters
-from pipeline.box_table import Origin, writing_box_table
+from pipeline.box_table import TableOrigin, writing_box_table
 from pipeline.models.heads import load_student
 from pipeline.scenes.box_rows import box_offsets
 from stages.support.parameters import read_parameters
@@ -32,7 +32,7 @@ def train(prepared, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/prepared").symlink_to(prepared.root)
     offsets = box_offsets(prepared.split("train").scenes)
-    origin = Origin(prepared.name, prepared.sha256, "c" * 64)
+    origin = TableOrigin(prepared.name, prepared.sha256, "c" * 64)
     with writing_box_table(tmp_path / "artifacts/boxes.h5", offsets, DIM, origin) as writer:
         rows = torch.randn(int(offsets[-1]), DIM, generator=torch.Generator().manual_seed(0))
         writer.append(rows.numpy())

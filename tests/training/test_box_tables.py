@@ -15,7 +15,7 @@ from pipeline.basics.options import merged, parse_options
 from pipeline.batches.ground_truth import BOX_ROWS, PERSON, QUERY
 from pipeline.batches.loading import Share, TrainingPairs, TrainingScenes, pair_batches, scene_batches
 from pipeline.batches.transforms import AugmentationOptions, scene_transform
-from pipeline.box_table import Origin, writing_box_table
+from pipeline.box_table import TableOrigin, writing_box_table
 from pipeline.lookup_table import LookupTable, write_lookup_table
 from pipeline.losses.boxes.box_loss import BOX_TABLE
 from pipeline.losses.boxes.targets import BoxOptions
@@ -245,7 +245,7 @@ def tables(prepared, tmp_path):
     write_lookup_table(tmp_path / "identity.h5", table)
     offsets = box_offsets(prepared.split("train").scenes)
     for level in ("box", "both"):
-        with writing_box_table(tmp_path / f"{level}.h5", offsets, EMBEDDING, Origin(*origin)) as writer:
+        with writing_box_table(tmp_path / f"{level}.h5", offsets, EMBEDDING, TableOrigin(*origin)) as writer:
             writer.append(box_teacher(prepared).numpy())
             if level == "both":
                 writer.add_identities(table)
