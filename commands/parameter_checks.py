@@ -1,6 +1,6 @@
 """Checks of a whole params.yaml, with the same option classes as the stages."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pipeline.training.student.options import StudentOptions, check_teachers
 from stages.export_lut import ExportOptions, TableOptions
 from stages.prepare import DataSetOptions
 from stages.support.parameters import NETWORK, SECTIONS, SHARING_NETWORK
-from stages.support.paths import table_file
+from stages.support.paths import student_weights, table_file
 
 STUDENT, STUDENTS = "train_student", "students"
 """The section that all students share, and the section with an entry for each; neither is complete alone."""
@@ -50,14 +50,12 @@ def check_parameters(values: Mapping[str, Any], path: Path) -> None:
         parse_options(options, _with_network(values, name), f"{path}: {name}")
     for table, stated in _entries(values, TABLES, path):
         where = f"{path}: {TABLES}.{table}"
-        try:
-            table_file(table)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from None
+        _check_name(table_file, table, where)
         parse_options(TableOptions, stated, where)
     common = _with_network(values, STUDENT)
     for student, differing in _entries(values, STUDENTS, path):
         where = f"{path}: {STUDENTS}.{student}"
+        _check_name(student_weights, student, where)
         for teacher in ("table", "detector"):
             if teacher not in differing:
                 raise UserError(f"{where}: '{teacher}' is missing; DVC needs it in every student's entry")
@@ -65,6 +63,13 @@ def check_parameters(values: Mapping[str, Any], path: Path) -> None:
             StudentOptions, merged(common, differing), f"{path}: {STUDENT} with {STUDENTS}.{student}"
         )
         check_teachers(own, where)
+
+
+def _check_name(file_of: Callable[[str], Path], name: str, where: str) -> None:
+    try:
+        file_of(name)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _entries(values: Mapping[str, Any], section: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

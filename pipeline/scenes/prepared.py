@@ -62,7 +62,10 @@ class PreparedDataSet:
     def _of(self, name: str) -> Mapping[str, Any]:
         splits: Mapping[str, Mapping[str, Any]] = self.manifest["splits"]
         if name not in splits:
-            scored = "; score what is trained on it on another data set" if name == "test" else ""
+            how = "`person-search validate WEIGHTS --split test --data FOLDER`"
+            scored = (
+                f"; {how} scores what is trained on it on another prepared data set" if name == "test" else ""
+            )
             raise UserError(
                 f"data set '{self.name}' has no split '{name}'; it has {', '.join(splits)}{scored}"
             )

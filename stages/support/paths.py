@@ -17,14 +17,12 @@ STUDENT_RESULTS = RESULTS / "students"
 
 def table_file(table: str) -> Path:
     """Return the file of a table of params.yaml. Raises `UserError` where the name would be no file there."""
-    if not re.fullmatch(r"[\w-]+", table):
-        raise UserError(f"a table's name is that of its file: letters, digits, _ and - alone, got '{table}'")
-    return Path("artifacts") / f"{table}.h5"
+    return Path("artifacts") / f"{_file_name('table', table)}.h5"
 
 
 def student_weights(student: str) -> Path:
-    """Return the weight file of a student of params.yaml."""
-    return Path("models/students") / f"{student}.safetensors"
+    """Return the weight file of a student of params.yaml. Raises `UserError` where the name would be none."""
+    return Path("models/students") / f"{_file_name('student', student)}.safetensors"
 
 
 def student_table(student: str) -> Path:
@@ -35,3 +33,10 @@ def student_table(student: str) -> Path:
 def student_results(student: str) -> Path:
     """Return the folder of what a student of params.yaml reached."""
     return STUDENT_RESULTS / student
+
+
+def _file_name(what: str, name: str) -> str:
+    """Return the name of an entry of params.yaml, which is that of its files and of its DVC stages."""
+    if not re.fullmatch(r"[\w-]+", name, re.ASCII):
+        raise UserError(f"a {what}'s name is that of its files: letters, digits, _ and - alone, got '{name}'")
+    return name

@@ -288,6 +288,7 @@ def test_all_sections_are_checked():
         ("students", {"baseline": {}}, r"students\.baseline: 'table' is missing"),
         ("students", {"baseline": NO_TEACHERS}, r"students\.baseline: parameter 'identity' is missing"),
         ("students", {"baseline": 3}, r"'students\.baseline' must be a section"),
+        ("students", {"a b": {}}, r"students\.a b: a student's name is that of its files.*got 'a b'"),
     ],
 )
 def test_wrong_sections(section, value, message):

@@ -85,7 +85,7 @@ def test_it_is_packed_without_a_test_split(data):
     assert (counts["scenes"], counts["labelled"], counts["identities"]) == (TRAIN_SCENES, 0, 0)
     assert counts["ignored"] == TRAIN_SCENES - 1
     says = (
-        r"data set 'pictures' has no split 'test'; it has train; score what is trained on it on another data"
+        r"data set 'pictures' has no split 'test'; it has train; `person-search validate WEIGHTS --split test"
     )
     with pytest.raises(UserError, match=says):
         data.split("test")

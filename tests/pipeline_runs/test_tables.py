@@ -120,7 +120,7 @@ def test_a_table_named_like_a_path_is_refused(here, name):
     values = tiny_parameters()
     values["tables"][name] = values["tables"]["id_lut"]
     write_parameters(here, values)
-    assert "a table's name is that of its file" in refused(here, f"export_lut --table={name}")
+    assert "a table's name is that of its files" in refused(here, f"export_lut --table={name}")
 
 
 def test_messages_know_a_table_that_was_kept_by_its_name():
