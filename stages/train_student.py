@@ -50,10 +50,9 @@ def main(student: str, seed: int | None, name: str | None, keep_table: bool) -> 
             if rows is not None:
                 table = own_table(rows, data, sha256_of(outputs.weights))
                 write_lookup_table(student_table(called), table)
-    boxes = f", by box '{options.boxes.target}'" if options.boxes else ""
     say(
-        f"{outputs.weights}: {options.network.backbone.name} student, identity target "
-        f"'{options.identity.target}'{boxes}{', taught by a detector' if teachers.detector else ''}, "
+        f"{outputs.weights}: {options.network.backbone.name} student, {options.targets()}"
+        f"{', taught by a detector' if teachers.detector else ''}, "
         f"loss {history[-1]['total']:.3f} at the end{f'; {student_table(called)}' if keep_table else ''}"
     )
 

@@ -141,6 +141,18 @@ def test_student_options_out_of_range(change, key):
     assert f"'{key}'" in problem(good | change, StudentOptions)
 
 
+@pytest.mark.parametrize("stated", [{}, {"identity": None}])
+def test_a_student_may_leave_identity_out_beside_boxes_alone(stated):
+    common = {"seed": 0, "network": search_options().model_dump()}
+    common["training"] = training_options().model_dump()
+    line = problem(common | stated, StudentOptions)
+    assert line.endswith("parameter 'identity' is missing")
+    options = parse_options(StudentOptions, common | stated | {"boxes": {"target": "kl"}}, "here")
+    assert options.identity is None
+    assert options.weights().keys() >= {"box_table"}
+    assert "identity" not in options.weights()
+
+
 @pytest.mark.parametrize(("key", "value"), [("seed", -1), ("crops_per_identity", 0)])
 def test_reid_options_out_of_range(key, value):
     good = {"seed": 0, "network": reid_options().model_dump(), "training": training_options().model_dump()}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import InitErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
@@ -30,6 +31,12 @@ def added_field(default: Any, **limits: Any) -> Any:
         **limits: see pydantic's `Field`.
     """
     return Field(default=default, exclude_if=lambda value: value == default, **limits)
+
+
+def missing(options: Options, key: str) -> ValidationError:
+    """Return the error that a key is missing which only some options need, to be raised by a validator."""
+    problem = InitErrorDetails(type="missing", loc=(key,), input=options)
+    return ValidationError.from_exception_data(type(options).__name__, [problem])
 
 
 NO_YAML = (

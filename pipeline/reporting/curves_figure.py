@@ -154,7 +154,8 @@ def _training(axes: Axes, students: Mapping[str, StudentCurves], loss: str, note
     axes.set(title=f"Training: the students' {loss} loss", xlabel="step", ylabel=f"{loss} loss")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.legend(loc="best", title=note, title_fontproperties={"size": 8})
+    if axes.lines:  # students that learn by box alone have no identity loss
+        axes.legend(loc="best", title=note, title_fontproperties={"size": 8})
 
 
 def _teacher_training(axes: Axes, teachers: Mapping[str, Columns]) -> None:

@@ -19,10 +19,11 @@ def drawn(prepared):
     split = prepared.split("test")
     reached = metrics_of(split, fake_detections(split))
 
-    def draw(*students, curve=CURVE):
-        curves = {
-            student: StudentCurves(reached, training(seed), curve) for seed, student in enumerate(students)
-        }
+    def draw(*students, curve=CURVE, losses=("total", "identity")):
+        curves = {}
+        for seed, student in enumerate(students):
+            columns = {name: values for name, values in training(seed).items() if name in ("step", *losses)}
+            curves[student] = StudentCurves(reached, columns, curve)
         teachers = {"detector": training(7), "re-ID": training(8)}
         return curves_figure(curves, reached, teachers)
 
@@ -48,3 +49,8 @@ def test_each_student_has_its_colour(drawn):
     many = drawn("a", "b", "c", "d", "e", curve={"recall": np.zeros(0), "precision": np.zeros(0)})
     assert all(has_colour(many, student_colour(index)) for index in range(5))
     assert has_colour(many, TEACHER_COLOUR)
+
+
+@pytest.mark.filterwarnings("error")
+def test_students_that_learn_from_no_identities_have_their_other_curves(drawn):
+    assert has_colour(drawn("a", losses=("total",)), student_colour(0))

@@ -19,7 +19,6 @@ DIM = 12
 ENTRY = {
     "table": "artifacts/boxes.h5",
     "detector": "models/no_detector",
-    "identity": {"target": "oim", "weight": 0.0},
     "boxes": {"target": "kl", "sampled_rows": 8},
     "network": {"embedding_dim": "table"},
 }
@@ -49,13 +48,19 @@ def train(prepared, tmp_path, monkeypatch):
 def test_a_student_learns_by_box_and_has_the_tables_size(train, tmp_path):
     result = train()
     assert result.exit_code == 0, result.output
-    assert "identity target 'oim', by box 'kl', loss" in result.stdout
+    assert "student, target by box 'kl', loss" in result.stdout
     network = load_student(tmp_path / "models/students/one.safetensors")
     assert network.options.embedding_dim == network.embedding.out_features == DIM
     with (tmp_path / "results/students/one/training.tsv").open() as file:
         points = list(csv.DictReader(file, delimiter="\t"))
     assert all(float(point["box_table"]) >= 0 for point in points)
     assert float(points[0]["box_table"]) > 0
+    assert "identity" not in points[0]
+
+
+def test_an_identity_target_beside_it_is_said(train):
+    result = train(identity={"target": "oim", "weight": 0.5})
+    assert "student, identity target 'oim', by box 'kl', loss" in result.stdout
 
 
 def test_a_student_of_another_size_is_one_line(train, tmp_path):

@@ -52,8 +52,8 @@ every_head = pytest.mark.parametrize("head", HEADS)
 
 def taught_by_boxes(target="kl", weight=0.0, head="oim", identity="oim", **training):
     """A student that learns by box, and by identity where that has a weight."""
-    options = with_head(student_options(identity, **training), head)
-    by_identity = IdentityOptions(target=identity, weight=weight)
+    options = with_head(student_options(identity or "oim", **training), head)
+    by_identity = None if identity is None else IdentityOptions(target=identity, weight=weight)
     boxes = BoxOptions(target=target, sampled_rows=8)
     return options.model_copy(update={"identity": by_identity, "boxes": boxes})
 
@@ -176,6 +176,22 @@ def test_tables_by_identity_and_by_box_go_together(prepared):
         assert mean_of(history[-4:], name) < mean_of(history[:3], name)
 
 
+@every_head
+def test_boxes_alone_can_teach(head, prepared):
+    options = taught_by_boxes("kl", head=head, identity=None, steps=16, warmup_steps=4)
+    assert "identity" not in options.weights()
+    network, history = run(prepared, options)
+    assert isinstance(network, HEADS[head])
+    assert "identity" not in history[0]
+    assert mean_of(history[-4:], BOX_TABLE) < 0.9 * mean_of(history[:3], BOX_TABLE)
+
+
+def test_no_identity_target_is_the_network_of_one_that_weighs_nothing(prepared):
+    """So an entry that states a weight of 0 needs no other training."""
+    (alone, _), (weighted, _) = (run(prepared, taught_by_boxes(identity=name)) for name in (None, "oim"))
+    assert all(torch.equal(value, alone.state_dict()[name]) for name, value in weighted.state_dict().items())
+
+
 @pytest.mark.parametrize("names", [("a", "b", "c", "d"), ()])
 def test_nobody_needs_to_be_labelled(names, tmp_path):
     def nobody(split):
@@ -219,9 +235,13 @@ def test_the_same_bytes_whatever_the_workers(prepared, tmp_path, monkeypatch):
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize(("target", "accumulate"), [("kl", 2), ("relational", 1)])
-def test_stopped_and_gone_on_is_never_stopped(target, accumulate, prepared, tmp_path):
-    options = taught_by_boxes(target, weight=0.5, steps=6, warmup_steps=2, accumulate=accumulate)
+@pytest.mark.parametrize(
+    ("target", "accumulate", "identity"), [("kl", 2, "oim"), ("relational", 1, "oim"), ("kl", 1, None)]
+)
+def test_stopped_and_gone_on_is_never_stopped(target, accumulate, identity, prepared, tmp_path):
+    options = taught_by_boxes(
+        target, weight=0.5, identity=identity, steps=6, warmup_steps=2, accumulate=accumulate
+    )
     whole = files_of(*run(prepared, options), options, tmp_path)
     checkpoints = Checkpoints(tmp_path / "checkpoints", steps=100)
     with pytest.raises(Interrupted):
@@ -265,6 +285,9 @@ def test_teachers_are_of_the_levels_that_are_learned_from(prepared, tables):
     both = read_teachers(naming(taught_by_boxes(identity="lut"), tables["both"]), prepared, "x")
     assert torch.equal(both.table, teacher_table())
     assert torch.equal(both.box_rows, by_box.box_rows)
+    alone = read_teachers(naming(taught_by_boxes(identity=None), tables["both"]), prepared, "x")
+    assert alone.table is None
+    assert torch.equal(alone.box_rows, by_box.box_rows)
     identity = read_teachers(naming(student_options("lut"), tables["both"]), prepared, "x")
     assert identity.box_rows is None
 
@@ -297,7 +320,10 @@ def test_a_table_of_other_scenes_is_refused(prepared, tables, tmp_path):
 def test_by_box_there_must_be_a_table():
     with pytest.raises(UserError, match=r"^x: 'boxes' needs a table by box; set table: FILE"):
         check_teachers(taught_by_boxes(), "x")
+    with pytest.raises(UserError, match=r"^x: 'boxes' needs a table by box; set table: FILE"):
+        check_teachers(taught_by_boxes(identity=None), "x")
     check_teachers(naming(taught_by_boxes(), "artifacts/b.h5"), "x")
+    check_teachers(naming(taught_by_boxes(identity=None), "artifacts/b.h5"), "x")
     with pytest.raises(UserError, match=r"learns from no table, but table is artifacts/b.h5"):
         check_teachers(naming(student_options("oim"), "artifacts/b.h5"), "x")
 
@@ -306,7 +332,8 @@ def test_options_without_boxes_are_written_as_before():
     assert "boxes" not in student_options().model_dump()
     written = taught_by_boxes().model_dump(mode="json")
     assert written["boxes"] == {"target": "kl", "weight": 1.0, "scale": 8.0, "sampled_rows": 8}
-    assert StudentOptions.model_validate_json(taught_by_boxes().model_dump_json()) == taught_by_boxes()
+    for options in (taught_by_boxes(), taught_by_boxes(identity=None)):
+        assert StudentOptions.model_validate_json(options.model_dump_json()) == options
 
 
 def entry(**changes):

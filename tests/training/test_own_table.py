@@ -6,6 +6,7 @@ import torch
 
 from pipeline.basics.errors import UserError
 from pipeline.lookup_table import UNIT_TOLERANCE, check_fits, read_lookup_table, write_lookup_table
+from pipeline.losses.boxes.targets import BoxOptions
 from pipeline.losses.identity.targets import build_identity_loss
 from pipeline.scenes.scene import UNLABELLED
 from pipeline.training.student.own_table import check_own_table, own_rows, own_table
@@ -66,3 +67,11 @@ def test_only_a_table_that_learns_along_is_a_students_own(target):
         check_own_table(options, "x")
     with pytest.raises(TypeError, match="learns no table"):
         own_rows(loss, "x")
+
+
+def test_a_student_that_learns_by_box_alone_has_no_table_of_its_own():
+    options = student_options().model_copy(update={"identity": None, "boxes": BoxOptions(target="kl")})
+    with pytest.raises(UserError, match=r"^x: the target by box 'kl' learns no table"):
+        check_own_table(options, "x")
+    with pytest.raises(TypeError, match="learns no table"):
+        own_rows(build_identity_loss(None, IDENTITIES, EMBEDDING, None), "x")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipeline.basics.options import Options
 from pipeline.losses.identity.cosine import CosineToRow
-from pipeline.losses.identity.identity_loss import IdentityLoss
+from pipeline.losses.identity.identity_loss import IdentityLoss, NoIdentityLoss
 from pipeline.losses.identity.kl import SimilarityDivergence
 from pipeline.losses.identity.table import FrozenTable, OnlineInstanceMatching
 
@@ -44,12 +44,12 @@ class IdentityOptions(Options):
 
 
 def build_identity_loss(
-    options: IdentityOptions, identities: int, embedding_dim: int, table: Tensor | None
+    options: IdentityOptions | None, identities: int, embedding_dim: int, table: Tensor | None
 ) -> IdentityLoss:
     """Build the loss of a target.
 
     Args:
-        options: which target.
+        options: which target; None for none.
         identities: number of labelled training people, I.
         embedding_dim: size of the student's embedding, D.
         table: `[I, D]` the teacher's rows; not looked at by `oim`.
@@ -57,6 +57,8 @@ def build_identity_loss(
     Raises:
         ValueError: the target is made of a table and there is none, or it has another shape.
     """
+    if options is None:
+        return NoIdentityLoss()
     if options.target == "oim":
         empty = torch.zeros(identities, embedding_dim)
         return OnlineInstanceMatching(empty, options.queue_size, options.momentum, options.scale)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import added_field
+from pipeline.basics.options import added_field, missing
 from pipeline.batches.transforms import AugmentationOptions
 from pipeline.box_table import table_dim
 from pipeline.losses.boxes.box_loss import BOX_TABLE
@@ -61,7 +61,8 @@ class StudentOptions(NetworkTrainingOptions):
         network: the network; its `embedding_dim` may be `table`, see `with_dim_of_table`.
         augmentation: random changes of the training scenes.
         loss_weights: factors on the losses of detection.
-        identity: what the embeddings are taught against, person by person.
+        identity: what the embeddings are taught against, person by person; None for nothing, where there are
+            `boxes`.
         boxes: what they are taught against box by box, unlabelled people too; None for nothing.
         detector_distillation: which parts of the detector teach, and how much; None without one.
         absent_pairs: share of the pairs, 0..1, whose gallery scene does not show the query's person; of a
@@ -73,16 +74,35 @@ class StudentOptions(NetworkTrainingOptions):
     network: Annotated[PersonSearchOptions, WrapValidator(_dim_may_be_the_tables)]
     augmentation: AugmentationOptions = AugmentationOptions()
     loss_weights: StudentWeights = StudentWeights()
-    identity: IdentityOptions
+    identity: IdentityOptions | None = None
     detector_distillation: DetectorDistillationOptions | None = None
     absent_pairs: float = added_field(0.0, ge=0, le=1)
     boxes: BoxOptions | None = added_field(None)
 
+    @model_validator(mode="after")
+    def _teaches_the_embedding(self) -> "StudentOptions":
+        if self.identity is None and self.boxes is None:
+            raise missing(self, "identity")
+        return self
+
+    @property
+    def needs_identity_rows(self) -> bool:
+        """Whether the table must have a row for each identity."""
+        return self.identity is not None and self.identity.needs_table
+
+    def targets(self) -> str:
+        """Return what messages call the targets of the embeddings."""
+        boxes = f"by box '{self.boxes.target}'" if self.boxes else ""
+        if self.identity is None:
+            return f"target {boxes}"
+        return f"identity target '{self.identity.target}'{boxes and f', {boxes}'}"
+
     def weights(self) -> dict[str, float]:
         """Return the factor on each loss by name."""
         distillation = self.detector_distillation.weights() if self.detector_distillation else {}
+        identity = {"identity": self.identity.weight} if self.identity else {}
         boxes = {BOX_TABLE: self.boxes.weight} if self.boxes else {}
-        return self.loss_weights.model_dump() | {"identity": self.identity.weight} | boxes | distillation
+        return self.loss_weights.model_dump() | identity | boxes | distillation
 
 
 def with_dim_of_table(options: StudentOptions, where: str, root: Path = Path()) -> StudentOptions:
@@ -115,16 +135,16 @@ def check_teachers(options: StudentOptions, where: str) -> None:
     Raises:
         UserError: a teacher is needed and not named, or named and not needed.
     """
-    target, distillation = options.identity.target, options.detector_distillation
-    if options.identity.needs_table and options.table == NO_TABLE:
-        raise UserError(f"{where}: the identity target '{target}' needs a table; set table: FILE")
+    identity, distillation = options.identity, options.detector_distillation
+    if identity is not None and identity.needs_table and options.table == NO_TABLE:
+        raise UserError(f"{where}: the identity target '{identity.target}' needs a table; set table: FILE")
     if options.boxes is not None and options.table == NO_TABLE:
         raise UserError(f"{where}: 'boxes' needs a table by box; set table: FILE")
     if options.network.embedding_dim == UNKNOWN_DIM and options.table == NO_TABLE:
         raise UserError(f"{where}: network.embedding_dim is 'table', but there is none; set table: FILE")
-    if not options.identity.needs_table and options.boxes is None and options.table != NO_TABLE:
+    if not options.needs_identity_rows and options.boxes is None and options.table != NO_TABLE:
         raise UserError(
-            f"{where}: the identity target '{target}' learns from no table, but table is {options.table}; "
+            f"{where}: the {options.targets()} learns from no table, but table is {options.table}; "
             f"set table: {NO_TABLE}, or another target"
         )
     if distillation is not None and options.detector == NO_DETECTOR:

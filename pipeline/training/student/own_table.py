@@ -22,10 +22,10 @@ def check_own_table(options: StudentOptions, where: str) -> None:
     Raises:
         UserError: its target learns no table.
     """
-    if not options.identity.learns_table:
+    if options.identity is None or not options.identity.learns_table:
         raise UserError(
-            f"{where}: the identity target '{options.identity.target}' learns no table that could be kept; "
-            f"what it learns from is {options.table}"
+            f"{where}: the {options.targets()} learns no table that could be kept; what it learns from is "
+            f"{options.table}"
         )
 
 

@@ -47,7 +47,7 @@ def read_teachers(options: StudentOptions, data: PreparedDataSet, where: str) ->
     check_teachers(options, where)
     table, box_rows, detector, sha256 = None, None, None, {}
     path, dim = Path(options.table), options.network.embedding_dim
-    if options.identity.needs_table:
+    if options.needs_identity_rows:
         held = read_lookup_table(path)
         identities = data.manifest["splits"]["train"]["counts"]["identities"]
         check_fits(held, path, data.name, data.sha256, identities, dim)

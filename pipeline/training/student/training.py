@@ -46,7 +46,8 @@ from pipeline.training.student.teachers import Teachers
 class StudentTask:
     """A student, the targets of its embeddings, by identity and by box, and its detector teacher.
 
-    The target by box and the detector teacher need not be there.
+    The target by box and the detector teacher need not be there; a target by identity that is not there is a
+    `NoIdentityLoss`.
     """
 
     forward_method = "search_step"
