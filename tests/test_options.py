@@ -153,6 +153,85 @@ def test_a_student_may_leave_identity_out_beside_boxes_alone(stated):
     assert "identity" not in options.weights()
 
 
+GUIDED = {"head": "qeeps"}
+
+
+@pytest.mark.parametrize(
+    ("network", "stated", "key", "why"),
+    [
+        ({}, {"loss_weights": {"second_class": 1.0}}, "loss_weights.second_class", "has no such loss"),
+        ({}, {"loss_weights": {"similarity": 0.0}}, "loss_weights.similarity", "has no such loss"),
+        (GUIDED, {"loss_weights": {"second_box": 2.0}}, "loss_weights.second_box", "has no such loss"),
+        (
+            {"head": "seqnet"},
+            {"loss_weights": {"query_objectness": 2.0}},
+            "loss_weights.query_objectness",
+            "has no such loss",
+        ),
+        (
+            {**GUIDED, "guidance": {"similarity": "cosine"}},
+            {"loss_weights": {"similarity": 2.0}},
+            "loss_weights.similarity",
+            "has no such loss",
+        ),
+        (
+            {**GUIDED, "guidance": {"proposals": False}},
+            {"loss_weights": {"query_objectness": 2.0}},
+            "loss_weights.query_objectness",
+            "has no such loss",
+        ),
+        ({}, {"absent_pairs": 0.0}, "absent_pairs", "no query guides a network with the head 'oim'"),
+        ({"head": "seqnet"}, {"absent_pairs": 0.5}, "absent_pairs", "the head 'seqnet'"),
+        ({"guidance": {"reduction": 4}}, {}, "network.guidance", "the head 'oim'"),
+        ({"head": "seqnet", "guidance": {}}, {}, "network.guidance", "the head 'seqnet'"),
+        ({}, {"identity": {"target": "cosine", "weight": 1.0, "scale": 30.0}}, "identity.scale", "'cosine'"),
+        ({}, {"boxes": {"target": "relational", "sampled_rows": 8}}, "boxes.sampled_rows", "'relational'"),
+        (
+            {"embedding_dim": "table"},
+            {"boxes": {"target": "cosine", "scale": 8.0}},
+            "boxes.scale",
+            "the target 'cosine'",
+        ),
+    ],
+)
+def test_what_has_no_effect_on_a_student_is_refused(network, stated, key, why):
+    line = problem(student(network) | stated, StudentOptions)
+    assert f"parameter '{key}' has no effect: " in line
+    assert why in line
+    assert line.endswith("; leave it out")
+
+
+@pytest.mark.parametrize(
+    ("network", "stated"),
+    [
+        ({"head": "seqnet"}, {"loss_weights": {"second_class": 2.0, "second_box": 0.0}}),
+        (
+            {**GUIDED, "guidance": {"reduction": 4}},
+            {"absent_pairs": 0.5, "loss_weights": {"query_objectness": 2.0, "similarity": 0.5}},
+        ),
+        ({}, {"loss_weights": {"roi_box": 10.0}, "boxes": {"target": "kl", "scale": 8.0}}),
+        ({"head": "unknown"}, {"absent_pairs": 0.5}),
+    ],
+)
+def test_what_has_an_effect_is_taken(network, stated):
+    parse_options(StudentOptions, student(network) | stated, "here")
+
+
+def student(network):
+    """A student's settings with another network."""
+    return {
+        "seed": 0,
+        "network": search_options().model_dump() | network,
+        "training": training_options().model_dump(),
+        "identity": {"target": "lut", "weight": 1.0},
+    }
+
+
+def test_all_that_has_no_effect_is_counted():
+    line = problem(student({}) | {"absent_pairs": 0.5, "loss_weights": {"similarity": 1.0}}, StudentOptions)
+    assert line.endswith("leave it out (and 1 more)")
+
+
 @pytest.mark.parametrize(("key", "value"), [("seed", -1), ("crops_per_identity", 0)])
 def test_reid_options_out_of_range(key, value):
     good = {"seed": 0, "network": reid_options().model_dump(), "training": training_options().model_dump()}

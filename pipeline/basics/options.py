@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import InitErrorDetails
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
@@ -39,6 +39,39 @@ def missing(options: Options, key: str) -> ValidationError:
     return ValidationError.from_exception_data(type(options).__name__, [problem])
 
 
+WITHOUT_EFFECT = "without_effect"
+
+
+def refuse_without_effect(options: Options, reasons: Mapping[str, str]) -> None:
+    """Check, in a validator, that all that was stated has an effect. A default is not stated.
+
+    Args:
+        options: as they were parsed.
+        reasons: by key why it has no effect; `a.b` is a key of a section in the options.
+
+    Raises:
+        ValidationError: such a key is stated; `parse_options` makes a line of it that names the key.
+    """
+    problems = [
+        InitErrorDetails(
+            type=PydanticCustomError(WITHOUT_EFFECT, "{reason}", {"reason": reason}),
+            loc=tuple(key.split(".")),
+            input=options,
+        )
+        for key, reason in reasons.items()
+        if _states(options, key)
+    ]
+    if problems:
+        raise ValidationError.from_exception_data(type(options).__name__, problems)
+
+
+def _states(options: Options, key: str) -> bool:
+    first, _, rest = key.partition(".")
+    below = getattr(options, first)
+    stated = first in options.model_fields_set
+    return stated and (not rest or (isinstance(below, Options) and _states(below, rest)))
+
+
 NO_YAML = (
     YAMLError,
     ValueError,
@@ -62,8 +95,8 @@ def parse_options(model: type[AnyOptions], values: Mapping[str, Any], where: str
         where: what the user calls the place, for the message: `params.yaml: train_student`.
 
     Raises:
-        UserError: a key is unknown or missing, or a value is of the wrong type or out of range. The line
-            names one such key, an unknown one first, and counts the others.
+        UserError: a key is unknown, missing or without effect, or a value is of the wrong type or out of
+            range. The line names one such key, an unknown one first, and counts the others.
     """
     try:
         return model.model_validate(values)
@@ -76,6 +109,8 @@ def parse_options(model: type[AnyOptions], values: Mapping[str, Any], where: str
             text = f"unknown parameter '{key}'; known here: {', '.join(_known_keys(model, first['loc']))}"
         elif first["type"] == "missing":
             text = f"parameter '{key}' is missing"
+        elif first["type"] == WITHOUT_EFFECT:
+            text = f"parameter '{key}' has no effect: {first['msg']}; leave it out"
         else:
             text = f"parameter '{key}': {first['msg']}, got {first['input']!r}"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

@@ -78,8 +78,8 @@ class PersonSearchNetwork(Detector):
     """Class, box and a unit embedding from the same RoI features (Xiao et al., CVPR 2017).
 
     Another head is a subclass with a line in `heads.py`. It says what embeddings are made of
-    (`identity_features`, `embed`), what a training step adds to the detector's (`people_step`), and, where it
-    detects in another way, `found_in`.
+    (`identity_features`, `embed`), what a training step adds to the detector's (`people_step`, and by name
+    `further_losses`), and, where it detects in another way, `found_in`.
     """
 
     own_embed_at: ClassVar[EmbedAt] = "final_box"
@@ -91,6 +91,11 @@ class PersonSearchNetwork(Detector):
     def __init__(self, options: PersonSearchOptions) -> None:
         super().__init__(options)
         self.embedding = nn.Linear(self.roi_channels, options.embedding_dim)
+
+    @classmethod
+    def further_losses(cls, options: PersonSearchOptions) -> tuple[str, ...]:  # noqa: ARG003
+        """Return the names of the losses that a training step gives as `further`."""
+        return ()
 
     @property
     def embed_at(self) -> EmbedAt:

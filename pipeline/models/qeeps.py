@@ -126,6 +126,13 @@ class Qeeps(PersonSearchNetwork):
         if guidance.similarity == "subnet":
             self.similarity = SimilaritySubnet(options.embedding_dim)
 
+    @classmethod
+    def further_losses(cls, options: PersonSearchOptions) -> tuple[str, ...]:
+        """See `PersonSearchNetwork.further_losses`: those of the modules that are not switched off."""
+        guidance = options.guidance
+        there = {"query_objectness": guidance.proposals, "similarity": guidance.similarity == "subnet"}
+        return tuple(name for name, used in there.items() if used)
+
     def compile_backbone(self) -> None:
         """Let PyTorch compile each part of the stem, and the tail; see `Detector.compile_backbone`."""
         for part in self.stem:

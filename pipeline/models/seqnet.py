@@ -51,6 +51,11 @@ class SeqNet(PersonSearchNetwork):
         self.embedding_norm = RowNormalisation(options.embedding_dim)
         self.score_norm = RowNormalisation(1)
 
+    @classmethod
+    def further_losses(cls, options: PersonSearchOptions) -> tuple[str, ...]:  # noqa: ARG003
+        """See `PersonSearchNetwork.further_losses`."""
+        return ("second_class", "second_box")
+
     def compile_backbone(self) -> None:
         """Let PyTorch compile both tails as well; see `Detector.compile_backbone`."""
         super().compile_backbone()

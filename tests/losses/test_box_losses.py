@@ -13,7 +13,7 @@ from pipeline.basics.errors import UserError
 from pipeline.basics.options import parse_options
 from pipeline.losses.boxes.box_loss import BOX_TABLE
 from pipeline.losses.boxes.kl import sampled_rows
-from pipeline.losses.boxes.targets import BoxOptions, build_box_loss
+from pipeline.losses.boxes.targets import USED_BY, BoxOptions, build_box_loss
 from pipeline.scenes.box_rows import NO_ROW
 from pipeline.training.engine.joint import gather_rows_with_gradient, joint_losses
 from tests.two_processes import RANKS, in_each_process
@@ -38,8 +38,13 @@ def people(count=7, seed=1):
 
 
 def build(target, count=2048, table=TABLE, **options):
-    settings = BoxOptions(target=target, sampled_rows=count, **options)
-    return build_box_loss(settings, DIM, table, SEED)
+    return build_box_loss(settings_of(target, sampled_rows=count, **options), DIM, table, SEED)
+
+
+def settings_of(target, **settings):
+    """The options of a target, with those of the settings that it looks at."""
+    looked_at = {key: value for key, value in settings.items() if target in USED_BY[key]}
+    return BoxOptions(target=target, **looked_at)
 
 
 def gradient(loss, embeddings):
@@ -230,13 +235,36 @@ def test_a_table_that_does_not_fit_is_refused(target, shape):
         build(target, table=table)
 
 
+def numbers_of(loss):
+    """What a loss was built with, as far as it is numbers."""
+    return [value for value in vars(loss).values() if isinstance(value, int | float)]
+
+
+@every_target
+@pytest.mark.parametrize(("key", "value"), [("scale", 8.0), ("sampled_rows", 1024)])
+def test_a_setting_is_looked_at_or_refused(target, key, value):
+    """Also one that is the default: who states it takes it for something."""
+    if target == "kl":
+        plain, other = (
+            build_box_loss(BoxOptions(target=target, **changed), DIM, TABLE, SEED)
+            for changed in ({}, {key: value + 1})
+        )
+        assert numbers_of(plain) != numbers_of(other)
+        return
+    with pytest.raises(UserError) as error:
+        parse_options(BoxOptions, {"target": target, key: value}, "x")
+    assert str(error.value) == (
+        f"x: parameter '{key}' has no effect: the target '{target}' does not look at it; leave it out"
+    )
+
+
 # Two processes.
 
 
 def weighted(target, embeddings, box_rows):
     """The loss as a step weights it over devices, and its gradient."""
     table = functional.normalize(torch.randn(20, 4, generator=torch.Generator().manual_seed(2)), dim=1).half()
-    options = BoxOptions(target=target, sampled_rows=9)
+    options = settings_of(target, sampled_rows=9)
     loss = build_box_loss(options, 4, table, 0, gather_rows_with_gradient)
     counts = {} if loss.of_joint_batch else {BOX_TABLE: int((box_rows != NO_ROW).sum())}
     embeddings = embeddings.clone().requires_grad_()

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pipeline.basics.errors import UserError
+from pipeline.basics.options import parse_options
 from pipeline.losses.identity.cosine import cosine_to_row
 from pipeline.losses.identity.kl import similarity_divergence
 from pipeline.losses.identity.table import identity_cross_entropy
-from pipeline.losses.identity.targets import IdentityOptions, build_identity_loss
+from pipeline.losses.identity.targets import USED_BY, IdentityOptions, build_identity_loss
 from pipeline.scenes.scene import UNLABELLED
 from tests.losses.conftest import DIM, IDENTITIES
 
@@ -20,8 +22,9 @@ SCALE = 7.0
 every_target = pytest.mark.parametrize("target", TARGETS)
 
 
-def build(target, table, queue_size=0, **options):
-    settings = IdentityOptions(target=target, weight=1.0, scale=SCALE, queue_size=queue_size, **options)
+def build(target, table, **options):
+    looked_at = {key: value for key, value in {"scale": SCALE, **options}.items() if target in USED_BY[key]}
+    settings = IdentityOptions(target=target, weight=1.0, **looked_at)
     loss = build_identity_loss(settings, IDENTITIES, DIM, table.clone()).double()
     if target == "oim":
         loss.table.copy_(table)
@@ -55,7 +58,7 @@ def test_unlabelled_people_get_no_gradient_and_change_nothing(target, people):
 @every_target
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_without_labelled_people_loss_and_gradient_are_zero(target, count, people):
-    loss = build(target, people.table, queue_size=0 if target in ("cosine", "kl") else 3)
+    loss = build(target, people.table, queue_size=3)
     embeddings = people.embeddings[:count].detach().requires_grad_()
     ids = torch.full((count,), UNLABELLED)
     value = loss(embeddings, ids)["identity"]
@@ -180,3 +183,46 @@ def test_a_table_that_does_not_fit_is_refused(target, shape):
     table = None if shape is None else torch.zeros(shape)
     with pytest.raises(ValueError, match=r"needs a table"):
         build_identity_loss(IdentityOptions(target=target, weight=1.0), IDENTITIES, DIM, table)
+
+
+LOOKED_AT = {
+    "oim": {"scale", "momentum", "queue_size"},
+    "lut": {"scale", "queue_size"},
+    "lut_ema": {"scale", "momentum", "queue_size"},
+    "cosine": set(),
+    "kl": {"scale"},
+}
+
+
+def numbers_of(target, people, **stated):
+    """What a loss is built with: numbers, and the sizes of what it keeps."""
+    options = parse_options(IdentityOptions, {"target": target, "weight": 1.0, **stated}, "x")
+    loss = build_identity_loss(options, IDENTITIES, DIM, people.table)
+    numbers = [value for value in vars(loss).values() if isinstance(value, int | float)]
+    return numbers, [values.shape for values in loss.buffers()]
+
+
+@every_target
+@pytest.mark.parametrize(
+    ("key", "default", "other"), [("scale", 30.0, 16.0), ("momentum", 0.5, 0.9), ("queue_size", 0, 3)]
+)
+def test_a_setting_is_looked_at_or_refused(target, key, default, other, people):
+    """Also one that is the default: who states it takes it for something."""
+    if key in LOOKED_AT[target]:
+        plain = numbers_of(target, people)
+        assert numbers_of(target, people, **{key: default}) == plain
+        assert numbers_of(target, people, **{key: other}) != plain
+        return
+    for value in (default, other):
+        with pytest.raises(UserError) as error:
+            numbers_of(target, people, **{key: value})
+        assert str(error.value) == (
+            f"x: parameter '{key}' has no effect: the target '{target}' does not look at it; leave it out"
+        )
+
+
+def test_no_target_gives_no_loss_and_keeps_nothing(people):
+    loss = build_identity_loss(None, IDENTITIES, DIM, None)
+    assert loss(people.embeddings, people.person_ids) == {}
+    loss.update(people.embeddings, people.person_ids)
+    assert not loss.state_dict()

@@ -180,6 +180,7 @@ def test_every_batch_trains_with_finite_losses_and_gradients(ids, kind, training
     embeddings, further = step.embeddings, step.further
     assert set(losses) == LOSSES
     assert further.losses.keys() == further.counts.keys() == FURTHER[kind]
+    assert FURTHER[kind] == {*training.further_losses(training.options)}
     total_of(step).backward()
     assert all(torch.isfinite(loss) for loss in [*losses.values(), *further.losses.values()])
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in training.parameters())

@@ -141,6 +141,7 @@ def test_a_part_that_is_off_has_no_weights_and_no_loss(name, guidance):
         "query_objectness" if part == "query_proposals" else part
         for part in parts & {"query_proposals", "similarity"}
     }
+    assert losses == set(network.further_losses(network.options))
 
 
 def test_a_step_without_guidance_has_an_oim_students_losses_of_the_gallery_scene():

@@ -120,7 +120,30 @@ def test_unknown_parameter(here, command, section):
         (KD_LUT, "students.kd_lut.table", "artifacts/x.h5", "params.yaml needs an entry 'x' in `tables`"),
         (KD_LUT, "students.kd_lut.table", "models/students/x_table.h5", "train_student --keep-table"),
         ("train_student --student baseline", "students.baseline.identity.momentum", 1.5, "identity.momentum"),
-        ("train_student --student baseline", "students.baseline.identity.target", "lut", "needs a table"),
+        (
+            "train_student --student baseline",
+            "students.baseline.identity",
+            {"target": "lut", "weight": 0.5},
+            "needs a table",
+        ),
+        (
+            "train_student --student baseline",
+            "students.baseline.identity.target",
+            "lut",
+            "'identity.momentum' has no effect: the target 'lut'",
+        ),
+        (
+            "train_student --student kd_lut",
+            "students.kd_lut.absent_pairs",
+            0.5,
+            "'absent_pairs' has no effect",
+        ),
+        (
+            "ablation.ablate --student kd_lut --seed 0",
+            "students.kd_lut.loss_weights",
+            {"second_box": 2.0},
+            "'loss_weights.second_box' has no effect",
+        ),
         ("train_student --student kd_lut", "students.kd_lut.identity.target", "oim", "learns from no table"),
         (
             "train_student --student kd_lut",

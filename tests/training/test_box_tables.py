@@ -54,7 +54,7 @@ def taught_by_boxes(target="kl", weight=0.0, head="oim", identity="oim", **train
     """A student that learns by box, and by identity where that has a weight."""
     options = with_head(student_options(identity or "oim", **training), head)
     by_identity = None if identity is None else IdentityOptions(target=identity, weight=weight)
-    boxes = BoxOptions(target=target, sampled_rows=8)
+    boxes = BoxOptions(target=target, **({"sampled_rows": 8} if target == "kl" else {}))
     return options.model_copy(update={"identity": by_identity, "boxes": boxes})
 
 
@@ -337,9 +337,8 @@ def test_options_without_boxes_are_written_as_before():
 
 
 def entry(**changes):
-    return parse_options(
-        StudentOptions, merged(student_options("kl").model_dump(mode="json"), changes), "params.yaml: x"
-    )
+    stated = student_options("kl").model_dump(mode="json", exclude_unset=True)
+    return parse_options(StudentOptions, merged(stated, changes), "params.yaml: x")
 
 
 def test_the_embedding_can_have_the_size_of_the_table(tables):

@@ -235,7 +235,8 @@ def trained(kind, prepared, crops):
         teacher = Detector(detector_options()).eval()
         options = options.model_copy(update={"detector_distillation": DetectorDistillationOptions()})
     if kind.startswith("boxes"):
-        boxes = BoxOptions(target=kind.removeprefix("boxes_"), sampled_rows=8)
+        target = kind.removeprefix("boxes_")
+        boxes = BoxOptions(target=target, **({"sampled_rows": 8} if target == "kl" else {}))
         options = options.model_copy(update={"boxes": boxes})
     kept, step = [], PersonSearchNetwork.search_step
     build = student_module.build_identity_loss

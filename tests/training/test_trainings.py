@@ -56,7 +56,8 @@ def box_teacher(data):
 
 
 def student_options(target="lut", seed=0, **training):
-    identity = IdentityOptions(target=target, weight=1.0, queue_size=0 if target in ("cosine", "kl") else 4)
+    queue = {} if target in ("cosine", "kl") else {"queue_size": 4}
+    identity = IdentityOptions(target=target, weight=1.0, **queue)
     return StudentOptions(
         seed=seed,
         network=search_options(),

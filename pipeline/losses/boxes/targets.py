@@ -1,11 +1,12 @@
 """The targets of a table by box by name: what the student's embeddings are taught against, box by box."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, assert_never
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from pipeline.basics.options import Options
+from pipeline.basics.options import Options, refuse_without_effect
 from pipeline.losses.boxes.box_loss import BoxLoss, Gather, of_one_device
 from pipeline.losses.boxes.cosine import CosineToBoxRow
 from pipeline.losses.boxes.kl import DivergenceOverBoxRows
@@ -13,6 +14,8 @@ from pipeline.losses.boxes.relational import RelationsOfBoxRows
 
 CLASSIFIERS = ("oim", "lut", "lut_ema")
 """Identity targets that classify."""
+USED_BY: Mapping[str, tuple[str, ...]] = {"scale": ("kl",), "sampled_rows": ("kl",)}
+"""The targets that look at a setting; to state it with another is an error."""
 
 
 class BoxOptions(Options):
@@ -22,8 +25,8 @@ class BoxOptions(Options):
         target: `cosine` (pull to the box's row), `kl` (match the teacher's similarities with a sampled part
             of the rows), `relational` (match the similarities of the step's people with one another).
         weight: factor on the loss beside the four detection losses.
-        scale: factor on cosine similarities (`kl`).
-        sampled_rows: how many rows of the table a step compares people with (`kl`).
+        scale: factor on cosine similarities; for which targets, `USED_BY` says.
+        sampled_rows: how many rows of the table a step compares people with.
     """
 
     target: Literal["cosine", "kl", "relational"]
@@ -40,6 +43,12 @@ class BoxOptions(Options):
                 "take cosine, kl or relational"
             )
         return target
+
+    @model_validator(mode="after")
+    def _looked_at(self) -> "BoxOptions":
+        unused = [key for key, targets in USED_BY.items() if self.target not in targets]
+        refuse_without_effect(self, dict.fromkeys(unused, f"the target '{self.target}' does not look at it"))
+        return self
 
 
 def build_box_loss(

@@ -1,16 +1,24 @@
 """The identity targets by name: what the student's embeddings are taught against."""
 
+from collections.abc import Mapping
 from typing import Literal, assert_never
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from pipeline.basics.options import Options
+from pipeline.basics.options import Options, refuse_without_effect
 from pipeline.losses.identity.cosine import CosineToRow
 from pipeline.losses.identity.identity_loss import IdentityLoss, NoIdentityLoss
 from pipeline.losses.identity.kl import SimilarityDivergence
 from pipeline.losses.identity.table import FrozenTable, OnlineInstanceMatching
+
+USED_BY: Mapping[str, tuple[str, ...]] = {
+    "scale": ("oim", "lut", "lut_ema", "kl"),
+    "momentum": ("oim", "lut_ema"),
+    "queue_size": ("oim", "lut", "lut_ema"),
+}
+"""The targets that look at a setting; to state it with another is an error."""
 
 
 class IdentityOptions(Options):
@@ -21,9 +29,9 @@ class IdentityOptions(Options):
             the teacher's, then moves as OIM's), `cosine` (pull to the row), `kl` (match the teacher's
             similarities over the table).
         weight: factor on the identity loss beside the four detection losses.
-        scale: factor on cosine similarities (`oim`, `lut`, `lut_ema`, `kl`).
-        momentum: share of a row that an update keeps (`oim`, `lut_ema`).
-        queue_size: unlabelled embeddings kept as negatives (`oim`, `lut`, `lut_ema`).
+        scale: factor on cosine similarities; for which targets, `USED_BY` says.
+        momentum: share of a row that an update keeps.
+        queue_size: unlabelled embeddings kept as negatives.
     """
 
     target: Literal["oim", "lut", "lut_ema", "cosine", "kl"]
@@ -31,6 +39,12 @@ class IdentityOptions(Options):
     scale: float = Field(default=30.0, gt=0)
     momentum: float = Field(default=0.5, ge=0, le=1)
     queue_size: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _looked_at(self) -> "IdentityOptions":
+        unused = [key for key, targets in USED_BY.items() if self.target not in targets]
+        refuse_without_effect(self, dict.fromkeys(unused, f"the target '{self.target}' does not look at it"))
+        return self
 
     @property
     def needs_table(self) -> bool:

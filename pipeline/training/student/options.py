@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from pipeline.basics.errors import UserError
-from pipeline.basics.options import added_field, missing
+from pipeline.basics.options import added_field, missing, refuse_without_effect
 from pipeline.batches.transforms import AugmentationOptions
 from pipeline.box_table import table_dim
 from pipeline.losses.boxes.box_loss import BOX_TABLE
 from pipeline.losses.boxes.targets import BoxOptions
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.targets import IdentityOptions
+from pipeline.models.heads import HEADS
 from pipeline.models.person_search import PersonSearchOptions
 from pipeline.training.detector import DetectionWeights
 from pipeline.training.engine.optimisation import NetworkTrainingOptions
@@ -85,6 +86,11 @@ class StudentOptions(NetworkTrainingOptions):
             raise missing(self, "identity")
         return self
 
+    @model_validator(mode="after")
+    def _has_effect(self) -> "StudentOptions":
+        refuse_without_effect(self, _without_effect(self.network))
+        return self
+
     @property
     def needs_identity_rows(self) -> bool:
         """Whether the table must have a row for each identity."""
@@ -103,6 +109,20 @@ class StudentOptions(NetworkTrainingOptions):
         identity = {"identity": self.identity.weight} if self.identity else {}
         boxes = {BOX_TABLE: self.boxes.weight} if self.boxes else {}
         return self.loss_weights.model_dump() | identity | boxes | distillation
+
+
+def _without_effect(network: PersonSearchOptions) -> dict[str, str]:
+    """Return, by key of a student's settings, why it has no effect on a network of this kind."""
+    kind = HEADS.get(network.head)
+    if kind is None:  # `build_student` says that there is no such head
+        return {}
+    further = StudentWeights.model_fields.keys() - DetectionWeights.model_fields.keys()
+    absent = sorted(further - {*kind.further_losses(network)})
+    reasons = {f"loss_weights.{name}": "the student's network has no such loss" for name in absent}
+    if not kind.trains_on_pairs:
+        unguided = f"no query guides a network with the head '{network.head}'"
+        reasons |= {"network.guidance": unguided, "absent_pairs": unguided}
+    return reasons
 
 
 def with_dim_of_table(options: StudentOptions, where: str, root: Path = Path()) -> StudentOptions:
