@@ -29,6 +29,7 @@ from pipeline.lookup_table import (
     projection_in,
     put_identity_rows,
     put_projection,
+    refuse_misfit,
 )
 from pipeline.scenes.scene import IntArray
 
@@ -281,14 +282,9 @@ def check_fits(
         own, other = np.diff(table.offsets), np.diff(offsets)
         scene = int(np.flatnonzero(own != other)[0])
         differences.append(f"it has {own[scene]} boxes in scene {scene}, the training {other[scene]}")
-    if table.features.shape[1] != embedding_dim:
-        differences.append(
-            f"its rows have {table.features.shape[1]} dimensions, the student's embedding {embedding_dim}"
-        )
     if not differences and table.origin.dataset_sha256 != dataset_sha256:
         differences.append(
             f"it was made from another version of '{dataset}' "
             f"({table.origin.dataset_sha256[:12]}, the data are {dataset_sha256[:12]})"
         )
-    if differences:
-        raise UserError(f"{path} does not fit: {'; '.join(differences)}; make it again with `{MAKE}`")
+    refuse_misfit(path, differences, table.features.shape[1], embedding_dim)

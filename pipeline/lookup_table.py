@@ -4,6 +4,7 @@ Each row, of unit length, is the ID feature of one labelled training person. The
 student reads it and never the teacher, which is a re-ID model or an end-to-end network.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -251,17 +252,35 @@ def check_fits(
         differences.append(f"{len(missing)} identities have no row (first: {missing[0]})")
     if len(surplus):
         differences.append(f"{len(surplus)} rows are of no identity (first: {surplus[0]})")
-    if found_dim != embedding_dim:
-        differences.append(f"its rows have {found_dim} dimensions, the student's embedding {embedding_dim}")
     if not differences and table.dataset_sha256 != dataset_sha256:
         differences.append(
             f"it was made from another version of '{dataset}' "
             f"({table.dataset_sha256[:12]}, the data are {dataset_sha256[:12]})"
         )
-    if differences:
-        raise UserError(
-            f"{path} does not fit: {'; '.join(differences)}; make it again with `{make_command(path)}`"
-        )
+    refuse_misfit(path, differences, found_dim, embedding_dim)
+
+
+def refuse_misfit(path: Path, differences: Sequence[str], found_dim: int, embedding_dim: int) -> None:
+    """Refuse a table that does not fit, and say what to do.
+
+    Args:
+        path: names the table.
+        differences: what a table that is made again has no more.
+        found_dim: D of its rows, which making it again leaves as it is.
+        embedding_dim: D of the student's embedding.
+
+    Raises:
+        UserError: there are differences, or both D are not the same.
+    """
+    texts, advice = list(differences), [f"make it again with `{make_command(path)}`"] if differences else []
+    if found_dim != embedding_dim:
+        texts.append(f"its rows have {found_dim} dimensions, the student's embedding {embedding_dim}")
+        sizes = "set `network: {embedding_dim: table}` in the student's entry"
+        if found_dim > embedding_dim and not path.name.endswith(KEPT):
+            sizes += f", or `embedding_dim: {embedding_dim}` in the table's entry for a PCA"
+        advice.append(sizes)
+    if texts:
+        raise UserError(f"{path} does not fit: {'; '.join([*texts, *advice])}")
 
 
 def _check_itself(path: Path, table: LookupTable, embedding_dim: int) -> None:

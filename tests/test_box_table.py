@@ -166,6 +166,17 @@ def test_a_table_that_does_not_fit(change, says, path):
         check(table, path, **change)
 
 
+def test_a_table_of_another_size_says_who_can_change(path):
+    table = read_box_table(write(path))
+    with pytest.raises(UserError) as error:
+        check(table, path, dim=DIM - 1)
+    assert str(error.value) == (
+        f"{path} does not fit: its rows have {DIM} dimensions, the student's embedding {DIM - 1}; set "
+        f"`network: {{embedding_dim: table}}` in the student's entry, or `embedding_dim: {DIM - 1}` in "
+        "the table's entry for a PCA"
+    )
+
+
 def replaced(path, name, values):
     write(path)
     with h5py.File(path, "r+") as file:

@@ -1,6 +1,7 @@
 """The look-up table: what it holds, that it is the same bytes, and each way in which it can be wrong."""
 
 import random
+import re
 from dataclasses import fields, replace
 
 import h5py
@@ -115,6 +116,34 @@ def test_all_differences_are_told_at_once(path):
     assert "\n" not in str(error.value)
 
 
+AS_THE_TABLE = "set `network: {embedding_dim: table}` in the student's entry"
+
+
+@pytest.mark.parametrize(
+    ("name", "dim", "advice"),
+    [
+        ("a.h5", DIM + 1, AS_THE_TABLE),
+        ("a.h5", DIM - 1, f"{AS_THE_TABLE}, or `embedding_dim: {DIM - 1}` in the table's entry for a PCA"),
+        ("a_table.h5", DIM - 1, AS_THE_TABLE),
+    ],
+)
+def test_a_table_of_another_size_is_not_to_be_made_again_as_it_is(name, dim, advice, tmp_path):
+    """A PCA gives fewer dimensions alone, and a student's own table has no entry that could ask for one."""
+    with pytest.raises(UserError) as error:
+        check(table_of(), tmp_path / name, dim=dim)
+    assert str(error.value) == (
+        f"{tmp_path / name} does not fit: its rows have {DIM} dimensions, "
+        f"the student's embedding {dim}; {advice}"
+    )
+
+
+def test_another_size_and_other_data_have_both_advices(path):
+    with pytest.raises(UserError) as error:
+        check(table_of(), path, dim=DIM + 1, sha256="c" * 64)
+    assert re.search(r"another version of.*8 dimensions.*9; make it again with `dvc repro", str(error.value))
+    assert str(error.value).endswith(f"export_lut`; {AS_THE_TABLE}")
+
+
 def spoiled(**changes):
     table = table_of()
     features = table.features.copy()
@@ -219,7 +248,7 @@ def test_a_missing_table_is_made_by_what_its_name_says(name, advice, tmp_path):
         read_lookup_table(tmp_path / name)
     assert f"make it with {advice}" in str(error.value)
     with pytest.raises(UserError) as error:
-        check(table_of(), tmp_path / name, dim=DIM + 1)
+        check(table_of(), tmp_path / name, dataset="prw")
     assert f"make it again with {advice.partition(' (')[0].removesuffix(' or')}" in str(error.value)
 
 
