@@ -124,8 +124,7 @@ def load_network(
         raise UserError(
             f"{path}: its tensors are not those of its architecture; {restoring(path, MAKE)}"
         ) from None
-    if metadata.get("sha256") != digest_of(f"{metadata['architecture']}{metadata.get('origin', '')}", state):
-        raise UserError(f"{path} is damaged: its content is not what was written; {restoring(path, MAKE)}")
+    _check_digest(path, metadata, state)
     if not all(tensor.isfinite().all() for tensor in state.values()):
         raise UserError(f"{path} holds values that are not finite; {restoring(path, MAKE)}")
     return network.eval()
@@ -156,17 +155,28 @@ def describe_weights(path: Path) -> Description:
     """
     check_is_file(path, f"no weight file at {path}")
     metadata, state = _read(path)
-    try:
-        if metadata["sha256"] != digest_of(metadata["architecture"] + metadata.get("origin", ""), state):
-            raise ValueError
-        origin = Origin(**json.loads(metadata["origin"])) if metadata.get("origin") else None
-        architecture = json.loads(metadata["architecture"])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise UserError(
-            f"{path} is damaged: its content is not what was written; {restoring(path, MAKE)}"
-        ) from None
+    _check_digest(path, metadata, state)
     trained = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
-    return Description(metadata["kind"], architecture, trained, origin)
+    try:
+        origin = Origin(**json.loads(metadata["origin"])) if metadata.get("origin") else None
+        return Description(metadata["kind"], json.loads(metadata["architecture"]), trained, origin)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise _damaged(path) from None
+
+
+def _check_digest(path: Path, metadata: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    """Raise `UserError` where a file's description and tensors are not those that were written."""
+    described = f"{metadata.get('architecture')}{metadata.get('origin', '')}"
+    try:
+        sound = metadata.get("sha256") == digest_of(described, state)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
+        sound = False
+    if not sound:
+        raise _damaged(path)
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path} is damaged: its content is not what was written; {restoring(path, MAKE)}")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -276,7 +276,7 @@ def test_a_file_says_what_its_network_was_trained_on(written):
     assert all(torch.equal(value, loaded[name]) for name, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize("change", ['"prw"', '{"data_set": "prw"}', "no JSON", 3])
+@pytest.mark.parametrize("change", ['"prw"', '{"data_set": "prw"}', "no JSON", 3, "\ud800"])
 def test_an_origin_that_was_changed_is_damage(change, student):
     with safe_open(student, "pt") as file:
         entry = json.loads(file.metadata()["person_search"])
@@ -296,3 +296,12 @@ def test_files_of_before_that_say_no_origin_are_read(student):
     )
     load_student(student)
     assert describe_weights(student).origin is None
+
+
+@pytest.mark.parametrize("key", ["kind", "architecture", "sha256"])
+def test_a_description_without_a_part_is_damaged(key, student):
+    with safe_open(student, "pt") as file:
+        entry = json.loads(file.metadata()["person_search"])
+    del entry[key]
+    save_file(load_file(student), student, metadata={"person_search": json.dumps(entry)})
+    refused(describe_weights, student, "is damaged")
