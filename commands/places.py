@@ -2,18 +2,16 @@
 
 import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any
 
 import click
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import check_is_file
+from pipeline.basics.writable import obstacle_to
 from pipeline.inference.own_pictures.printable import printable
 
 PIPELINE = Path("dvc.yaml")
-TRIED = ".person-search-"
-"""What the name of a file or folder starts with that is made only to see whether it can be."""
 
 
 class GivenPath(click.Path):
@@ -50,28 +48,16 @@ def check_weights(path: Path) -> None:
 def check_can_make(folder: Path, name: str, option: str) -> None:
     """Check that a file can be made in a folder, which is made later where it is not there.
 
-    The system is asked by making something else there, which is removed at once: permissions do not say all.
-
     Args:
         folder: where something is to be written at the end of long work.
         name: of the file.
         option: what the user calls the folder.
 
     Raises:
-        UserError: a part of the path is no folder, the file is one, or nothing can be made in the folder.
+        UserError: a part of the path is no folder, the file is one, or nothing can be made in the folder: see
+            `obstacle_to`.
         OSError: the system does not let it be looked at.
     """
-    there = next((path for path in (folder, *folder.parents) if path.exists() or path.is_symlink()), Path())
-    what = f"{option} {printable(folder)}:"
-    if not there.is_dir():
-        raise UserError(f"{what} {printable(there)} is a file; give a folder")
-    if (folder / name).is_dir():
-        raise UserError(f"{what} {printable(folder / name)} is a folder, so no file can be written there")
-    try:
-        if there == folder:
-            NamedTemporaryFile(dir=there, prefix=TRIED).close()
-        else:
-            TemporaryDirectory(dir=there, prefix=TRIED).cleanup()
-    except OSError as error:
-        why = f"nothing can be written to {printable(there)} ({error.strerror})"
-        raise UserError(f"{what} {why}; give another folder") from None
+    if obstacle := obstacle_to(folder / name):
+        advice = f"; {obstacle.advice}" if obstacle.advice else ""
+        raise UserError(f"{option} {printable(folder)}: {printable(obstacle.reason)}{advice}")

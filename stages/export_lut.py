@@ -12,6 +12,7 @@ from pydantic import Field
 from pipeline.basics.errors import UserError
 from pipeline.basics.launchers import rank
 from pipeline.basics.options import Options, added_field
+from pipeline.basics.writable import check_can_write
 from pipeline.box_table import TableOrigin, writing_box_table
 from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
@@ -117,6 +118,8 @@ def main(table: str) -> None:
     where = f"{parameters.path}: tables.{table}"
     split = data.split("train")
     labelled = _labelled(split, where) if entry.level != "box" else []
+    if rank() == 0:
+        check_can_write(path)
     with ExitStack() as stack:
         by_box = entry.level != "identity"
         boxes = stack.enter_context(RowsOnDisk(path.parent)) if by_box and rank() == 0 else None

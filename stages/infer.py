@@ -7,6 +7,8 @@ import click
 
 from pipeline.basics.hashing import sha256_of
 from pipeline.basics.json_files import write_json
+from pipeline.basics.launchers import rank
+from pipeline.basics.writable import check_can_write
 from pipeline.devices import make_fabric, wait_for_all
 from pipeline.evaluation.detections_file import write_detections
 from pipeline.inference.options import InferenceOptions
@@ -37,6 +39,9 @@ def main(student: str) -> None:
     data = open_prepared(PREPARED)
     split, images = data.split("test"), data.images("test")
     _check_galleries(split, options)
+    out = student_results(student) / "detections.h5"
+    if rank() == 0:
+        check_can_write(out)
     device = make_fabric().device
     network, name = load_student(weights), f"infer@{student}"
     inputs = {"data": data.sha256, "weights": sha256_of(weights)}
@@ -46,7 +51,6 @@ def main(student: str) -> None:
         )
         if detections is not None:  # the first device writes
             cost = student_cost(network, images, len(split.scenes), device)
-            out = student_results(student) / "detections.h5"
             write_detections(detections, out)
             write_json(student_results(student) / "cost.json", cost)
         wait_for_all()  # before finished pairs are removed: the files might not have been written

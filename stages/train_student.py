@@ -42,7 +42,8 @@ def main(student: str, seed: int | None, name: str | None, keep_table: bool) -> 
         environment=student_results(called) / "environment.json",
     )
     origin = Origin(data.name, {"data": data.sha256, **teachers.sha256})
-    with training_run(f"train_student@{called}", options, origin.sha256) as (progress, checkpoints):
+    files = [*outputs.files, *([student_table(called)] if keep_table else [])]
+    with training_run(f"train_student@{called}", options, origin.sha256, files) as (progress, checkpoints):
         network, history, identity_loss = train_with_target(data, options, teachers, progress, checkpoints)
         rows = own_rows(identity_loss, where) if keep_table else None
         if rank() == 0:

@@ -16,6 +16,8 @@ import torch
 from pipeline.basics.errors import UserError
 from pipeline.basics.interruption import Interrupted
 from pipeline.basics.json_files import write_json
+from pipeline.basics.launchers import rank
+from pipeline.basics.writable import check_can_write
 from pipeline.devices import make_fabric, placement
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
@@ -77,6 +79,9 @@ def main(
         if two_step:
             raise UserError(f"--two-step embeds on one device, here are {devices}: leave it out")
     two_step = tuple(dict.fromkeys(two_step))
+    folder = RESULTS / FURTHER if further else RESULTS
+    if rank() == 0:
+        check_can_write(folder / f"{student}.json")
     if at_once > 1:
         results = _beside_one_another(student, two_step, seeds, at_once)
     else:
@@ -84,7 +89,6 @@ def main(
     runs = {str(seed): result for seed, result in zip(seeds, results, strict=True) if result is not None}
     if not runs:
         return  # the first device has them
-    folder = RESULTS / FURTHER if further else RESULTS
     for name in next(iter(runs.values())):
         _write(folder / f"{name}.json", {seed: result[name] for seed, result in runs.items()})
 

@@ -1,6 +1,6 @@
 """What the training stages share: a training's run, from its checkpoints to its outputs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -9,6 +9,7 @@ from torch import nn
 
 from pipeline.basics.launchers import rank
 from pipeline.basics.progress import TrainingProgress
+from pipeline.basics.writable import check_can_write
 from pipeline.devices import wait_for_all
 from pipeline.models.weight_files import Kind, Origin, save_weights
 from pipeline.training.engine.checkpoints import Checkpoints
@@ -31,10 +32,15 @@ class Outputs(NamedTuple):
     history: Path
     environment: Path
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.weights, self.history, self.environment
+
 
 @contextmanager
 def training_run(
-    stage: str, options: NetworkTrainingOptions, inputs: Mapping[str, str]
+    stage: str, options: NetworkTrainingOptions, inputs: Mapping[str, str], files: Sequence[Path]
 ) -> Iterator[tuple[TrainingProgress, Checkpoints]]:
     """Give a training its progress, which is shown, and checkpoints to go on from; see `resuming`.
 
@@ -44,7 +50,13 @@ def training_run(
         stage: its name, with the student.
         options: all settings of the training.
         inputs: by name, the SHA-256 of each file or data set that is read, but pretrained weights.
+        files: the outputs.
+
+    Raises:
+        UserError: an output could not be written. It is tried before the training.
     """
+    if rank() == 0:
+        check_can_write(*files)
     with resuming(stage, options, inputs) as checkpoints, ShownProgress(stage) as progress:
         yield progress, checkpoints
         wait_for_all()  # before checkpoints are removed: the files might not have been written
@@ -82,7 +94,7 @@ def run_training(
     Returns:
         The loss at the end.
     """
-    with training_run(stage, options, origin.sha256) as (progress, checkpoints):
+    with training_run(stage, options, origin.sha256, outputs.files) as (progress, checkpoints):
         network, history = train(progress, checkpoints)
         if rank() == 0:
             write_outputs(outputs, options, origin, network, history)
