@@ -28,10 +28,11 @@ from pipeline.inference.teachers.crop_teacher import CropTeacher
 from pipeline.inference.teachers.teacher import Teacher
 from pipeline.scenes.prepared import PreparedDataSet, open_prepared
 from pipeline.scenes.scene import Split
-from stages.export_lut import PARAMS, ExportOptions, TableOptions, named_teacher
+from stages.export_lut import PARAMS
 from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED
 from stages.support.running import ShownProgress
+from stages.table_entry import ExportOptions, TableOptions, named_teacher
 
 SPLITS = {
     VALIDATION: "",

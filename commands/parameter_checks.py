@@ -11,10 +11,10 @@ from pipeline.inference.options import InferenceOptions
 from pipeline.training.detector import DetectorTrainingOptions
 from pipeline.training.reid import ReidTrainingOptions
 from pipeline.training.student.options import StudentOptions, check_teachers
-from stages.export_lut import ExportOptions, TableOptions
 from stages.prepare import DataSetOptions
 from stages.support.parameters import NETWORK, SECTIONS, SHARING_NETWORK
 from stages.support.paths import student_weights, table_file
+from stages.table_entry import ExportOptions, TableOptions
 
 STUDENT, STUDENTS = "train_student", "students"
 """The section that all students share, and the section with an entry for each; neither is complete alone."""

@@ -1,29 +1,26 @@
 """Stage `export_lut`: write what a teacher knows of the training people as a table."""
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import torch
-from pydantic import Field
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.launchers import rank
-from pipeline.basics.options import Options, added_field
 from pipeline.basics.writable import check_can_write
 from pipeline.box_table import TableOrigin, writing_box_table
 from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
 from pipeline.inference.sharing import Gathering
-from pipeline.inference.teachers.leak import TrainedOn, leak_note, own_trained_on, shares_people
-from pipeline.inference.teachers.loading import TeacherKind, load_teacher, teacher_sha256
+from pipeline.inference.teachers.leak import own_trained_on, shares_people
+from pipeline.inference.teachers.loading import teacher_sha256
 from pipeline.inference.teachers.projection import SecondMoment, projected, unit_rows
 from pipeline.inference.teachers.rows_on_disk import RowsOnDisk
 from pipeline.inference.teachers.teacher import Teacher
-from pipeline.lookup_table import Average, IdentitySums, Level, LookupTable, Matrix, write_lookup_table
+from pipeline.lookup_table import IdentitySums, LookupTable, Matrix, write_lookup_table
 from pipeline.models.reid import ReidModel
 from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.prepared import PreparedDataSet, open_prepared
@@ -31,47 +28,11 @@ from pipeline.scenes.scene import UNLABELLED, IntArray, Split
 from stages.support.parameters import Parameters
 from stages.support.paths import CROPS, PREPARED, table_file
 from stages.support.running import ShownProgress, joint_stage, say
+from stages.table_entry import ExportOptions, TableOptions, named_teacher, naming, say_leak
 
-LOG = logging.getLogger("pipeline.export_lut")
 PARAMS = ("export_lut", "tables.{table}")
 Take = Callable[[Embeddings, IntArray], None]
 """Takes the embeddings `[n, D]` of a batch, and the person ids `[n]`."""
-
-
-class ExportOptions(Options):
-    """How many crops, or whole scenes where an end-to-end network teaches, are embedded at a time."""
-
-    batch_size: int = Field(gt=0)
-    scene_batch_size: int = Field(gt=0)
-
-
-class TableOptions(Options):
-    """Where a table comes from; see docs/tables.md.
-
-    Attributes:
-        kind: what the teacher is: `crops`, a re-ID model of this project; `network`, a person-search network
-            of any head, which sees whole scenes; `onnx` or `torchscript`, somebody else's re-ID model;
-            `features`, a file that somebody else computed; `ensemble`, several models that see crops.
-        teacher: its file, or its folder, from the project's root.
-        average: how the embeddings of a person's boxes become the person's row.
-        level: whether there is a row for each identity, for each box, or both.
-        embedding_dim: to how many dimensions rows are brought by PCA; None leaves them as they are.
-    """
-
-    kind: TeacherKind
-    teacher: str
-    average: Average
-    level: Level = added_field("identity")
-    embedding_dim: int | None = added_field(None, gt=0)
-
-
-@contextmanager
-def _naming(where: str) -> Iterator[None]:
-    """Put before an error the place that it is about."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
 
 
 class Collected:
@@ -99,7 +60,7 @@ class Collected:
         """Take the embeddings of a batch for the rows of boxes, and for the projection."""
         if self.boxes is None and self.moment is None:
             return
-        with _naming(self._where):
+        with naming(self._where):
             rows = unit_rows(embeddings)
             if self.moment is not None:
                 self.moment.add(rows)
@@ -126,10 +87,10 @@ def main(table: str) -> None:
         collected = Collected(entry, boxes, where)
         progress = stack.enter_context(ShownProgress(f"export_lut@{table}"))
         if from_crops := entry.kind == "crops" and entry.level != "box":
-            with _naming(f"{where}: no teacher of kind 'crops'"):
+            with naming(f"{where}: no teacher of kind 'crops'"):
                 model = ReidModel.load(Path(entry.teacher))
                 if not by_box and shares_people(data.name):
-                    _say_leak(data.name, own_trained_on(Path(entry.teacher)), where)
+                    say_leak(data.name, own_trained_on(Path(entry.teacher)), where)
             takes = [collected.add_to_identities] + ([] if by_box else [collected.add_unit_rows])
             _take_crops(model, options, device, progress, takes)
         if by_box or not from_crops:
@@ -147,28 +108,6 @@ def _labelled(split: Split, where: str) -> list[PeopleInScene]:
         return labelled_people(split)
     except UserError as error:
         raise UserError(f"{where}: {error}; `level: box` needs no labels") from None
-
-
-def named_teacher(
-    entry: TableOptions, options: ExportOptions, data: PreparedDataSet, device: torch.device, where: str
-) -> Teacher:
-    """Load a table's teacher, and say where it may have seen the data before.
-
-    Raises:
-        UserError: it cannot be loaded, or is of another kind; the line begins with `where`.
-    """
-    with _naming(f"{where}: no teacher of kind '{entry.kind}'"):
-        teacher = load_teacher(
-            entry.kind, Path(entry.teacher), data, device, options.batch_size, options.scene_batch_size
-        )
-    _say_leak(data.name, teacher.trained_on, where)
-    return teacher
-
-
-def _say_leak(dataset: str, trained_on: TrainedOn, where: str) -> None:
-    """Say where a teacher has seen the people of a data set, or may have."""
-    if rank() == 0 and (note := leak_note(dataset, trained_on)):
-        LOG.warning("%s: %s", where, note)
 
 
 def _take_crops(
@@ -216,7 +155,7 @@ def _write(
 ) -> None:
     """Write the file of a table, and say what is in it."""
     origin = TableOrigin(data.name, data.sha256, teacher_sha256(entry.kind, Path(entry.teacher)))
-    with _naming(where):
+    with naming(where):
         projection = collected.moment.projection() if collected.moment else None
         table = _identity_table(collected.identities, origin, projection)
         made = []

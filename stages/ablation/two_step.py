@@ -9,9 +9,9 @@ from pipeline.inference.teachers.colour_histogram import ColourHistogram
 from pipeline.inference.teachers.crop_teacher import CropTeacher
 from pipeline.inference.teachers.teacher import Teacher
 from pipeline.scenes.prepared import PreparedDataSet
-from stages.export_lut import ExportOptions, TableOptions, named_teacher
 from stages.support.parameters import Parameters
 from stages.support.paths import table_file
+from stages.table_entry import ExportOptions, TableOptions, named_teacher
 
 HISTOGRAM = "histogram"
 """The colour histogram, which needs no entry of `tables`."""
