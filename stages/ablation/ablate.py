@@ -19,13 +19,22 @@ from pipeline.basics.json_files import write_json
 from pipeline.devices import make_fabric, placement
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.evaluation.search import QueryResult
+from pipeline.evaluation.whole_pixels import WHOLE_PIXEL_DATA_SETS, in_whole_pixels
 from pipeline.inference.embedded_detections import embedded_detections
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.pairs import KeptBlocks
 from pipeline.inference.students import joint_detections
 from pipeline.reporting.comparison.origin import origin
-from pipeline.reporting.comparison.run_file import EMBEDDED_BY, ENVIRONMENT, FURTHER, QUERIES
-from pipeline.reporting.ranking import query_results
+from pipeline.reporting.comparison.run_file import (
+    EMBEDDED_BY,
+    ENVIRONMENT,
+    FURTHER,
+    QUERIES,
+    QUERY_SCENES,
+    TRUE_BOX_QUERIES,
+)
+from pipeline.reporting.ranking import query_results, true_box_results
 from pipeline.scenes.prepared import open_prepared
 from pipeline.scenes.scene import Split
 from pipeline.training.engine.environment import environment
@@ -181,12 +190,23 @@ def _scored(
     """Return the metrics of a run, the average precision of each query, and what it was made with."""
     metrics = evaluate(split, detections, scoring, data_set)
     gallery = metrics["protocol"]["gallery"]
+    if data_set in WHOLE_PIXEL_DATA_SETS:  # as `evaluate` does, so that each query's value is one of its mean
+        split = in_whole_pixels(split)
     found = query_results(split, detections, gallery, search_threshold=scoring.search_threshold)
+    true_boxes = {}
+    if detections.has_ground_truth_feats:
+        true_boxes = {TRUE_BOX_QUERIES: _rounded(true_box_results(split, detections, gallery))}
     return {
         **metrics,
-        QUERIES: [round(result.ap, 6) for result in found],
+        QUERIES: _rounded(found),
+        **true_boxes,
+        QUERY_SCENES: [split.scenes[query.scene].name for query in split.queries],
         ENVIRONMENT: environment(device) | origin(),
     }
+
+
+def _rounded(results: Sequence[QueryResult]) -> list[float]:
+    return [round(result.ap, 6) for result in results]
 
 
 if __name__ == "__main__":
