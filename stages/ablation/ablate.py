@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from functools import cache, partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,7 @@ def _run_in_process(student: str, two_step: Sequence[str], seed: int) -> Results
 
 def _run(student: str, two_step: Sequence[str], seed: int) -> Results:
     """Train a student with one seed, and return what it reaches. Several devices share the test scenes."""
+    _origin()  # what is committed while a training runs is not what it runs
     parameters = Parameters((*PARAMS, *two_step_sections(two_step)), student=student)
     inference = parameters.options("infer", InferenceOptions)
     scoring = parameters.options("evaluate", EvaluationOptions)
@@ -201,8 +202,14 @@ def _scored(
         QUERIES: _rounded(found),
         **true_boxes,
         QUERY_SCENES: [split.scenes[query.scene].name for query in split.queries],
-        ENVIRONMENT: environment(device) | origin(),
+        ENVIRONMENT: environment(device) | _origin(),
     }
+
+
+@cache
+def _origin() -> dict[str, str]:
+    """Return the commit of the code and the CPU, as they were when this process first asked."""
+    return origin()
 
 
 def _rounded(results: Sequence[QueryResult]) -> list[float]:

@@ -20,9 +20,11 @@ def network_cost(options: PersonSearchOptions) -> Cost:
     """Return what a student costs to run.
 
     The scene has the full size and as many proposals and detections as the settings allow, so that the cost
-    does not depend on how many people are found: an upper bound of the cost of a real scene.
+    does not depend on how many people are found: an upper bound of the cost of a real scene. Pretrained
+    weights are not read, so that they need not be there.
     """
-    network = build_student(options).eval()
+    backbone = options.backbone.model_copy(update={"weights": "none"})
+    network = build_student(options.model_copy(update={"backbone": backbone})).eval()
     height, width = options.short_side, options.long_side
     image = torch.zeros(3, height, width)
     everywhere = torch.tensor([0.0, 0.0, width, height])

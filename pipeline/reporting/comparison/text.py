@@ -35,9 +35,10 @@ PERCENT, MILLION, BILLION = 100.0, 1e6, 1e9
 
 EXPLAINED = (
     "Mean and standard deviation over the seeds, in percent. Δ is the difference to the group's first "
-    "student, with its 95 % interval: of search mAP from a paired bootstrap over queries and seeds, of "
-    "AP50 and AP70 from the spread over the seeds (Welch); bold where it excludes 0. GFLOPs: a scene of "
-    "full size, with as many proposals and detections as the settings allow. Pairs of the same seed: the "
+    "student, with its 95 % interval: of search mAP, on detections and on true boxes, from a paired "
+    "bootstrap over queries and seeds, of AP50 and AP70 from the spread over the seeds (Welch); bold where "
+    "it excludes 0. GFLOPs: a scene of full size, with as many proposals and detections as the settings "
+    "allow. Pairs of the same seed: the "
     "mean difference over the pairs, ± half the width of its 95 % interval (Student's t; each pair one "
     "sample, or the mean of each setting); bold where it excludes 0. Origins: a + behind a commit means that "
     "code or settings had changes that were not committed. Where the runs do not say their commit, the one "
