@@ -275,12 +275,15 @@ COMMANDS = sorted({(page, *command) for page in PAGES for command in commands_of
 
 
 def stage_names():
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    """The stages of the default run and their entries, and the stages of own data."""
+    stages, own = (
+        yaml.safe_load((ROOT / folder / "dvc.yaml").read_text())["stages"] for folder in ("", "own_data")
+    )
     return {
         f"{name}@{entry}" if "foreach" in stage else name
         for name, stage in stages.items()
         for entry in (PARAMS[stage["foreach"].strip("${}")] if "foreach" in stage else [""])
-    } | set(stages)
+    } | {*stages, *own}
 
 
 def check_make(words):

@@ -10,7 +10,16 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    ("folder", "path"), [("", ".venv"), ("", "checkpoints"), ("ablation", "data_0/checkpoints")]
+    ("folder", "path"),
+    [
+        ("", ".venv"),
+        ("", "checkpoints"),
+        ("ablation", "data_0/checkpoints"),
+        ("own_data", "data_labelled/checkpoints"),
+        ("own_data", "data_labelled/data"),
+        ("own_data", "teachers"),
+        ("own_data", "weights"),
+    ],
 )
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_folder_or_a_link_to_one(folder, path, linked, tmp_path):

@@ -38,6 +38,7 @@ KEY = "${key}"
 COMMAND = re.compile(
     r"python -m stages\.(?P<stage>\w+)( --(?P<each>student|table) \$\{key\})?( --ablation ablation/results)?"
 )
+OWN_DATA = yaml.safe_load((ROOT / "own_data" / "dvc.yaml").read_text())["stages"]
 ABLATION = yaml.safe_load((ROOT / "ablation" / "dvc.yaml").read_text())["stages"]
 
 every_stage = pytest.mark.parametrize("name", STAGES)
@@ -134,14 +135,15 @@ def test_stages_are_the_programs_in_the_folder():
     assert set(STAGES) == programs
 
 
-def test_the_ablations_stages_are_the_programs_in_its_folder():
+def test_the_stages_of_the_ablation_and_of_own_data_are_the_programs_in_its_folder():
     folder = ROOT / "stages/ablation"
     programs = {
         f"ablation.{path.stem}"
         for path in folder.glob("*.py")
         if is_run_as_a_program(ast.parse(path.read_text()))
     }
-    used = {definition(name, stated).program for name, stated in ABLATION.items()}
+    stages = [*ABLATION.items(), *OWN_DATA.items()]
+    used = {definition(name, stated).program for name, stated in stages}
     assert programs == {program for program in used if program.startswith("ablation.")}
 
 

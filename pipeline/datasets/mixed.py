@@ -17,6 +17,7 @@ from pipeline.scenes.scene import UNKNOWN_CAMERA, IntArray, Scene, Split
 
 Searched = Literal["first", "all"]
 """Whose `val` and `test` a mixed data set has."""
+SplitName = Literal["train", "val", "test"]
 TRAINING = "train"
 SEARCHED = ("val", "test")
 Place = tuple[DataSetOnDisk, str, int]
@@ -37,15 +38,22 @@ class Mixed(DataSetOnDisk):
         parts: two or more data sets, of whole scenes.
         searched: `first`: `val` and `test` are those of the first part. `all`: they are joined as `train` is,
             of the parts that have them, and a part may be without training scenes.
+        only: for each part, the splits that are taken of it; None for all. Nothing given is all of all parts.
 
     Raises:
         UserError: there are fewer parts, one is there twice, or one has crops only.
     """
 
-    def __init__(self, parts: Sequence[DataSetOnDisk], searched: Searched = "first") -> None:
+    def __init__(
+        self,
+        parts: Sequence[DataSetOnDisk],
+        searched: Searched = "first",
+        only: Sequence[Sequence[SplitName] | None] = (),
+    ) -> None:
         _check_parts(parts)
         self.parts = tuple(parts)
         self.searched = searched
+        self._only = tuple(only) or (None,) * len(self.parts)
         self.name = parts[0].name
         super().__init__(_common_folder([part.root for part in parts]))
         self.images = self.root
@@ -85,8 +93,8 @@ class Mixed(DataSetOnDisk):
 
     def _read(self, findings: Findings) -> Mapping[str, Split]:
         splits = []
-        for number, part in enumerate(self.parts, start=1):
-            splits.append(part.splits())
+        for number, (part, only) in enumerate(zip(self.parts, self._only, strict=True), start=1):
+            splits.append(_taken(part, only, findings))
             if self.progress is not None:
                 self.progress(number, len(self.parts))
         self._check_training(splits, findings)
@@ -146,6 +154,19 @@ class Mixed(DataSetOnDisk):
     def _release(self, splits: Mapping[str, Split]) -> str:  # noqa: ARG002 (the parts say it)
         searched = ", all of them searched" if self.searched == "all" else ""
         return f"a mixture of {', '.join(f'{part.name} at {part.root}' for part in self.parts)}{searched}"
+
+
+def _taken(part: DataSetOnDisk, only: Sequence[SplitName] | None, findings: Findings) -> Mapping[str, Split]:
+    """Return the splits that are taken of a part; one that it lacks is a problem."""
+    splits = part.splits()
+    if only is None:
+        return splits
+    for lacking in [name for name in only if name not in splits]:
+        findings.problems.append(
+            f"part '{part.name}' at {part.root} has no split '{lacking}', which `only` names; it has "
+            f"{', '.join(splits)}"
+        )
+    return {name: split for name, split in splits.items() if name in only}
 
 
 def _check_parts(parts: Sequence[DataSetOnDisk]) -> None:

@@ -12,7 +12,7 @@ from pipeline.datasets.coco import Coco
 from pipeline.datasets.coco_options import CocoOptions
 from pipeline.datasets.cuhk_sysu import CuhkSysu
 from pipeline.datasets.market import Market
-from pipeline.datasets.mixed import Mixed, Searched
+from pipeline.datasets.mixed import Mixed, Searched, SplitName
 from pipeline.datasets.mot import Mot
 from pipeline.datasets.mot_options import MotOptions
 from pipeline.datasets.on_disk import DataSetOnDisk
@@ -49,7 +49,14 @@ class SourceOptions(Options):
 
 
 class PartOptions(SourceOptions):
-    """A part of a mixed data set."""
+    """A part of a mixed data set.
+
+    Attributes:
+        only: which of its splits are taken; None for all. `[test]` searches in a data set that nothing is
+            trained on.
+    """
+
+    only: Annotated[tuple[SplitName, ...], Field(strict=False, min_length=1)] | None = added_field(None)
 
     @field_validator("name")
     @classmethod
@@ -113,7 +120,8 @@ def _as_it_is(options: SourceOptions) -> DataSetOnDisk:
     if isinstance(options, MixedOptions) and options.parts:
         _check_parts_alone(options)
     if isinstance(options, MixedOptions) and options.name == MIXED:
-        return Mixed([open_source(part) for part in options.parts], options.searched)
+        parts = [open_source(part) for part in options.parts]
+        return Mixed(parts, options.searched, [part.only for part in options.parts])
     if options.name not in SOURCES:
         raise UserError(f"there is no data set '{options.name}'; there are {', '.join(SOURCES)}")
     if options.root is None:

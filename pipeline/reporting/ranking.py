@@ -8,7 +8,7 @@ from pipeline.basics.errors import UserError
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.pairs import PairBoxes, check_whole, pair_boxes, search_pairs
 from pipeline.evaluation.person_boxes import boxes_on_person, first_place
-from pipeline.evaluation.scene_boxes import SceneBoxes, check_queries, detected_boxes
+from pipeline.evaluation.scene_boxes import SceneBoxes, check_queries, detected_boxes, ground_truth_boxes
 from pipeline.evaluation.search import QueryResult, search_queries
 from pipeline.evaluation.similarity import Array, similarities
 from pipeline.scenes.scene import FloatArray, Gallery, IntArray, Split
@@ -90,6 +90,13 @@ def query_results(
         return search_pairs(split, galleries, pairs)[gallery]
     found = detected_boxes(split, detections).above(search_threshold)
     return search_queries(split, galleries, found, detections)[gallery]
+
+
+def true_box_results(split: Split, detections: Detections, gallery: str) -> list[QueryResult]:
+    """Do what `query_results` does with true boxes in place of detections, which have their features."""
+    _check(split, detections, gallery)
+    found = ground_truth_boxes(split, detections)
+    return search_queries(split, {gallery: split.galleries[gallery]}, found, detections)[gallery]
 
 
 def _person_in(gallery: Gallery) -> tuple[FloatArray, IntArray]:

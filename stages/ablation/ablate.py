@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
+from functools import cache, partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,22 @@ from pipeline.basics.writable import check_can_write
 from pipeline.devices import make_fabric, placement
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.metrics import EvaluationOptions, evaluate
+from pipeline.evaluation.search import QueryResult
+from pipeline.evaluation.whole_pixels import WHOLE_PIXEL_DATA_SETS, in_whole_pixels
 from pipeline.inference.embedded_detections import embedded_detections
 from pipeline.inference.options import InferenceOptions
 from pipeline.inference.pairs import KeptBlocks
 from pipeline.inference.students import joint_detections
 from pipeline.reporting.comparison.origin import origin
-from pipeline.reporting.comparison.run_file import EMBEDDED_BY, ENVIRONMENT, FURTHER, QUERIES
-from pipeline.reporting.ranking import query_results
+from pipeline.reporting.comparison.run_file import (
+    EMBEDDED_BY,
+    ENVIRONMENT,
+    FURTHER,
+    QUERIES,
+    QUERY_SCENES,
+    TRUE_BOX_QUERIES,
+)
+from pipeline.reporting.ranking import query_results, true_box_results
 from pipeline.scenes.prepared import open_prepared
 from pipeline.scenes.scene import Split
 from pipeline.training.engine.environment import environment
@@ -133,6 +142,7 @@ def _run_in_process(student: str, two_step: Sequence[str], seed: int) -> Results
 
 def _run(student: str, two_step: Sequence[str], seed: int) -> Results:
     """Train a student with one seed, and return what it reaches. Several devices share the test scenes."""
+    _origin()  # what is committed while a training runs is not what it runs
     parameters = Parameters((*PARAMS, *two_step_sections(two_step)), student=student)
     inference = parameters.options("infer", InferenceOptions)
     scoring = parameters.options("evaluate", EvaluationOptions)
@@ -185,12 +195,29 @@ def _scored(
     """Return the metrics of a run, the average precision of each query, and what it was made with."""
     metrics = evaluate(split, detections, scoring, data_set)
     gallery = metrics["protocol"]["gallery"]
+    if data_set in WHOLE_PIXEL_DATA_SETS:  # as `evaluate` does, so that each query's value is one of its mean
+        split = in_whole_pixels(split)
     found = query_results(split, detections, gallery, search_threshold=scoring.search_threshold)
+    true_boxes = {}
+    if detections.has_ground_truth_feats:
+        true_boxes = {TRUE_BOX_QUERIES: _rounded(true_box_results(split, detections, gallery))}
     return {
         **metrics,
-        QUERIES: [round(result.ap, 6) for result in found],
-        ENVIRONMENT: environment(device) | origin(),
+        QUERIES: _rounded(found),
+        **true_boxes,
+        QUERY_SCENES: [split.scenes[query.scene].name for query in split.queries],
+        ENVIRONMENT: environment(device) | _origin(),
     }
+
+
+@cache
+def _origin() -> dict[str, str]:
+    """Return the commit of the code and the CPU, as they were when this process first asked."""
+    return origin()
+
+
+def _rounded(results: Sequence[QueryResult]) -> list[float]:
+    return [round(result.ap, 6) for result in results]
 
 
 if __name__ == "__main__":

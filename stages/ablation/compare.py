@@ -35,9 +35,12 @@ def main() -> None:
     )
     write_json(COMPARISON, comparison, indent=1)
     write_atomically(FIGURE, comparison_figure(comparison))
-    write_atomically(TRADE_OFF, trade_off_figure(comparison["trade_off"]))
+    drawn = [FIGURE]
+    if "trade_off" in comparison:
+        write_atomically(TRADE_OFF, trade_off_figure(comparison["trade_off"]))
+        drawn.append(TRADE_OFF)
     write_atomically(TABLES, comparison_text(comparison))
-    say(f"{TABLES}: {len(comparison['groups'])} groups of students; {FIGURE}, {TRADE_OFF}")
+    say(f"{TABLES}: {len(comparison['groups'])} groups of students; {', '.join(map(str, drawn))}")
 
 
 def _file_of(name: str, results: Path = RESULTS) -> Path:

@@ -21,6 +21,15 @@ def test_it_is_no_matter_of_chance():
     assert network_cost(options) == first
 
 
+def test_pretrained_weights_need_not_be_there():
+    options = search_options()
+    plain = options.backbone.model_copy(update={"name": "mobilenet_v2"})
+    pretrained = plain.model_copy(update={"weights": "nowhere/weights.safetensors"})
+    first, second = (options.model_copy(update={"backbone": own}) for own in (plain, pretrained))
+    assert network_cost(first) == network_cost(second)
+    assert network_cost(first) != network_cost(options)
+
+
 def test_more_boxes_cost_as_much_each():
     """The operations grow with the number of RoIs by the same amount, and a larger scene costs more."""
 

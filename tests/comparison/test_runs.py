@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.basics.errors import UserError
 from pipeline.evaluation.metric_table import METRICS
-from pipeline.reporting.comparison.run_file import QUERIES
+from pipeline.reporting.comparison.run_file import QUERIES, QUERY_SCENES, TRUE_BOX_QUERIES
 from pipeline.reporting.comparison.runs import COMPARED, average_precisions, read_runs, spreads
 
 
@@ -59,6 +59,8 @@ def test_runs_with_further_seeds_are_read_with_the_others(tmp_path):
         json.dumps({"0": run_of(None)}),
         json.dumps({"x": run_of(0.1)}),
         json.dumps({"0": run_of(0.1) | {QUERIES: ["a"]}}),
+        json.dumps({"0": run_of(0.1) | {TRUE_BOX_QUERIES: [0.1]}}),
+        json.dumps({"0": run_of(0.1) | {QUERY_SCENES: ["a.jpg"]}}),
     ],
 )
 def test_a_damaged_or_missing_file_is_named(tmp_path, content):

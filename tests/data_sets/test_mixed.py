@@ -189,6 +189,36 @@ def test_searched_is_for_parts_and_someone_must_train(tmp_path: Path) -> None:
         Mixed(parts, "all").splits()
 
 
+def test_of_a_part_some_splits_are_taken(tmp_path: Path) -> None:
+    """Searches of one data set, and scenes to train on of another: nothing of the first is trained on."""
+    everything = _all(tmp_path)
+    first, second, third = everything.parts
+    parts = (first.model_copy(update={"only": ("test",)}), second, third)
+    mixed = open_source(everything.model_copy(update={"parts": parts}))
+    splits, whole = mixed.splits(), open_source(everything).splits()
+    assert [scene.name for scene in splits["train"].scenes] == [
+        scene.name for scene in whole["train"].scenes if scene.name.startswith("3-coco/")
+    ]
+    assert splits["test"].identities == whole["test"].identities
+    assert [scene.name for scene in splits["test"].scenes] == [scene.name for scene in whole["test"].scenes]
+    assert mixed.name == "prw"
+
+
+def test_splits_that_a_part_lacks_cannot_be_taken(tmp_path: Path) -> None:
+    prw = str(small_prw(tmp_path / "prw"))
+    other = {"name": "coco", "root": str(_coco(tmp_path / "own")), "split": ALL_TRAINING, "only": ["val"]}
+    values = {"name": "mixed", "parts": [{"name": "prw", "root": prw, "only": ["train", "test"]}, other]}
+    with pytest.raises(UserError, match=r"part 'coco' at .*own has no split 'val', which `only` names; it"):
+        open_source(parse_options(DataSetOptions, values, "here")).splits()
+    for wrong in ([], ["tests"]):
+        with pytest.raises(UserError, match=r"parts\.1\.only"):
+            parse_options(
+                DataSetOptions, values | {"parts": [values["parts"][0], other | {"only": wrong}]}, ""
+            )
+    with pytest.raises(UserError, match="unknown parameter 'only'"):
+        parse_options(DataSetOptions, {"name": "prw", "root": prw, "only": ["test"]}, "here")
+
+
 def _check(*options: str) -> tuple[int, str]:
     result = CliRunner().invoke(main, ["check-data", *options])
     assert result.exception is None or isinstance(result.exception, SystemExit)

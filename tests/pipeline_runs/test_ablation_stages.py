@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.basics.errors import UserError
 from pipeline.lookup_table import read_lookup_table
 from pipeline.reporting.comparison.origin import cpu_model, origin
 from pipeline.reporting.comparison.runs import read_runs
+from pipeline.scenes.prepared import open_prepared
+from stages.ablation.training_frames import frame_file
 from tests.pipeline_runs.in_process import refused, run_stage
 from tests.pipeline_runs.project import Project
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
@@ -53,12 +56,47 @@ def test_runs_of_a_student_are_those_of_the_pipeline(here):
     assert second["detection"] != first["detection"]
     assert len(first["average_precisions"]) == metrics["protocol"]["counts"]["queries"]
     assert np.mean(first["average_precisions"]) == pytest.approx(metrics["search"]["mAP"], abs=1e-5)
+    true_boxes = first["average_precisions_true_boxes"]
+    assert len(true_boxes) == len(first["average_precisions"]) == len(first["query_scenes"])
+    assert np.mean(true_boxes) == pytest.approx(metrics["search_ground_truth_boxes"]["mAP"], abs=1e-5)
+    split = open_prepared(here / "data/prepared").split("test")
+    assert first["query_scenes"] == [split.scenes[query.scene].name for query in split.queries]
     assert first["environment"]["threads"] == 1
     assert first["environment"]["cpu"] == cpu_model()
     assert first["environment"]["commit"] == origin()["commit"]
     whole = (here / RUNS).read_bytes()
     done("ablation.ablate --student kd_lut --seed 0 --seed 1")
     assert json.loads((here / RUNS).read_text()) == json.loads(whole)
+
+
+def test_the_training_scenes_are_written_as_files(here):
+    said = done("ablation.training_frames --out frames")
+    data = open_prepared(here / "data/prepared")
+    scenes, images = data.split("train").scenes, data.images("train")
+    files = {path.relative_to(here / "frames").as_posix() for path in (here / "frames").rglob("*.jpg")}
+    assert files == {frame_file(scene.name).as_posix() for scene in scenes} and len(files) == len(scenes)
+    assert f"{len(scenes)} training scenes" in said
+    first = here / "frames" / frame_file(scenes[0].name)
+    assert first.read_bytes() == images[0].tobytes()
+    assert "is not empty" in refused(here, "ablation.training_frames --out frames")
+
+
+@pytest.mark.parametrize(
+    ("scene", "file"),
+    [
+        ("a", "a.jpg"),
+        ("2-prw/b.JPG", "2-prw/b.JPG"),
+        ("c.png", "c.png.jpg"),
+        ("../a.jpg", None),
+        ("/a", None),
+    ],
+)
+def test_where_a_training_scene_is_written(scene, file):
+    if file:
+        assert frame_file(scene).as_posix() == file
+    else:
+        with pytest.raises(UserError, match="leads out of it"):
+            frame_file(scene)
 
 
 def test_others_embed_what_the_student_has_detected(here):

@@ -18,8 +18,12 @@ class Cost(NamedTuple):
 
 
 def network_cost(options: PersonSearchOptions) -> Cost:
-    """Return what a student costs to run, over the scene of `full_scene`."""
-    network = build_student(options).eval()
+    """Return what a student costs to run, over the scene of `full_scene`.
+
+    Pretrained weights are not read, so that they need not be there.
+    """
+    backbone = options.backbone.model_copy(update={"weights": "none"})
+    network = build_student(options.model_copy(update={"backbone": backbone})).eval()
     run = full_scene(network)
     return Cost(count_parameters(network), flops_an_image(lambda _scene: run(), 1))
 

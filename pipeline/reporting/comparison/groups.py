@@ -11,9 +11,16 @@ from pipeline.basics.options import Options, parse_options, read_yaml
 from pipeline.reporting.comparison.bootstrap import Difference, paired_bootstrap
 from pipeline.reporting.comparison.cost import Cost
 from pipeline.reporting.comparison.origin import run_origins
+from pipeline.reporting.comparison.places import Places, by_place, check_same_queries
 from pipeline.reporting.comparison.pooling import Pool, pooled
 from pipeline.reporting.comparison.run_file import EMBEDDED_BY
-from pipeline.reporting.comparison.runs import Runs, average_precisions, spreads
+from pipeline.reporting.comparison.runs import (
+    TRUE_BOXES,
+    Runs,
+    average_precisions,
+    spreads,
+    true_box_average_precisions,
+)
 from pipeline.reporting.comparison.seeds_interval import seeds_interval
 from pipeline.reporting.comparison.trade_off import TradeOff, trade_off
 
@@ -50,20 +57,23 @@ class Comparisons(Options):
         about: what all students have in common, in a sentence or two.
         groups: see `Group`.
         pooled: see `Pool`.
-        trade_off: see `TradeOff`.
+        by_place: see `Places`.
+        trade_off: see `TradeOff`; None for no such curves.
     """
 
     about: str
     groups: list[Group] = Field(min_length=1)
     pooled: list[Pool] = Field(default_factory=list)
-    trade_off: TradeOff
+    by_place: list[Places] = Field(default_factory=list)
+    trade_off: TradeOff | None = None
 
     def students(self) -> Iterator[str]:
         """Yield the names of all students, each once, in the order in which they are shown."""
         in_groups = (name for group in self.groups for name in (group.against, *group.students))
         in_pools = (name for pool in self.pooled for pair in pool.pairs.items() for name in pair)
-        on_curves = self.trade_off.students()
-        yield from dict.fromkeys((*in_groups, *in_pools, *on_curves))
+        in_places = (name for places in self.by_place for name in places.names())
+        on_curves = self.trade_off.students() if self.trade_off else ()
+        yield from dict.fromkeys((*in_groups, *in_pools, *in_places, *on_curves))
 
 
 def read_comparisons(path: Path) -> Comparisons:
@@ -93,9 +103,11 @@ def compare(
         `is`, how many `seeds`, its `cost` (None where others embedded its detections), its metrics
         (`figures`: mean, deviation, values) and, but for the first, `differences` to the metrics of the first
         student, each with a confidence interval: of search mAP over queries and seeds (`paired_bootstrap`),
-        of `coco_ap50` and `coco_ap70` over seeds (`seeds_interval`; None for a single seed).
+        of `ground_truth_boxes_mAP` likewise (left out where runs of one do not say it by query), of
+        `coco_ap50` and `coco_ap70` over seeds (`seeds_interval`; None for a single seed).
         `pooled`: see `pooling.pooled`.
-        `trade_off`: see `trade_off.trade_off`.
+        `by_place`: see `places.by_place`; left out where none is stated.
+        `trade_off`: see `trade_off.trade_off`; left out where none is stated.
         `origins`: see `run_origins`.
     """
     runs = {name: runs_of(name) for name in comparisons.students()}
@@ -104,16 +116,19 @@ def compare(
     def cost(name: str) -> Cost | None:
         return None if any(EMBEDDED_BY in run for run in runs[name].values()) else of_network(name)
 
+    places = [by_place(stated, runs) for stated in comparisons.by_place]
     return {
         "about": comparisons.about,
         "groups": [_group(group, runs, cost) for group in comparisons.groups],
         "pooled": [pooled(pool, runs) for pool in comparisons.pooled],
-        "trade_off": trade_off(comparisons.trade_off, runs),
+        **({"by_place": places} if places else {}),
+        **({"trade_off": trade_off(comparisons.trade_off, runs)} if comparisons.trade_off else {}),
         "origins": run_origins({name: [*of.values()] for name, of in runs.items()}, file_commit_of),
     }
 
 
 def _group(group: Group, runs: Mapping[str, Runs], cost_of: Callable[[str], Cost | None]) -> dict[str, Any]:
+    check_same_queries([group.against, *group.students], runs)
     first = runs[group.against]
     students = [_student(group.against, group.against_is, first, {}, cost_of(group.against))]
     for name, what in group.students.items():
@@ -124,8 +139,13 @@ def _group(group: Group, runs: Mapping[str, Runs], cost_of: Callable[[str], Cost
 
 def _differences(first: Runs, second: Runs) -> dict[str, Difference | None]:
     one, other = spreads(first), spreads(second)
+    true_boxes = true_box_average_precisions(first), true_box_average_precisions(second)
+    searched = {}
+    if true_boxes[0] is not None and true_boxes[1] is not None:
+        searched = {TRUE_BOXES: paired_bootstrap(true_boxes[0], true_boxes[1])}
     return {
         "search_mAP": paired_bootstrap(average_precisions(first), average_precisions(second)),
+        **searched,
         **{metric: seeds_interval(one[metric].values, other[metric].values) for metric in OF_SEEDS},
     }
 

@@ -2,6 +2,11 @@
 
 QUERIES = "average_precisions"
 """The average precision of each query."""
+TRUE_BOX_QUERIES = "average_precisions_true_boxes"
+"""The same where true boxes are searched in place of detections. Runs from before 2026-11-27 lack it, and
+students without embeddings of true boxes."""
+QUERY_SCENES = "query_scenes"
+"""The name of the scene that each query is from. Runs from before 2026-11-27 lack it."""
 ENVIRONMENT = "environment"
 """What the run was trained with: code, versions, machine."""
 EMBEDDED_BY = "embedded_by"

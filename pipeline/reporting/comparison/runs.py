@@ -9,13 +9,14 @@ import numpy as np
 from pipeline.basics.errors import UserError
 from pipeline.basics.json_files import damaged, read_json
 from pipeline.evaluation.metric_table import METRICS, metric_value
-from pipeline.reporting.comparison.run_file import QUERIES
+from pipeline.reporting.comparison.run_file import QUERIES, QUERY_SCENES, TRUE_BOX_QUERIES
 from pipeline.scenes.scene import FloatArray
 
+TRUE_BOXES = "ground_truth_boxes_mAP"
 COMPARED = (
     "search_mAP",
     "search_top1",
-    "ground_truth_boxes_mAP",
+    TRUE_BOXES,
     "coco_ap50",
     "coco_ap70",
     "detection_ap",
@@ -62,13 +63,21 @@ def _read_file(path: Path) -> dict[int, Run]:
         for run in runs.values():
             for metric in COMPARED:
                 value_in(run, metric)
-            np.asarray(run[QUERIES], dtype=float)
+            _check_queries(run)
         by_seed: dict[int, Run] = {int(seed): dict(runs[seed]) for seed in sorted(runs, key=int)}
     except (ValueError, TypeError, LookupError, AttributeError):
         raise damaged(path, AGAIN) from None
     if not by_seed:
         raise UserError(f"{path} holds no run; {AGAIN}")
     return by_seed
+
+
+def _check_queries(run: Run) -> None:
+    """Raise what `_read_file` takes for damage where lists with a value a query are none, or not as long."""
+    values = [np.asarray(run[name], dtype=float) for name in (QUERIES, TRUE_BOX_QUERIES) if name in run]
+    scenes = [np.asarray(run[QUERY_SCENES], dtype=np.str_)] if QUERY_SCENES in run else []
+    if {listed.shape for listed in (*values, *scenes)} != {(len(run[QUERIES]),)}:
+        raise ValueError("lists with a value a query have one length")
 
 
 def value_in(run: Run, metric: str) -> float:
@@ -92,3 +101,16 @@ def spreads(runs: Runs) -> dict[str, Spread]:
 def average_precisions(runs: Runs) -> FloatArray:
     """Return the average precision of each query in each run of a student, `[S, Q]`."""
     return np.array([run[QUERIES] for run in runs.values()], dtype=np.float64)
+
+
+def true_box_average_precisions(runs: Runs) -> FloatArray | None:
+    """Return the same where true boxes are searched; None where a run does not say it."""
+    if not all(TRUE_BOX_QUERIES in run for run in runs.values()):
+        return None
+    return np.array([run[TRUE_BOX_QUERIES] for run in runs.values()], dtype=np.float64)
+
+
+def query_scenes(runs: Runs) -> Sequence[str] | None:
+    """Return the name of each query's scene; None where a run does not say it, or they are not the same."""
+    first, *others = [run.get(QUERY_SCENES) for run in runs.values()]
+    return None if first is None or any(other != first for other in others) else first

@@ -7,11 +7,13 @@ from pipeline.evaluation.metric_table import METRICS
 from pipeline.reporting.comparison.origin import CHANGED, FILE_COMMIT, STUDENTS, UNKNOWN
 from pipeline.reporting.comparison.pooling import PAIRED
 from pipeline.reporting.comparison.run_file import COMMIT, CPU
-from pipeline.reporting.comparison.runs import COMPARED
+from pipeline.reporting.comparison.runs import COMPARED, TRUE_BOXES
 from pipeline.reporting.text_table import TextTable
 
 TITLES = {metric: METRICS[metric].short for metric in COMPARED}
-DIFFERENCES = {metric: f"Δ {METRICS[metric].short}" for metric in ("search_mAP", "coco_ap50", "coco_ap70")}
+DIFFERENCES = {
+    metric: f"Δ {METRICS[metric].short}" for metric in ("search_mAP", TRUE_BOXES, "coco_ap50", "coco_ap70")
+}
 PAIRED_DIFFERENCES = {metric: f"Δ {METRICS[metric].short}" for metric in PAIRED}
 COSTS = {"parameters": "M param.", "flops": "GFLOPs"}
 """Shown where the students of a group do not all cost the same."""
@@ -33,9 +35,10 @@ PERCENT, MILLION, BILLION = 100.0, 1e6, 1e9
 
 EXPLAINED = (
     "Mean and standard deviation over the seeds, in percent. Δ is the difference to the group's first "
-    "student, with its 95 % interval: of search mAP from a paired bootstrap over queries and seeds, of "
-    "AP50 and AP70 from the spread over the seeds (Welch); bold where it excludes 0. GFLOPs: a scene of "
-    "full size, with as many proposals and detections as the settings allow. Pairs of the same seed: the "
+    "student, with its 95 % interval: of search mAP, on detections and on true boxes, from a paired "
+    "bootstrap over queries and seeds, of AP50 and AP70 from the spread over the seeds (Welch); bold where "
+    "it excludes 0. GFLOPs: a scene of full size, with as many proposals and detections as the settings "
+    "allow. Pairs of the same seed: the "
     "mean difference over the pairs, ± half the width of its 95 % interval (Student's t; each pair one "
     "sample, or the mean of each setting); bold where it excludes 0. Origins: a + behind a commit means that "
     "code or settings had changes that were not committed. Where the runs do not say their commit, the one "
@@ -47,8 +50,10 @@ ORIGINS_TITLE = "What the runs came from"
 
 
 def comparison_tables(comparison: Mapping[str, Any]) -> list[TextTable]:
-    """Return one table a group, one of paired differences where there are some, and one of the origins."""
+    """Return one table a group, two a list of places, one of paired differences where there are some, and one
+    of the origins."""
     tables = [_table(group) for group in comparison["groups"]]
+    tables += [table for places in comparison.get("by_place", []) for table in _place_tables(places)]
     if comparison["pooled"]:
         tables.append(_paired_table(comparison["pooled"]))
     return [*tables, _origins_table(comparison["origins"])]
@@ -70,20 +75,55 @@ def _table(group: Mapping[str, Any]) -> TextTable:
     students = group["rows"]
     costs = [student["cost"] for student in students if student["cost"] is not None]
     costs_differ = any(cost != costs[0] for cost in costs)
-    head = ["", *TITLES.values(), *DIFFERENCES.values(), *(COSTS.values() if costs_differ else [])]
+    shown = _differences_of(students)
+    head = ["", *TITLES.values(), *shown.values(), *(COSTS.values() if costs_differ else [])]
     return TextTable(
         group["title"],
         head,
-        [[*_cells(student), *(_costs(student["cost"]) if costs_differ else [])] for student in students],
-        [_clear(student["differences"], DIFFERENCES, 1 + len(TITLES)) for student in students],
+        [
+            [*_cells(student, shown), *(_costs(student["cost"]) if costs_differ else [])]
+            for student in students
+        ],
+        [_clear(student["differences"], shown, 1 + len(TITLES)) for student in students],
     )
 
 
-def _cells(student: Mapping[str, Any]) -> list[str]:
+def _differences_of(students: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    """Return the titles of the differences that are shown of a group's students.
+
+    Older runs do not give that in searches of true boxes; it is shown where one of the students has it.
+    """
+    told = any(TRUE_BOXES in student["differences"] for student in students)
+    return {metric: title for metric, title in DIFFERENCES.items() if told or metric != TRUE_BOXES}
+
+
+def _place_tables(places: Mapping[str, Any]) -> Iterator[TextTable]:
+    """Yield a table for each thing that is searched, with a column a place."""
+    names = places["places"]
+    for what, rows in places["searched"].items():
+        lines = [[row["is"], *(_in_place(row["places"][name]) for name in names)] for row in rows]
+        clear = [
+            [
+                column
+                for column, name in enumerate(names, start=1)
+                if _excludes_zero(row["places"][name].get("difference"))
+            ]
+            for row in rows
+        ]
+        head = ["", *(f"{name} ({number} queries)" for name, number in names.items())]
+        yield TextTable(f"{places['title']}: search mAP, {what}", head, lines, clear)
+
+
+def _in_place(reached: Mapping[str, Any]) -> str:
+    difference = _difference(reached.get("difference"))
+    return f"{reached['mean'] * PERCENT:.1f}{f'; Δ {difference}' if difference else ''}"
+
+
+def _cells(student: Mapping[str, Any], shown: Mapping[str, str]) -> list[str]:
     return [
         student["is"],
         *(_spread(student["figures"][metric]) for metric in TITLES),
-        *(_difference(student["differences"].get(metric)) for metric in DIFFERENCES),
+        *(_difference(student["differences"].get(metric)) for metric in shown),
     ]
 
 
