@@ -45,8 +45,9 @@ def test_a_frame_that_is_given_up_is_freed(ends):
         assert psutil.Process().num_fds() == files
 
 
-def test_after_a_message_that_was_waited_for_the_channel_has_no_limit(ends):
-    channel, other = ends
-    Channel(other).send("first")
-    assert channel.receive(20) == "first"
-    assert channel._end.gettimeout() is None  # a limit would end the sending of a long message
+def test_after_a_message_that_was_waited_for_the_socket_has_no_limit():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        Channel(theirs).send("first")
+        assert Channel(ours).receive(20) == "first"
+        assert ours.gettimeout() is None  # a limit would end the sending of a long message
