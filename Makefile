@@ -36,6 +36,7 @@ bench-full: $(READY)  ## the same at full size: students, loading, and data sets
 	python -m benchmarks.loading
 	python -m benchmarks.full_size_data
 	python -m benchmarks.index
+	python -m benchmarks.index_building
 
 gpu-check: $(READY)  ## what a device does with this: the CPU's numbers, equal runs, two devices, speed at the paper's scale
 	python -m benchmarks.gpu_check

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from commands.networks import load_network
 from commands.printing import print_line, say
 from person_search.index.building import Built
 from person_search.index.indexing import IndexOptions, index_sources
 from person_search.index.schema import Dtype
 from person_search.index.selection import Selection
 from person_search.index.store import PeopleStore
-from person_search.networks.loading import load_search_network
 from person_search.sources.cameras import Cameras
 from person_search.sources.frames import source_text
 from person_search.sources.moments import interval
@@ -63,7 +63,7 @@ def build(
             sources,
             out,
             weights,
-            lambda: load_search_network(weights),
+            lambda: load_network(weights),
             options,
             say=say,
             progress=progress,

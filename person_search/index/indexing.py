@@ -1,20 +1,21 @@
 """From sources to an index: what is new is searched for people and kept, what is gone may be forgotten."""
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from fractions import Fraction
 from pathlib import Path
 
 from person_search.index.building import Built, IndexBuilder, batches_of, frames_known, to_do
+from person_search.index.coverage import SourceState
 from person_search.index.schema import About, Dtype
 from person_search.index.store import PeopleStore
 from person_search.index.writer import Removed, StoreWriter
 from person_search.networks.network import SearchNetwork
 from person_search.sources.cameras import Cameras
 from person_search.sources.frames import source_text
-from person_search.sources.loading import load_frames
+from person_search.sources.loading import LoadedFrames, load_frames
 from person_search.sources.places import Item, Listing, listed
 from pipeline.basics.errors import UserError
 from pipeline.basics.hashing import sha256_of
@@ -95,20 +96,26 @@ def index_sources(
     if options.prune and options.ranks > 1:
         raise UserError("--prune: call it in one process, before or after the others")
     listing = listed(sources, say)
-    network = None if _is_of(out, weights) else load()
-    if network is None:
-        store = PeopleStore.open(out)
-    else:
-        store = PeopleStore.create(out, about_of(network, weights, options.dtype))
     batches = batches_of(listing.items, options.batch_size)[options.rank :: options.ranks]
-    with store.writing(options.rank, options.ranks) as writer:
-        wanted = to_do(batches, writer.sources())
+    frames, network = None, None
+    with ExitStack() as stack:
+        if _is_of(out, weights):
+            store = PeopleStore.open(out)
+        else:
+            frames = stack.enter_context(closing(_frames(batches, {}, options, say)))  # none is known
+            network = load()
+            store = PeopleStore.create(out, about_of(network, weights, options.dtype))
+        writer = stack.enter_context(store.writing(options.rank, options.ranks))
+        known = writer.sources()
+        wanted = to_do(batches, known)
         count = sum(map(len, wanted))
         built = Built()
         if wanted:
+            if frames is None or wanted != batches:
+                frames = stack.enter_context(closing(_frames(wanted, known, options, say)))
             network = network or load()
             store.about.check(about_of(network, weights, store.about.dtype), out)
-            built = _build(writer, network, wanted, options, say, progress)
+            built = _build(writer, network, wanted, frames, options, say, progress)
         forgotten = _pruned(writer, listing) if options.prune else None
     return Indexed(built, sum(map(len, batches)) - count, forgotten)
 
@@ -132,21 +139,13 @@ def _is_of(out: Path, weights: Path) -> bool:
     return True
 
 
-def _build(
-    writer: StoreWriter,
-    network: SearchNetwork,
-    batches: Sequence[Sequence[Item]],
-    options: IndexOptions,
-    say: Say,
-    progress: Progress,
-) -> Built:
+def _frames(
+    batches: Sequence[Sequence[Item]], known: Mapping[str, SourceState], options: IndexOptions, say: Say
+) -> LoadedFrames:
+    """Start to load what is not known of the items in batches, while PyTorch is imported."""
     items = [item for batch in batches for item in batch]
-    known = writer.sources()
     last = {item.source: frames_known(item, known) for item in items}
-    builder = IndexBuilder(
-        writer, network, batch_size=options.batch_size, min_score=options.min_score, say=say
-    )
-    loaded = load_frames(
+    return load_frames(
         items,
         every=options.every,
         cameras=options.cameras,
@@ -155,9 +154,23 @@ def _build(
         workers=options.workers,
         say=say,
     )
-    with closing(loaded):
-        for done, _item in enumerate(builder.build(batches, loaded), start=1):
-            progress(done, len(items))
+
+
+def _build(
+    writer: StoreWriter,
+    network: SearchNetwork,
+    batches: Sequence[Sequence[Item]],
+    frames: LoadedFrames,
+    options: IndexOptions,
+    say: Say,
+    progress: Progress,
+) -> Built:
+    builder = IndexBuilder(
+        writer, network, batch_size=options.batch_size, min_score=options.min_score, say=say
+    )
+    count = sum(map(len, batches))
+    for done, _item in enumerate(builder.build(batches, frames), start=1):
+        progress(done, count)
     return builder.built
 
 

@@ -89,15 +89,19 @@ class Channel:
             ClosedError: the other side is gone.
             TimeoutError: nothing came for so many seconds.
         """
-        self._end.settimeout(timeout)
+        descriptors: list[int] = []
+        self._end.settimeout(timeout)  # of the body as well: the other side may be stopped behind the length
         try:
             head, descriptors, _, _ = socket.recv_fds(self._end, LENGTH.size, 1)
-            self._end.settimeout(None)
             message: Any = pickle.loads(self._received(LENGTH.unpack(head)[0]))
-        except TimeoutError:
-            raise
-        except (OSError, struct.error):
+        except (OSError, struct.error, ClosedError) as error:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if isinstance(error, TimeoutError):
+                raise
             raise ClosedError from None
+        finally:
+            self._end.settimeout(None)
         if not descriptors:
             return message
         frame, shape = message

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from fractions import Fraction
 from functools import partial
+from typing import Self
 
 from person_search.sources.cameras import Cameras
 from person_search.sources.channel import ClosedError
@@ -63,12 +64,13 @@ def load_frames(
     workers: int | None = None,
     ahead: int = AHEAD,
     say: Callable[[str], None] = lambda _line: None,
-) -> Generator[FrameOrGap, None, None]:
-    """Yield the frames of all items, and an `ItemEnd` behind those of each.
+) -> "LoadedFrames":
+    """Start to load the frames of all items; return the iterator that gives them, an `ItemEnd` behind each's.
 
-    Files come in the order of the items, one after the other. Streams come after them, all at once, each in a
-    process of its own. An item that cannot be read, or not to its end, is no error: its end says so. When the
-    iterator is closed, all processes and threads are gone; use `contextlib.closing`.
+    Processes start now, and load as far ahead as they may before the first frame is asked for. Files come in
+    the order of the items, one after the other. Streams come after them, all at once, each in a process of
+    its own. An item that cannot be read, or not to its end, is no error: its end says so. Close the iterator,
+    with `contextlib.closing`: then all processes and threads are gone.
 
     Args:
         items: as `listed` gives them.
@@ -76,13 +78,10 @@ def load_frames(
         cameras: names their cameras.
         zone: of times that do not tell their own.
         after: of videos that were read in part, by source, the number of the last frame that is known.
-        workers: how many processes read files; 0 reads everything in this one, where a crash is a crash. By
-            default one less than there are processors, at least one and at most four.
+        workers: how many processes read files; 0 reads everything in this one, where a crash is a crash, and
+            nothing ahead. By default one less than there are processors, at least one and at most four.
         ahead: how many frames are loaded ahead.
         say: called with a line about a stream that was lost, and about files whose camera is not known.
-
-    Raises:
-        RuntimeError: the processes cannot start.
     """
     cameras, after = cameras or Cameras(), after or {}
     jobs = [
@@ -96,17 +95,7 @@ def load_frames(
         for item in items
     ]
     cameras.say(say)
-    if workers == 0:
-        for job in jobs:
-            yield from _read_here(job, say)
-        return
-    files = [job for job in jobs if job.item.kind != Kind.STREAM]
-    streams = [job for job in jobs if job.item.kind == Kind.STREAM]
-    with closing(_Loading(files, max(1, workers or default_workers()), Shelf(ahead, AHEAD_BYTES))) as loading:
-        for number in range(len(files)):
-            yield from loading.results([number], say)
-    with closing(_Loading(streams, len(streams), Shelf(0, 0))) as loading:
-        yield from loading.results(range(len(streams)), say)
+    return LoadedFrames(jobs, default_workers() if workers is None else workers, ahead, say)
 
 
 def default_workers() -> int:
@@ -114,14 +103,57 @@ def default_workers() -> int:
     return min(MOST_WORKERS, max(1, len(os.sched_getaffinity(0)) - 1))
 
 
-def _read_here(job: Job, say: Callable[[str], None]) -> Iterator[FrameOrGap]:
-    gap = None
-    try:
-        for frame in frames_of(job, say):
-            yield LoadedFrame(job.item, frame)
-    except Exception as error:  # whatever is wrong with one item, the others are read
-        gap = gap_of(job.item, error)
-    yield ItemEnd(job.item, gap)
+def _read_here(jobs: Sequence[Job], say: Callable[[str], None]) -> Generator[FrameOrGap, None, None]:
+    for job in jobs:
+        gap = None
+        try:
+            for frame in frames_of(job, say):
+                yield LoadedFrame(job.item, frame)
+        except Exception as error:  # whatever is wrong with one item, the others are read
+            gap = gap_of(job.item, error)
+        yield ItemEnd(job.item, gap)
+
+
+class LoadedFrames:
+    """The frames of items, an iterator: see `load_frames`.
+
+    Args:
+        jobs: the items.
+        workers: how many processes read files; 0 reads in this one.
+        ahead: how many frames are loaded ahead.
+        say: called with a line about a stream that was lost.
+    """
+
+    def __init__(self, jobs: Sequence[Job], workers: int, ahead: int, say: Callable[[str], None]) -> None:
+        files = [job for job in jobs if workers and job.item.kind != Kind.STREAM]
+        self._loading = _Loading(files, workers, Shelf(ahead, AHEAD_BYTES))
+        self._results = self._all(jobs, len(files), say) if workers else _read_here(jobs, say)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> FrameOrGap:
+        """Return what comes next.
+
+        Raises:
+            RuntimeError: the processes cannot start.
+        """
+        return next(self._results)
+
+    def close(self) -> None:
+        """End all processes and threads."""
+        self._results.close()
+        self._loading.close()  # also where no result was taken: then the line above has ended nothing
+
+    def _all(
+        self, jobs: Sequence[Job], files: int, say: Callable[[str], None]
+    ) -> Generator[FrameOrGap, None, None]:
+        with closing(self._loading):
+            for number in range(files):
+                yield from self._loading.results([number], say)
+        streams = [job for job in jobs if job.item.kind == Kind.STREAM]
+        with closing(_Loading(streams, len(streams), Shelf(0, 0))) as loading:
+            yield from loading.results(range(len(streams)), say)
 
 
 class _Loading:

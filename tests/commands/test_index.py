@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from benchmarks.index_building import MADE, NETWORK
 from commands.main import main
 from person_search.index.store import PeopleStore
 from person_search.searcher import PersonSearcher
@@ -69,6 +70,13 @@ def test_all_people_of_all_pictures_are_in_it(weights, folder, indexed):
         boxes = [[row[name] for name in ("x1", "y1", "x2", "y2")] for row in rows]
         np.testing.assert_allclose(boxes, people.boxes, atol=1e-4)
         np.testing.assert_allclose([row["embedding"] for row in rows], people.embeddings, atol=1e-3)
+
+
+def test_what_it_says_is_what_the_benchmark_reads(weights, folder, tmp_path):
+    result = index(weights, tmp_path / "people", folder)
+    assert MADE.search(result.stdout)[1] == f"{PICTURES}"
+    wall, network = float(result.stderr.split(" s, ")[0].splitlines()[-1]), NETWORK.search(result.stderr)[1]
+    assert 0 <= float(network) <= wall
 
 
 def test_a_second_call_reads_nothing_and_imports_no_torch(weights, folder, indexed):

@@ -206,6 +206,24 @@ def test_closing_ends_everything_at_once(folder, taken):
     assert own_children() == []
 
 
+def test_processes_start_before_the_first_frame_is_asked_for(folder):
+    loaded = load_frames(items_in(folder), workers=2)
+    deadline = time.monotonic() + 20
+    while len(own_children()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(own_children()) == 2
+    loaded.close()
+    assert own_children() == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_closed_gives_nothing_more(folder, workers):
+    loaded = load_frames(items_in(folder), workers=workers)
+    next(loaded)
+    loaded.close()
+    assert list(loaded) == []
+
+
 def test_processes_that_cannot_start_are_an_error(folder, monkeypatch):
     monkeypatch.setattr(loading_process, "START", "import nothing_of_that_name")
     with pytest.raises(
