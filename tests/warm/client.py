@@ -14,10 +14,10 @@ FOLDER, NAME = os.path.split(os.path.abspath(sys.argv[0]))  # noqa: PTH100 (path
 
 
 def main() -> None:
-    """Run a stage, a file, or a program with a name of its own. Any other call of Python starts as ever."""
-    is_stage = sys.argv[1:2] == ["-m"] and sys.argv[2].startswith("stages.")
+    """Run a stage, a benchmark, a file, or a program with a name of its own. Any other call of Python starts as ever."""
+    is_module = sys.argv[1:2] == ["-m"] and sys.argv[2].startswith(("stages.", "benchmarks."))
     is_file = sys.argv[1:2] and not sys.argv[1].startswith("-")
-    if NAME == "python" and not is_stage and not is_file:
+    if NAME == "python" and not is_module and not is_file:
         os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
     folder = os.getcwd()  # noqa: PTH109
     request = {"arguments": [NAME, *sys.argv[1:]], "environment": {**os.environ}, "folder": folder}

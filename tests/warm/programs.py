@@ -17,7 +17,7 @@ NAMES = ("python", "dvc", "person-search")
 def warm_programs(folder: Path, below: Sequence[str] = ()) -> Iterator[Path]:
     """Start a server whose programs are in this folder; it ends with the block.
 
-    Of Python's own calls, those of a stage or a file are forked, and the others start as ever. A program's
+    Of Python's own calls, those of a stage, a benchmark or a file are forked; others start as ever. A program's
     parents are the server's: what watches or kills it sees other processes than a user would.
 
     Args:
