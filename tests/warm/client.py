@@ -14,7 +14,10 @@ FOLDER, NAME = os.path.split(os.path.abspath(sys.argv[0]))  # noqa: PTH100 (path
 
 
 def main() -> None:
-    """Run a stage, a benchmark, a file, or a program with a name of its own. Any other call of Python starts as ever."""
+    """Run a program with a name of its own, or of Python's calls a stage, a benchmark or a file.
+
+    Any other call of Python starts as ever.
+    """
     is_module = sys.argv[1:2] == ["-m"] and sys.argv[2].startswith(("stages.", "benchmarks."))
     is_file = sys.argv[1:2] and not sys.argv[1].startswith("-")
     if NAME == "python" and not is_module and not is_file:

@@ -17,8 +17,8 @@ NAMES = ("python", "dvc", "person-search")
 def warm_programs(folder: Path, below: Sequence[str] = ()) -> Iterator[Path]:
     """Start a server whose programs are in this folder; it ends with the block.
 
-    Of Python's own calls, those of a stage, a benchmark or a file are forked; others start as ever. A program's
-    parents are the server's: what watches or kills it sees other processes than a user would.
+    Of Python's own calls, those of a stage, a benchmark or a file are forked; others start as ever. A
+    program's parents are the server's: what watches or kills it sees other processes than a user would.
 
     Args:
         folder: an empty one, whose path is short enough for a socket in it.
