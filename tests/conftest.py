@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from pipeline.datasets.packing import prepare
 from pipeline.scenes.prepared import PreparedDataSet
 from tests.tiny import TinyDataSet, silent
+from tests.warm.programs import warm_programs
 
 torch.set_num_threads(1)
 settings.register_profile(
@@ -44,3 +45,10 @@ def _on_the_cpu(monkeypatch):
 def prepared(tmp_path_factory) -> PreparedDataSet:
     """The tiny data set, prepared."""
     return prepare(TinyDataSet(), tmp_path_factory.mktemp("tiny") / "prepared", silent)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """A folder of programs that start at once, see `warm_programs`; each worker has its own."""
+    with warm_programs(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.basics.launchers import LAUNCHER_VARIABLES, STARTER_VARIABLE, forget_other_launchers, rank
 from pipeline.devices import make_fabric
+from tests.warm.programs import warm_programs
 
 ROOT = Path(__file__).parents[1]
 LEFT_OVER = {
@@ -33,12 +34,13 @@ print(f"{fabric.global_rank} {fabric.world_size}\\n", end="", flush=True)
 
 @pytest.mark.parametrize("devices", [1, 2])
 @pytest.mark.parametrize("name", LEFT_OVER)
-def test_as_many_processes_as_asked_for_whatever_is_left_over(name, devices, tmp_path):
+def test_as_many_processes_as_asked_for_whatever_is_left_over(name, devices, tmp_path, warm):
+    """The first is forked, and has these variables before fabric is imported; the second one starts cold."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     environment = {key: value for key, value in os.environ.items() if key != STARTER_VARIABLE}
     result = subprocess.run(
-        [sys.executable, str(program)],
+        [str(warm / "python"), str(program)],
         env=environment
         | LEFT_OVER[name]
         | {"PERSON_SEARCH_DEVICE": "cpu", "PERSON_SEARCH_DEVICES": str(devices), "PYTHONPATH": str(ROOT)},
@@ -70,23 +72,44 @@ def test_what_others_say_is_forgotten(monkeypatch):
     assert make_fabric().world_size == 1
 
 
-def below(program, folder, script, **variables):
-    """Run a shell script below a program of this name; return its exit code and all that was said."""
-    named = folder / program
-    shutil.copy("/bin/bash", named)
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """A folder of programs that start at once, below a shell that is called as SLURM's own program is."""
+    folder = tmp_path_factory.mktemp("slurm")
+    named = shutil.copy("/bin/bash", folder / "slurmstepd")
+    with warm_programs(folder, below=[str(named), "-c", '"$@"; true', "-"]) as programs:
+        yield programs
+
+
+@pytest.fixture
+def mpi(tmp_path):
+    """The same with a shell that is called as MPI's is, and the environment's own Python, started cold."""
+    folder = tmp_path / "mpi"
+    folder.mkdir()
+    script = f'#!{shutil.copy("/bin/bash", folder / "mpirun")}\n{sys.executable} "$@"; true\n'
+    (folder / "python").write_text(script)
+    (folder / "python").chmod(0o755)
+    return folder
+
+
+def said_by_tasks(programs, folder, *tasks):
+    """Run a task for each of these variables, all at once; return the lines that they said."""
     (folder / "task.py").write_text(ONE_LINE)
     environment = {key: value for key, value in os.environ.items() if key != STARTER_VARIABLE}
-    result = subprocess.run(
-        [str(named), "-c", script],
-        env=environment | {"PERSON_SEARCH_DEVICE": "cpu", "PYTHONPATH": str(ROOT), **variables},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    return result.returncode, result.stdout
+    started = [
+        subprocess.Popen(
+            [str(programs / "python"), "task.py"],
+            env=environment | {"PERSON_SEARCH_DEVICE": "cpu", "PYTHONPATH": str(ROOT), **variables},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for variables in tasks
+    ]
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * len(tasks), said
+    return "".join(said).splitlines()
 
 
 ONE_LINE = """
@@ -108,35 +131,28 @@ STEP = {
     "SLURM_STEP_TASKS_PER_NODE": "2",
     "SLURM_NODEID": "0",
 }
-TASKS = "".join(
-    f"SLURM_PROCID={number} SLURM_LOCALID={number} {sys.executable} task.py & " for number in range(2)
-)
+FIRST, SECOND = (STEP | {"SLURM_PROCID": number, "SLURM_LOCALID": number} for number in "01")
 
 
-def test_tasks_of_srun_train_together(tmp_path):
-    code, said = below("slurmstepd", tmp_path, f"{TASKS} wait", **STEP)
-    assert code == 0
-    assert sorted(line for line in said.splitlines() if line[:1].isdigit()) == ["0 2", "1 2"], said
+def test_tasks_of_srun_train_together(slurm, tmp_path):
+    said = said_by_tasks(slurm, tmp_path, FIRST, SECOND)
+    assert sorted(line for line in said if line[:1].isdigit()) == ["0 2", "1 2"], said
 
 
-def test_a_batch_script_without_srun_trains_alone(tmp_path):
-    script = f"SLURM_PROCID=0 SLURM_LOCALID=0 {sys.executable} task.py; true"
-    step = {key: value for key, value in STEP.items() if "STEP" not in key}
-    assert "0 1" in below("slurmstepd", tmp_path, script, **step)[1].splitlines()
+def test_a_batch_script_without_srun_trains_alone(slurm, tmp_path):
+    script = {key: value for key, value in FIRST.items() if "STEP" not in key}
+    assert "0 1" in said_by_tasks(slurm, tmp_path, script)
 
 
 @pytest.mark.parametrize(
     ("program", "variables", "line"),
     [
-        ("slurmstepd", {"TASK_OF_DVC": "x"}, "srun started `dvc repro` 2 times; start it once"),
-        ("slurmstepd", {"SLURM_STEP_TASKS_PER_NODE": "2,1"}, "srun started 2,1 tasks on its machines"),
-        ("slurmstepd", {"PERSON_SEARCH_DEVICES": "4"}, "PERSON_SEARCH_DEVICES=4, but slurm started 2"),
-        ("mpirun", {"OMPI_COMM_WORLD_SIZE": "2"}, "MPI started 2 processes, which would not know of one"),
+        ("slurm", FIRST | {"DVC_STAGE": "x"}, "srun started `dvc repro` 2 times; start it once"),
+        ("slurm", FIRST | {"SLURM_STEP_TASKS_PER_NODE": "2,1"}, "srun started 2,1 tasks on its machines"),
+        ("slurm", FIRST | {"PERSON_SEARCH_DEVICES": "4"}, "PERSON_SEARCH_DEVICES=4, but slurm started 2"),
+        ("mpi", {"OMPI_COMM_WORLD_SIZE": "2"}, "MPI started 2 processes, which would not know of one"),
     ],
 )
-def test_what_would_not_train_together_is_refused(program, variables, line, tmp_path):
-    dvc = "DVC_STAGE=x" if "TASK_OF_DVC" in variables else ""
-    script = f"{dvc} SLURM_PROCID=0 SLURM_LOCALID=0 {sys.executable} task.py; true"
-    said = below(program, tmp_path, script, **(STEP if program == "slurmstepd" else {}) | variables)[1]
+def test_what_would_not_train_together_is_refused(program, variables, line, tmp_path, request):
+    (said,) = said_by_tasks(request.getfixturevalue(program), tmp_path, variables)
     assert said.startswith(line), said
-    assert said.count("\n") == 1

@@ -5,13 +5,15 @@ import torch
 from torch import distributed, multiprocessing
 
 RANKS = 2
+SLOW = ("torch", "torchvision", "lightning_fabric", "pipeline.training.student.training")
+"""What each of them would import again, in seconds."""
 
 
 def in_each_process(work, folder):
     """Run `work(rank)` in each process; return what they return, by rank, and None of one that failed."""
     # Not forked from this process: another test's autograd may have started threads, which no fork survives.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", __name__])
+    context.set_forkserver_preload([*SLOW, __name__])
     arguments = cloudpickle.dumps(work), str(folder)
     processes = [context.Process(target=_process, args=(*arguments, rank)) for rank in range(RANKS)]
     for process in processes:

@@ -1,3 +1,5 @@
+import copy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,12 @@ def run(name, *options):
 
 def values_of(name):
     """What a preset writes, but for the root."""
+    return copy.deepcopy(read_once(name))
+
+
+@cache
+def read_once(name):
+    """The same, read once."""
     values = yaml.safe_load(preset_text(name, TREES.get(name)))
     return values | {"dataset": values["dataset"] | ({"root": None} if name in TREES else {})}
 

@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, worker_id) -> Project:
+def finished(tmp_path_factory, worker_id, warm) -> Project:
     """A copy of the project in which `dvc repro` ran once, committed. Not to be changed.
 
     All workers of pytest-xdist share it: the first one to ask makes it, the others wait.
@@ -26,11 +26,12 @@ def finished(tmp_path_factory, worker_id) -> Project:
     shared = tmp_path_factory.getbasetemp()
     if worker_id != "master":
         shared = shared.parent
-    project, done = Project(shared / "finished" / "project", shared / "finished" / "home"), shared / "done"
+    folder, done = shared / "finished", shared / "done"
+    project = Project(folder / "project", folder / "home", warm)
     with FileLock(shared / "finished.lock"):
         if not done.exists():
             project.home.mkdir(parents=True)
-            new_project(project.root, project.home).repro()
+            new_project(project.root, project.home, warm).repro()
             project.commit()
             done.touch()
     return project

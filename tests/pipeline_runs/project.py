@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,25 @@ class Repro:
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of the project at `root`, with DVC's own files outside it in `home`."""
+    """A copy of the project at `root`, with DVC's own files outside it in `home`.
+
+    Attributes:
+        root: where it is.
+        home: the folder of DVC's own files.
+        warm: a folder of programs that start at once: see `tests.warm`. `run` takes them; `start`, whose
+            processes are watched and killed, never does.
+    """
 
     root: Path
     home: Path
+    warm: Path | None = None
 
-    def run(self, *command: str, exit_code: int = 0) -> str:
+    def run(self, *command: str, exit_code: int = 0, **variables: str) -> str:
         """Run a command there, see its exit code, and return all that it said."""
         result = subprocess.run(
             command,
             cwd=self.root,
-            env=self._environment(),
+            env={**self._environment(self.warm), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -123,12 +131,12 @@ class Project:
     def copy(self, to: Path) -> "Project":
         """Copy everything, DVC's cache included."""
         shutil.copytree(self.root, to, symlinks=True)
-        return Project(to, self.home)
+        return replace(self, root=to)
 
     def clone(self, to: Path, remote: Path) -> "Project":
         """Clone the Git repository, as somebody else who has the same remote."""
         self.run("git", "clone", "--quiet", str(self.root), str(to))
-        cloned = Project(to, self.home)
+        cloned = replace(self, root=to)
         cloned.use_remote(remote)
         return cloned
 
@@ -136,10 +144,11 @@ class Project:
         """Let the default remote be a folder."""
         self.run("dvc", "remote", "modify", "--local", "storage", "url", str(folder))
 
-    def _environment(self) -> Mapping[str, str]:
+    def _environment(self, first: Path | None = None) -> Mapping[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         # As in the Makefile: `python` in dvc.yaml is the environment's.
-        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        own = [str(folder) for folder in (first, Path(sys.executable).parent) if folder]
+        programs = os.pathsep.join([*own, os.environ.get("PATH", "")])
         people = {f"GIT_{who}_{what}": AUTHOR[what] for who in ("AUTHOR", "COMMITTER") for what in AUTHOR}
         folders = ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")
         return {
@@ -168,7 +177,7 @@ def repro_of(said: str) -> Repro:
     return Repro(RUN.findall(said), SKIPPED.findall(said))
 
 
-def new_project(root: Path, home: Path) -> Project:
+def new_project(root: Path, home: Path, warm: Path | None = None) -> Project:
     """Copy the working tree's files, as Git sees them, with tiny parameters, and commit them."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -182,7 +191,7 @@ def new_project(root: Path, home: Path) -> Project:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
     write_parameters(root, tiny_parameters())
-    project = Project(root, home)
+    project = Project(root, home, warm)
     project.run("git", "init", "--quiet", "--initial-branch", "main")
     project.commit()
     return project

@@ -1,6 +1,7 @@
 """The ablation's own stages, on what the tiny pipeline made."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from pipeline.reporting.comparison.runs import read_runs
 from pipeline.scenes.prepared import open_prepared
 from stages.ablation.training_frames import frame_file
 from tests.pipeline_runs.in_process import refused, run_stage
-from tests.pipeline_runs.project import Project
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
 
 RUNS = "results/kd_lut.json"
@@ -220,7 +220,7 @@ def test_a_student_without_runs_is_named(here):
 
 def test_dvc_runs_a_student_with_its_own_teachers_and_its_lock_stays_out_of_git(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    ablation = Project(project.root / "ablation", project.home)
+    ablation = replace(project, root=project.root / "ablation")
     ablation.set_parameter("train_student.training", {"steps": 4, "warmup_steps": 2})
     project.commit()
     made = ["prepare@data_1", "crop@data_1", "train_reid@data_1", "data_1_tables@id_lut", "data_1@lut"]

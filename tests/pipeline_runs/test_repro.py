@@ -94,7 +94,7 @@ def test_a_second_repro_runs_nothing(project):
 
 def test_another_run_from_nothing_gives_the_same_lock_file(finished, made, tmp_path, monkeypatch):
     """The other run is one without DVC, in another folder, all of it in one process."""
-    other = new_project(tmp_path / "other", finished.home)
+    other = new_project(tmp_path / "other", finished.home, finished.warm)
     for folder in ("data", "models", "artifacts", "results"):
         shutil.copytree(made / folder, other.root / folder, dirs_exist_ok=True)
     monkeypatch.chdir(other.root)

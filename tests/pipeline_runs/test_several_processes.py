@@ -13,19 +13,8 @@ from tests.pipeline_runs.project import PATIENCE, wait_for
 STEPS = 40
 OFTEN = {"PERSON_SEARCH_CHECKPOINT_STEPS": "4"}
 
-SEEDS = (
-    "python",
-    "-m",
-    "stages.ablation.ablate",
-    "--student",
-    "kd_lut",
-    "--seed",
-    "0",
-    "--seed",
-    "1",
-    "--at-once",
-    "2",
-)
+IN_TURN = ("python", "-m", "stages.ablation.ablate", "--student", "kd_lut", "--seed", "0", "--seed", "1")
+SEEDS = (*IN_TURN, "--at-once", "2")
 RUNS = "results/kd_lut.json"
 
 TRAINING = ("python", "-m", "stages.train_student", "--student", "kd_lut")
@@ -40,14 +29,6 @@ def longer(finished, folder):
     return project
 
 
-def run(project, command, **variables):
-    """Run a stage to its end, and return what it said."""
-    started = project.start(*command, **variables)
-    said, _ = started.communicate(timeout=PATIENCE)
-    assert started.returncode == 0, said
-    return said
-
-
 def contents(project, paths):
     return [(project.root / path).read_bytes() for path in paths]
 
@@ -57,7 +38,7 @@ def seeds(finished, tmp_path_factory):
     """A project in which two seeds are yet to be run, and what their run writes."""
     folder = tmp_path_factory.mktemp("seeds")
     whole = longer(finished, folder / "whole")
-    run(whole, SEEDS)
+    whole.run(*IN_TURN)
     return longer(finished, folder / "project"), contents(whole, [RUNS])
 
 
@@ -66,7 +47,7 @@ def two_devices(finished, tmp_path_factory):
     """A project in which two processes are yet to train a network together, and what they write."""
     folder = tmp_path_factory.mktemp("two_devices")
     whole = longer(finished, folder / "whole")
-    run(whole, TRAINING, **TWO)
+    whole.run(*TRAINING, **TWO)
     return longer(finished, folder / "project"), contents(whole, WRITTEN)
 
 
@@ -103,7 +84,9 @@ def test_seeds_beside_one_another_end_with_what_started_them(befall, seeds, tmp_
     assert "Traceback" not in said
     wait_for(lambda: not project.processes())
     assert not (project.root / RUNS).exists()
-    assert "going on after step" in run(project, SEEDS)
+    # Going on takes what the kill left: beside one another once, and in turn, which is faster, elsewhere.
+    again = SEEDS if befall is kill_first else IN_TURN
+    assert "going on after step" in project.run(*again)
     assert contents(project, [RUNS]) == wanted
     assert not states(project)
 
@@ -124,7 +107,7 @@ def test_processes_that_train_together_end_together_and_go_on(befall, two_device
         assert said.count("run it again to go on from there") == 2
     wait_for(lambda: not project.processes())
     assert not any((project.root / path).exists() for path in WRITTEN)
-    assert "going on after step" in run(project, TRAINING, **TWO)
+    assert "going on after step" in project.run(*TRAINING, **TWO)
     assert contents(project, WRITTEN) == wanted
     assert not states(project)
 
@@ -142,14 +125,12 @@ def test_inference_on_two_devices_writes_what_one_does_and_once(project):
     teacher = "models/students/baseline.safetensors"
     entry = {"kind": "network", "teacher": teacher, "average": "mean_then_normalise"}
     project.set_parameter("tables.from_student", entry)
-    run(project, ("python", "-m", "stages.export_lut", "--table", "from_student"))
+    project.run("python", "-m", "stages.export_lut", "--table", "from_student")
     wanted = contents(project, SHARED.values())
     for path in SHARED.values():
         (project.root / path).unlink()
-    started = [project.start("python", "-m", f"stages.{name}", *more, **TWO) for name, *more in SHARED]
-    for process, path in zip(started, SHARED.values(), strict=True):
-        said, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, said
+    for (name, *more), path in SHARED.items():
+        said = project.run("python", "-m", f"stages.{name}", *more, **TWO)
         assert said.count(f"{path}: ") == 1
         assert "2 devices" in said
     assert contents(project, SHARED.values()) == wanted
@@ -158,15 +139,13 @@ def test_inference_on_two_devices_writes_what_one_does_and_once(project):
 def test_an_ablation_on_two_devices_writes_once_and_reaches_nearly_the_same(seeds, tmp_path):
     before, (one_device,) = seeds
     project = before.copy(tmp_path / "project")
-    said = run(project, SEEDS[:-2], **TWO)
+    said = project.run(*IN_TURN, **TWO)
     assert said.count(f"{RUNS}: ") == 1
     runs, wanted = json.loads((project.root / RUNS).read_text()), json.loads(one_device)
     assert list(runs) == list(wanted) == ["0", "1"]
     for seed, run_of_two in runs.items():
         assert run_of_two["search"]["mAP"] == pytest.approx(wanted[seed]["search"]["mAP"], abs=0.02)
-    refused = project.start(*SEEDS, **TWO)
-    said, _ = refused.communicate(timeout=PATIENCE)
-    assert refused.returncode == USER_ERROR_CODE
+    said = project.run(*SEEDS, exit_code=USER_ERROR_CODE, **TWO)
     assert "leave --at-once at 1" in said
 
 

@@ -4,6 +4,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -49,3 +50,13 @@ def test_a_backend_that_is_not_here_does_no_harm(backend):
     subprocess.run(
         [sys.executable, "-c", command], env=os.environ | {"MPLBACKEND": backend}, cwd=ROOT, check=True
     )
+
+
+def test_noise_is_rounded_to_fewer_shades_until_the_file_is_small_enough():
+    figure = Figure(figsize=(1, 1))
+    figure.figimage(np.random.default_rng(0).random((96, 96, 3)))
+    whole = png(figure)
+    assert png(figure, largest=len(whole)) == whole
+    wanted = len(whole) // 2
+    assert len(png(figure, largest=wanted)) <= wanted
+    assert len(png(figure, largest=1)) < wanted

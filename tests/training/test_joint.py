@@ -318,8 +318,9 @@ def alone(folders):
     return {kind: trained(kind, *opened) for kind in (*KINDS, "bf16")}
 
 
-def test_two_processes_train_what_one_does(alone, folders, tmp_path):
-    ranks = run_program(tmp_path, [[sys.executable]], folders, [*KINDS, "bf16"], PERSON_SEARCH_DEVICES="2")
+def test_two_processes_train_what_one_does(alone, folders, tmp_path, warm):
+    first = [str(warm / "python")]
+    ranks = run_program(tmp_path, [first], folders, [*KINDS, "bf16"], PERSON_SEARCH_DEVICES="2")
     for results in ranks:
         *in_float32, in_bfloat16 = results
         for kind, result in zip(KINDS, in_float32, strict=True):

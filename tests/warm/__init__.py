@@ -1,0 +1,1 @@
+"""Programs of other processes that start at once: what takes seconds to import is there already."""
