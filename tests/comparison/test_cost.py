@@ -23,7 +23,7 @@ def test_it_is_no_matter_of_chance():
 
 def test_pretrained_weights_need_not_be_there():
     options = search_options()
-    plain = options.backbone.model_copy(update={"name": "mobilenet_v2"})
+    plain = options.backbone.model_copy(update={"name": "mobilenet_v2", "width": 1.0})
     pretrained = plain.model_copy(update={"weights": "nowhere/weights.safetensors"})
     first, second = (options.model_copy(update={"backbone": own}) for own in (plain, pretrained))
     assert network_cost(first) == network_cost(second)
