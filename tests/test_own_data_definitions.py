@@ -93,7 +93,7 @@ def test_students_differ_in_what_teaches_them_alone(student):
 
 def test_every_kind_of_target_is_there():
     kinds = {
-        (own.identity.target if own.identity.weight else None, own.boxes.target if own.boxes else None)
+        (own.identity and own.identity.target, own.boxes and own.boxes.target)
         for own in map(options_of, STUDENTS)
     }
     boxes = {(None, target) for target in ("cosine", "kl", "relational")}
@@ -135,7 +135,7 @@ def test_tries_are_settings_of_the_student(student):
     assert length < options_of(student).training.steps
     for own in tried:
         check_teachers(own, student)
-        assert bool(own.identity.weight) == bool(options_of(student).identity.weight)
+        assert bool(own.identity) == bool(options_of(student).identity)
 
 
 @pytest.mark.parametrize("student", ["oim", "box_kl"])
