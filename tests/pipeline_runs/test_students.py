@@ -1,4 +1,4 @@
-"""A student more, and a student less: one entry of params.yaml, and nothing else."""
+"""Students more, and students less: one entry of params.yaml each, and nothing else."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.pipeline_runs.stage_graph import students
 
-NEW = "kd_sharper"
+NEW, GUIDED = "kd_sharper", "kd_guided"
 ENTRY = {
     "table": "artifacts/id_lut.h5",
     "detector": "models/no_detector",
@@ -16,7 +16,7 @@ ENTRY = {
 
 def shown(project):
     """Which students the summary, the page and the printed table have."""
-    known = {*students(), NEW}
+    known = {*students(), NEW, GUIDED}
     summary = json.loads((project.root / "results/summary.json").read_text())
     page = (project.root / "results/report.html").read_text()
     printed = project.run("person-search", "results").split()
@@ -27,32 +27,24 @@ def shown(project):
     )
 
 
-def test_a_fifth_student_is_one_entry_and_goes_with_it(project):
+def test_students_more_are_an_entry_each_and_a_student_less_leaves_nothing_behind(project):
+    """One of them is query-guided: its search is that of pairs. All in one test: a report takes its time."""
     entries = project.parameters()["students"]
-    project.set_parameter("students", entries | {NEW: ENTRY})
+    guided = ENTRY | {"network": {"head": "qeeps"}}
+    project.set_parameter("students", entries | {NEW: ENTRY, GUIDED: guided})
     ran = project.repro().ran
-    assert ran == [f"train_student@{NEW}", f"infer@{NEW}", f"evaluate@{NEW}", "report"]
-    assert shown(project) == ({*entries, NEW},) * 3
-    project.set_parameter("students", entries)
-    assert project.repro().ran == ["report"]
-    assert shown(project) == ({*entries},) * 3
-
-
-def test_a_query_guided_student_is_one_entry_too(project):
-    """Its search is that of pairs, and it leaves nothing unfinished behind."""
-    entries = project.parameters()["students"]
-    project.set_parameter("students", entries | {NEW: ENTRY | {"network": {"head": "qeeps"}}})
-    assert project.repro().ran == [f"train_student@{NEW}", f"infer@{NEW}", f"evaluate@{NEW}", "report"]
-    assert shown(project) == ({*entries, NEW},) * 3
-    protocol = json.loads((project.root / f"results/students/{NEW}/metrics.json").read_text())["protocol"]
+    for name in (NEW, GUIDED):
+        stages = [f"train_student@{name}", f"infer@{name}", f"evaluate@{name}"]
+        assert [stage for stage in ran if stage.endswith(f"@{name}")] == stages
+    assert len(ran) == 7
+    assert ran[-1] == "report"
+    assert shown(project) == ({*entries, NEW, GUIDED},) * 3
+    protocol = json.loads((project.root / f"results/students/{GUIDED}/metrics.json").read_text())["protocol"]
     assert protocol["query_guided"] is True
     assert protocol["counts"]["pairs"] > 0
-    assert not list((project.root / "checkpoints").glob(f"infer@{NEW}/*"))
-    assert "query_guided" not in (project.root / "results/students/baseline/metrics.json").read_text()
-
-
-def test_a_student_less_leaves_nothing_behind(project):
-    entries = project.parameters()["students"]
+    assert not list((project.root / "checkpoints").glob(f"infer@{GUIDED}/*"))
+    for name in ("baseline", NEW):
+        assert "query_guided" not in (project.root / f"results/students/{name}/metrics.json").read_text()
     del entries["kd_detector"]
     project.set_parameter("students", entries)
     assert project.repro().ran == ["report"]
