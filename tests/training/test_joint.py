@@ -215,12 +215,13 @@ def trained(kind, prepared, crops):
     if kind == "reid":
         network, history = train_reid(crops, reid_training_options(**STEPS | {"learning_rate": 1e-3}), silent)
         return network.state_dict(), {}, history
+    # Differences of 1e-7 after two steps may grow by tens a step, on some processors: three where they do.
     special = {
         "uneven": {"batch_size": 3},
-        "seqnet": {"batch_size": 3},
-        "qeeps": {"batch_size": 3},
+        "seqnet": {"batch_size": 3, "steps": 3},
+        "qeeps": {"batch_size": 3, "steps": 3},
         "accumulated": {"accumulate": 2},
-        "boxes_relational": {"steps": 3},  # squares of small numbers: rounding grows faster
+        "boxes_relational": {"steps": 3},
         "bf16": {"precision": "bf16-mixed", "steps": 1},
     }.get(kind, {})
     options = student_options(
@@ -303,12 +304,13 @@ def run_program(tmp_path, before, folders, kinds, **variables):
     return [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in range(RANKS)]
 
 
-def check_same(whole, part):
+def check_same(kind, whole, part):
     for values, others in zip(whole[:2], part[:2], strict=True):
         for name, value in values.items():
-            torch.testing.assert_close(others[name], value, rtol=1e-5, atol=1e-5, msg=name)
+            where = f"{kind}: {name}\n{{}}".format
+            torch.testing.assert_close(others[name], value, rtol=1e-5, atol=1e-5, msg=where)
     for point, other in zip(whole[2], part[2], strict=True):
-        assert other == pytest.approx(point, rel=1e-5, abs=1e-5)
+        assert other == pytest.approx(point, rel=1e-5, abs=1e-5), kind
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +326,7 @@ def test_two_processes_train_what_one_does(alone, folders, tmp_path, warm):
     for results in ranks:
         *in_float32, in_bfloat16 = results
         for kind, result in zip(KINDS, in_float32, strict=True):
-            check_same(alone[kind], result)
+            check_same(kind, alone[kind], result)
         # Sums in another order have other last bits, of eight: samples may differ after the first step.
         assert in_bfloat16[2][0] == pytest.approx(alone["bf16"][2][0], rel=0.02)
 
@@ -341,4 +343,4 @@ def test_torchrun_on_two_nodes_trains_what_one_process_does(alone, folders, tmp_
         for node in range(2)
     ]
     for (result,) in run_program(tmp_path, nodes, folders, ["oim"]):
-        check_same(alone["oim"], result)
+        check_same("oim", alone["oim"], result)
