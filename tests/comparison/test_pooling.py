@@ -48,6 +48,14 @@ def test_each_setting_can_count_as_one_sample():
     assert pooled(ONE, RUNS)["by_setting"]["detection_recall"] is None
 
 
+def test_only_seeds_that_are_stated_are_taken():
+    chosen = pooled(ONE.model_copy(update={"seeds": (0, 2, 5)}), RUNS)
+    assert sorted(chosen["pairs"][0]["seeds"]) == [0, 2]
+    assert chosen["differences"]["coco_ap50"]["mean"] == pytest.approx(0.02)
+    with pytest.raises(UserError, match="no seed in common"):
+        pooled(ONE.model_copy(update={"seeds": (5,)}), RUNS)
+
+
 def test_seeds_that_one_of_them_lacks_are_no_pair():
     (pair,) = pooled(Pool(title="t", pairs={"b/taught": "b/plain"}), RUNS)["pairs"]
     assert pair["seeds"] == [0]

@@ -20,9 +20,11 @@ class Pool(Options):
     Attributes:
         title: what the pairs have in common.
         pairs: for each student, `folder/name`, the student that it is compared with, on the same data.
+        seeds: the seeds that are taken, so that no setting counts for more than another; None for all.
     """
 
     title: str
+    seeds: tuple[int, ...] | None = Field(None, min_length=1)
     pairs: dict[str, str] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -43,14 +45,17 @@ def pooled(pool: Pool, runs: Mapping[str, Runs]) -> dict[str, Any]:
         runs: the runs of each student that the pool names.
 
     Returns:
-        `title`; `pairs`, each with `student`, `against`, the `seeds` that both have, and the `differences` of
-        each metric by these seeds; `differences`, of each metric over all pairs of seeds, and `by_setting`,
+        `title`; `pairs`, each with `student`, `against`, the `seeds` that are taken and both have, and the
+        `differences` of each metric by these seeds; `differences`, of each metric over all pairs of seeds, and `by_setting`,
         where each pair of students counts as one sample, its mean (`paired_interval`).
 
     Raises:
         UserError: two students have no seed in common.
     """
-    pairs = [_pair(student, against, runs[student], runs[against]) for student, against in pool.pairs.items()]
+    pairs = [
+        _pair(student, against, _taken(pool, runs[student]), runs[against])
+        for student, against in pool.pairs.items()
+    ]
     differences, by_setting = {}, {}
     for metric in PAIRED:
         values = [pair["differences"][metric] for pair in pairs]
@@ -62,6 +67,10 @@ def pooled(pool: Pool, runs: Mapping[str, Runs]) -> dict[str, Any]:
 def _interval(values: Sequence[float]) -> dict[str, float] | None:
     difference = paired_interval(values)
     return None if difference is None else difference._asdict()
+
+
+def _taken(pool: Pool, runs: Runs) -> Runs:
+    return runs if pool.seeds is None else {seed: run for seed, run in runs.items() if seed in pool.seeds}
 
 
 def _pair(student: str, against: str, own: Runs, other: Runs) -> dict[str, Any]:
