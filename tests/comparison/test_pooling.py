@@ -49,11 +49,11 @@ def test_each_setting_can_count_as_one_sample():
 
 
 def test_only_seeds_that_are_stated_are_taken():
-    chosen = pooled(ONE.model_copy(update={"seeds": (0, 2, 5)}), RUNS)
+    chosen = pooled(ONE.model_copy(update={"seeds": [0, 2, 5]}), RUNS)
     assert sorted(chosen["pairs"][0]["seeds"]) == [0, 2]
     assert chosen["differences"]["coco_ap50"]["mean"] == pytest.approx(0.02)
     with pytest.raises(UserError, match="no seed in common"):
-        pooled(ONE.model_copy(update={"seeds": (5,)}), RUNS)
+        pooled(ONE.model_copy(update={"seeds": [5]}), RUNS)
 
 
 def test_seeds_that_one_of_them_lacks_are_no_pair():

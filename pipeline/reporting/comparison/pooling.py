@@ -24,7 +24,7 @@ class Pool(Options):
     """
 
     title: str
-    seeds: tuple[int, ...] | None = Field(None, min_length=1)
+    seeds: list[int] | None = Field(None, min_length=1)
     pairs: dict[str, str] = Field(min_length=1)
 
     @model_validator(mode="after")
