@@ -43,6 +43,9 @@ YET_TO_RUN = {name for name in STUDENTS if name in (*FROM_STUDENTS, *OTHER_NETWO
     name for name in STUDENTS if "_weight_" in name or name.endswith("_at_proposal")
 }
 
+RUN_FOLDERS = ("results", "results/further")
+"""Where a student's runs are: those of all students, and those of further seeds."""
+
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
 
 
@@ -317,7 +320,7 @@ def test_dvc_reads_it_with_its_lock_ignored_by_git():
 @pytest.mark.parametrize("pool", COMPARISONS.pooled, ids=lambda pool: pool.title)
 def test_the_committed_differences_are_of_the_committed_runs(pool):
     runs = {
-        name: read_runs(ABLATION / f"{name.replace('/', '/results/')}.json")
+        name: read_runs(*(ABLATION / f"{name.replace('/', f'/{folder}/')}.json" for folder in RUN_FOLDERS))
         for pair in pool.pairs.items()
         for name in pair
     }
