@@ -46,7 +46,7 @@ class Collected:
 
     def __init__(self, entry: TableOptions, boxes: RowsOnDisk | None, where: str) -> None:
         self._where = where
-        self.identities = IdentitySums(entry.average) if entry.level != "box" else None
+        self.identities = IdentitySums(entry.average) if entry.average and entry.level != "box" else None
         self.moment = SecondMoment(entry.embedding_dim) if entry.embedding_dim else None
         self.boxes = boxes
 

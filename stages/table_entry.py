@@ -4,9 +4,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.basics.errors import UserError
 from pipeline.basics.launchers import rank
@@ -35,16 +36,23 @@ class TableOptions(Options):
             of any head, which sees whole scenes; `onnx` or `torchscript`, somebody else's re-ID model;
             `features`, a file that somebody else computed; `ensemble`, several models that see crops.
         teacher: its file, or its folder, from the project's root.
-        average: how the embeddings of a person's boxes become the person's row.
+        average: how the embeddings of a person's boxes become the person's row; not needed where `level` is
+            `box`.
         level: whether there is a row for each identity, for each box, or both.
         embedding_dim: to how many dimensions rows are brought by PCA; None leaves them as they are.
     """
 
     kind: TeacherKind
     teacher: str
-    average: Average
+    average: Average | None = None
     level: Level = added_field("identity")
     embedding_dim: int | None = added_field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _persons_rows_have_an_average(self) -> "TableOptions":
+        if self.average is None and self.level != "box":
+            raise ValueError(f"level '{self.level}' needs `average`: {' or '.join(get_args(Average))}")
+        return self
 
 
 def named_teacher(

@@ -59,6 +59,7 @@ def here(made, tmp_path, monkeypatch):
 
 def enter(folder, kind, batch=5, **changes):
     entry = {"kind": kind, "teacher": TEACHERS.get(kind, kind), "average": "mean_then_normalise"} | changes
+    entry = {key: value for key, value in entry.items() if value is not None}
     values = {"export_lut": {"batch_size": batch, "scene_batch_size": 3}, "tables": {"t": entry}}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
 
@@ -77,6 +78,7 @@ def test_the_levels_of_a_kind_agree_and_equal_runs_are_equal_bytes(kind, here, p
     ids = np.concatenate([scene.person_ids for scene in prepared.split("train").scenes])
     content = {level: export(here, kind, level=level).read_bytes() for level in ("identity", "box", "both")}
     both = here / "artifacts/t.h5"
+    assert export(here, kind, level="box", average=None).read_bytes() == content["box"]
     assert export(here, kind, level="both").read_bytes() == content["both"]
     assert export(here, kind).read_bytes() == content["identity"]
     path = here / "other.h5"
@@ -164,6 +166,8 @@ def test_a_file_and_its_folder_are_the_same_table_but_for_the_hash(here):
         ("onnx", {"embedding_dim": DIM + 1}, "embedding_dim is 13, but the teacher's embedding has 12"),
         ("onnx", {"embedding_dim": 0}, "parameter 'embedding_dim'"),
         ("onnx", {"level": "scene"}, "parameter 'level'"),
+        ("onnx", {"average": None}, "level 'identity' needs `average`: mean_then_normalise or normalise"),
+        ("onnx", {"average": None, "level": "both"}, "level 'both' needs `average`"),
         ("cropz", {"teacher": "crops"}, "parameter 'kind'"),
     ],
 )
