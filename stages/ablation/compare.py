@@ -8,6 +8,7 @@ from pipeline.reporting.comparison.cost import Cost, network_cost
 from pipeline.reporting.comparison.figure import comparison_figure
 from pipeline.reporting.comparison.groups import compare, read_comparisons
 from pipeline.reporting.comparison.origin import file_commit
+from pipeline.reporting.comparison.paired_figure import paired_figure
 from pipeline.reporting.comparison.run_file import FURTHER
 from pipeline.reporting.comparison.runs import read_runs
 from pipeline.reporting.comparison.text import comparison_text
@@ -20,6 +21,7 @@ from stages.support.running import say, stage
 COMPARISONS = Path("comparisons.yaml")
 COMPARISON = Path("results/comparison.json")
 FIGURE = Path("results/comparison.png")
+PAIRED = Path("results/paired.png")
 TRADE_OFF = Path("results/trade_off.png")
 TABLES = Path("results/comparison.md")
 
@@ -36,6 +38,9 @@ def main() -> None:
     write_json(COMPARISON, comparison, indent=1)
     write_atomically(FIGURE, comparison_figure(comparison))
     drawn = [FIGURE]
+    if comparison["pooled"]:
+        write_atomically(PAIRED, paired_figure(comparison["pooled"]))
+        drawn.append(PAIRED)
     if "trade_off" in comparison:
         write_atomically(TRADE_OFF, trade_off_figure(comparison["trade_off"]))
         drawn.append(TRADE_OFF)

@@ -1,9 +1,13 @@
 """Paired differences: of the same seeds, over one setting and over several."""
 
+from io import BytesIO
+
 import pytest
+from PIL import Image
 
 from pipeline.basics.errors import UserError
 from pipeline.reporting.comparison.groups import Comparisons, Group, compare
+from pipeline.reporting.comparison.paired_figure import paired_figure
 from pipeline.reporting.comparison.pooling import Pool, pooled
 from pipeline.reporting.comparison.text import PAIRED_TITLE, comparison_tables
 from pipeline.reporting.comparison.trade_off import TradeOff
@@ -88,3 +92,12 @@ def test_as_a_table():
         ["single", "1", *[""] * 5],
     ]
     assert table.clear == [[], [2, 3, 4, 5, 6], [], []]
+
+
+def test_as_a_figure_a_pool_without_an_interval_is_an_empty_line():
+    alone, both = (pooled(pool, RUNS) for pool in (Pool(title="1", pairs={"b/taught": "b/plain"}), BOTH))
+    drawn = [paired_figure(pools) for pools in ([alone, both], [both, alone], [both], [alone, both])]
+    assert drawn[0] == drawn[3]
+    assert len({*drawn}) == 3
+    heights = [Image.open(BytesIO(figure)).size[1] for figure in drawn]
+    assert heights[0] == heights[1] > heights[2]

@@ -199,7 +199,7 @@ def test_students_are_compared(here):
     )
     assert done("ablation.compare").startswith("results/comparison.md: 1 groups")
     assert "| table |" in (here / "results/comparison.md").read_text()
-    for figure in ("comparison", "trade_off"):
+    for figure in ("comparison", "paired", "trade_off"):
         assert (here / f"results/{figure}.png").read_bytes().startswith(b"\x89PNG")
     comparison = json.loads((here / "results/comparison.json").read_text())
     (group,), (pool,), (origin,) = (comparison[key] for key in ("groups", "pooled", "origins"))

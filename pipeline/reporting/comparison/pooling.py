@@ -46,8 +46,8 @@ def pooled(pool: Pool, runs: Mapping[str, Runs]) -> dict[str, Any]:
 
     Returns:
         `title`; `pairs`, each with `student`, `against`, the `seeds` that are taken and both have, and the
-        `differences` of each metric by these seeds; `differences`, of each metric over all pairs of seeds, and
-        `by_setting`, where each pair of students counts as one sample, its mean (`paired_interval`).
+        `differences` of each metric by these seeds; `differences`, of each metric over all pairs of seeds;
+        and `by_setting`, where each pair of students counts as one sample, its mean (`paired_interval`).
 
     Raises:
         UserError: two students have no seed in common.
