@@ -275,17 +275,17 @@ def test_what_the_table_does_to_detection():
 
 
 def test_what_the_front_page_says_of_detection_is_what_the_table_does():
-    default, half, half_for_longer = (
-        with_interval(differences(setting, TABLES["the teacher's table"], "coco_ap50")).strip("*")
-        for setting in (
-            "default width, 500 steps",
-            "half the channels, 500 steps",
-            "half the channels, 1,000 steps",
-        )
+    def change(width, steps):
+        setting = f"{width}, {steps} steps"
+        return with_interval(differences(setting, TABLES["the teacher's table"], "coco_ap50")).strip("*")
+
+    default, half = (
+        [change(width, steps) for steps in ("500", "1,000")]
+        for width in ("default width", "half the channels")
     )
     text = " ".join(README.split())
-    assert f"COCO AP50 by {default}, with half the channels by {half}." in text
-    assert f"with half the channels it is {half_for_longer}." in text
+    assert f"COCO AP50 by {default[0]}, with half the channels by {half[0]}." in text
+    assert f"it is {default[1]}, with half the channels {half[1]}." in text
 
 
 # Commands.
