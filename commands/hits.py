@@ -97,13 +97,14 @@ def counted(number: int, one: str, many: str) -> str:
 
 def _print_hits(hits: Sequence[Hit]) -> None:
     if not hits:
-        print_line("nobody; a lower --min-score shows people that the detector is less sure of")
+        print_line("nobody; a lower --min-score, or in an index another --camera or time, may show people")
         return
     head, columns = (
         ["rank", "similarity", "score", "box"],
         [_columns(rank, hit) for rank, hit in enumerate(hits, 1)],
     )
-    extra = [name for name in ("camera", "time", "frame") if any(_more(hit)[name] for hit in hits)]
+    extra = [name for name in ("camera", "time") if any(_more(hit)[name] for hit in hits)]
+    extra += ["frame"] if any(hit.frame for hit in hits) else []
     lines = [
         (*own, *(_more(hit)[name] for name in extra), printable(hit.source))
         for own, hit in zip(columns, hits, strict=True)
@@ -120,7 +121,7 @@ def _more(hit: Hit) -> dict[str, str]:
     return {
         "camera": printable(hit.camera or ""),
         "time": f"{hit.time:%Y-%m-%d %H:%M:%S}" if hit.time else "",
-        "frame": f"{hit.frame}" if hit.frame else "",
+        "frame": f"{hit.frame}",
     }
 
 

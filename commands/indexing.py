@@ -1,17 +1,22 @@
 """The work of `person-search index`."""
 
+import os
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from glob import escape
+from os.path import normpath
 from pathlib import Path
 
 from commands.networks import load_network
 from commands.printing import print_line, say
 from person_search.index.building import Built
 from person_search.index.indexing import IndexOptions, index_sources
+from person_search.index.arrays import is_there
 from person_search.index.schema import Dtype
-from person_search.index.selection import Selection
+from person_search.index.selection import COLUMNS, Selection
 from person_search.index.store import PeopleStore
+from person_search.sources.addresses import WEBCAM
 from person_search.sources.cameras import Cameras
 from person_search.sources.frames import source_text
 from person_search.sources.moments import interval
@@ -86,34 +91,58 @@ def remove_people(
 
     Args:
         out: the index.
-        sources: files as they are named now, addresses, or patterns with `*`; empty for any.
+        sources: files and folders, addresses, or patterns with `*`; empty for any.
         cameras: names; empty for any.
         after: seen at or after this time; None for any.
         before: seen before this time; None for any.
 
     Raises:
-        UserError: nothing is said of whom to remove, or it is no index.
+        UserError: nothing is said of whom to remove, nothing fits the sources, or it is no index.
     """
-    patterns = [_pattern(source) for source in sources]
+    patterns = [pattern for source in sources for pattern in _patterns(source)]
     where = Selection(sources=patterns, cameras=cameras, after=after, before=before)
     if where.selects_all:
         raise UserError("--remove: say whom, by SOURCES, --camera, --after, --before or --older-than")
-    removed = PeopleStore.open(out).remove(where)
+    store = PeopleStore.open(out)
+    removed = store.remove(where)
+    if sources and not removed.sources:
+        raise UserError(
+            f"nothing was removed: nothing in {printable(out)} fits {', '.join(map(printable, patterns))}"
+            f"{' with that camera or time' if not where.by_source_alone else ''}"
+        )
     print_line(f"{printable(out)}: {removed.people:,} people of {len(removed.sources):,} sources removed")
+    if (after or before) and (kept := _without_time(store, Selection(sources=patterns, cameras=cameras))):
+        say(
+            f"warning: {kept:,} of the people there have no time, so they were kept: remove them by SOURCES "
+            "or --camera"
+        )
 
 
-def _pattern(source: str) -> str:
-    """Return what selects a source: a folder means all below it, a pattern and an address themselves.
+def _patterns(source: str) -> list[str]:
+    """Return what selects a source: a folder means all below it; a pattern is looked for from here.
 
     Raises:
         UserError: it is empty, which Python takes for the current folder.
     """
     if not source:
         raise UserError("a source is empty (a shell's variable that is not set?); say whom to remove")
-    if "://" in source or any(sign in source for sign in "*?["):
-        return source
+    if "://" in source or WEBCAM.fullmatch(source):
+        return [source]
     path = Path(source)
-    return f"{source_text(path)}/*" if path.is_dir() else source_text(path)
+    if not os.path.lexists(path) and set(source) & set("*?["):
+        return [
+            source if source.startswith(("*", "/")) else normpath(f"{escape(source_text(Path()))}/{source}")
+        ]
+    text = escape(source_text(path))  # a name may have a pattern's signs
+    below = [f"{text}/*"]
+    return below if path.is_dir() else [text] if path.exists() else [text, *below]
+
+
+def _without_time(store: PeopleStore, where: Selection) -> int:
+    """Return how many people of a selection have no time."""
+    with store.snapshot() as snapshot:
+        tables = [snapshot.read(place, list(COLUMNS)) for place in snapshot.places()]
+    return sum(int((where.mask(people) & ~is_there(people.column("time"))).sum()) for people in tables)
 
 
 def _said(built: Built, unchanged: int) -> str:

@@ -116,7 +116,7 @@ CHANGE = re.compile(rf"({'|'.join(METRICS)}) ([+-]\d+\.\d)(?! \()")
 @pytest.mark.parametrize(
     ("page", "start", "end", "count"),
     [
-        (README, "Against `baseline`", "With eight seeds", 8),
+        (README, "Against `baseline`", "With eight seeds", 7),
         (ABLATION, "against `baseline`:", "How much of that is chance", 16),
     ],
     ids=["README", "ablation"],

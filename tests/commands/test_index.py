@@ -224,6 +224,47 @@ def test_people_are_removed_by_source_and_by_camera(weights, folder, tmp_path):
     assert "of 5 new or changed sources; 5 unchanged" in index(weights, out, folder).stdout
 
 
+@pytest.mark.parametrize("named", ["in/cam0/*", "./in/cam[0]/*", "*/cam0/*", "in/cam0", "in/x/../cam0/*.png"])
+def test_a_pattern_is_looked_for_from_here(weights, folder, tmp_path, monkeypatch, named):
+    out = tmp_path / "people"
+    index(weights, out, folder)
+    monkeypatch.chdir(folder.parent)
+    result = index(None, out, "--remove", named.replace("in/", f"{folder.name}/"))
+    assert "people of 5 sources removed" in result.stdout
+    assert {Path(row["source"]).parent.name for row in table_of(out).to_pylist()} == {"cam1"}
+
+
+def test_a_name_with_a_patterns_signs_and_a_folder_that_is_gone(weights, folder, tmp_path):
+    out, odd = tmp_path / "people", tmp_path / "a[1]"
+    shutil.copytree(folder / "cam0", odd)
+    shutil.copytree(folder / "cam0", tmp_path / "a1")
+    index(weights, out, odd, tmp_path / "a1")
+    assert "people of 5 sources removed" in index(None, out, "--remove", odd).stdout
+    assert {Path(row["source"]).parent.name for row in table_of(out).to_pylist()} == {"a1"}
+    shutil.rmtree(tmp_path / "a1")
+    assert "people of 5 sources removed" in index(None, out, "--remove", tmp_path / "a1").stdout
+
+
+def test_where_nothing_fits_it_is_said(weights, folder, tmp_path):
+    out = tmp_path / "people"
+    index(weights, out, folder)
+    for arguments in (["nowhere/*"], ["nowhere"], [folder, "--camera", "none"]):
+        result = index(None, out, "--remove", *arguments)
+        assert result.exit_code == 2
+        assert "nothing was removed: nothing in" in result.stderr
+    assert len(table_of(out))
+
+
+def test_people_without_a_time_are_named_where_a_time_is_asked_for(weights, folder, tmp_path):
+    out = tmp_path / "people"
+    index(weights, out, folder)
+    count = len(table_of(out))
+    result = index(None, out, "--remove", "--older-than", "0d")
+    assert result.exit_code == 0
+    assert f"{count:,} of the people there have no time, so they were kept" in result.stderr
+    assert len(table_of(out)) == count
+
+
 @pytest.mark.parametrize("age", ["30", "d", "-1d", "1y", ""])
 def test_an_age_that_is_none(tmp_path, age):
     result = index(None, tmp_path, "--remove", "--older-than", age)
