@@ -10,9 +10,9 @@ from pathlib import Path
 
 from commands.networks import load_network
 from commands.printing import print_line, say
+from person_search.index.arrays import is_there
 from person_search.index.building import Built
 from person_search.index.indexing import IndexOptions, index_sources
-from person_search.index.arrays import is_there
 from person_search.index.schema import Dtype
 from person_search.index.selection import COLUMNS, Selection
 from person_search.index.store import PeopleStore

@@ -221,9 +221,9 @@ def runs_of(folder, student):
     """The committed runs of a student by seed, further ones included."""
     runs = {}
     for name in (f"{student}.json", f"further/{student}.json"):
-        with contextlib.suppress(subprocess.CalledProcessError):
-            found = json.loads(committed(f"ablation/{folder}/results/{name}"))
-            runs |= {int(seed): run for seed, run in found.get("seeds", found).items() if seed.isdigit()}
+        path = f"ablation/{folder}/results/{name}"
+        if (ROOT / path).exists():
+            runs |= {int(seed): run for seed, run in json.loads(committed(path)).items() if seed.isdigit()}
     return runs
 
 
