@@ -134,8 +134,7 @@ def _patterns(source: str) -> list[str]:
             source if source.startswith(("*", "/")) else normpath(f"{escape(source_text(Path()))}/{source}")
         ]
     text = escape(source_text(path))  # a name may have a pattern's signs
-    below = [f"{text}/*"]
-    return below if path.is_dir() else [text] if path.exists() else [text, *below]
+    return [f"{text}/*"] if path.is_dir() else [text, f"{text}/*"]  # a folder may be gone
 
 
 def _without_time(store: PeopleStore, where: Selection) -> int:

@@ -285,7 +285,7 @@ def test_what_the_front_page_says_of_detection_is_what_the_table_does():
     )
     text = " ".join(README.split())
     assert f"COCO AP50 by {default[0]}, with half the channels by {half[0]}." in text
-    assert f"it is {default[1]}, with half the channels {half[1]}." in text
+    assert f"AP50 does not: {default[1]}, with half the channels {half[1]}." in text
 
 
 # Commands.
