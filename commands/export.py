@@ -46,6 +46,10 @@ def export(
         raise UserError("--half and --int8 exclude each other; give one of them")
     if int8 != (calibration is not None):
         raise UserError("--int8 and --calibration go together: give both, or none of them")
+    if out.suffix.lower() != ".onnx":
+        raise UserError(
+            f"--out {printable(out)}: call it NAME.onnx, by which other commands know such a file"
+        )
     check_weights(weights)
     check_can_make(out.parent, out.name, "--out")
     described = own("person_search.export.exporting", "pipeline,export").export_network(

@@ -90,6 +90,10 @@ def index(
     stopped goes on where it was.
     """
     if remove:
+        if weights or every or camera_from or prune:
+            raise UserError(
+                "--weights, --every, --camera-from and --prune index; they do not go with --remove"
+            )
         limit = _limit(before, older_than)
         own("commands.indexing", "index").remove_people(
             out, sources, cameras, after and after.replace(tzinfo=UTC), limit

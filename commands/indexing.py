@@ -48,7 +48,8 @@ def build(
     Processes that a launcher has started share the sources, each with commits of its own.
 
     Raises:
-        UserError: an option is no good, there is nothing to index, or the index is of another network.
+        UserError: an option is no good, there is nothing to index, nothing of it could be read, or the index
+            is of another network.
     """
     started, launched, zone = time.monotonic(), launch(), zone_named(timezone)
     options = IndexOptions(
@@ -78,6 +79,11 @@ def build(
         gone = done.forgotten
         print_line(f"forgotten: {len(gone.sources):,} sources that are gone, {gone.people:,} people")
     _say_time(done.built, time.monotonic() - started)
+    if launched.ranks == 1 and not done.built.frames and not done.unchanged:
+        if done.built.passed_over:
+            raise UserError("nothing of the sources could be read; the warnings above say why")
+        if not prune:  # of an empty folder, all may be gone
+            raise UserError("there is no picture or video in the sources; give others")
 
 
 def remove_people(

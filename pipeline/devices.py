@@ -165,7 +165,8 @@ def _precision(precision: str, device: str) -> Precision:
 def _say_where(device: torch.device, precision: str, place: Placement, launched: Launch) -> None:
     """Say in one line where things run, and warn of a GPU that is not used."""
     cuda = place.device == "cuda"
-    name = torch.cuda.get_device_name(device) if cuda else f"the CPU with {place.threads} threads"
+    threads = f"{place.threads} thread{'s' if place.threads > 1 else ''}"
+    name = torch.cuda.get_device_name(device) if cuda else f"the CPU with {threads}"
     there = f" of {torch.cuda.device_count()}" if cuda and launched.launcher == "own" else ""
     devices = f"{place.devices}{there} device{'s' if place.devices > 1 else ''}"
     started = "" if launched.launcher == "own" else f", started by {launched.launcher}"

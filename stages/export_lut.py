@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import torch
 
-from pipeline.basics.errors import UserError
+from pipeline.basics.errors import UserError, naming
 from pipeline.basics.launchers import rank
 from pipeline.basics.writable import check_can_write
 from pipeline.box_table import TableOrigin, writing_box_table
@@ -28,7 +28,7 @@ from pipeline.scenes.scene import UNLABELLED, IntArray, Split
 from stages.support.parameters import Parameters
 from stages.support.paths import CROPS, PREPARED, table_file
 from stages.support.running import ShownProgress, joint_stage, say
-from stages.table_entry import ExportOptions, TableOptions, named_teacher, naming, say_leak
+from stages.table_entry import ExportOptions, TableOptions, named_teacher, say_leak
 
 PARAMS = ("export_lut", "tables.{table}")
 Take = Callable[[Embeddings, IntArray], None]
@@ -89,8 +89,8 @@ def main(table: str) -> None:
         if from_crops := entry.kind == "crops" and entry.level != "box":
             with naming(f"{where}: no teacher of kind 'crops'"):
                 model = ReidModel.load(Path(entry.teacher))
-                if not by_box and shares_people(data.name):
-                    say_leak(data.name, own_trained_on(Path(entry.teacher)), where)
+                if not by_box and any(map(shares_people, data.names)):
+                    say_leak(data.names, own_trained_on(Path(entry.teacher)), where)
             takes = [collected.add_to_identities] + ([] if by_box else [collected.add_unit_rows])
             _take_crops(model, options, device, progress, takes)
         if by_box or not from_crops:

@@ -5,12 +5,13 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from pipeline.basics.errors import naming
 from pipeline.datasets.dataset import DataSet
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.packing import prepare
 from pipeline.datasets.sources import MIXED, SOURCES, MixedOptions, open_source
 from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
-from stages.support.parameters import Parameters
+from stages.support.parameters import PARAMETERS, Parameters
 from stages.support.paths import PREPARED
 from stages.support.running import ShownProgress, say, stage
 
@@ -86,7 +87,8 @@ def _described(entry: tuple[str, Mapping[str, Any]]) -> str:
 def _open(options: DataSetOptions) -> DataSet:
     if options.name == Synthetic.name:
         return Synthetic(options.synthetic)
-    return open_source(options)
+    with naming(f"{PARAMETERS}: dataset"):
+        return open_source(options)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 """An entry of `tables` in params.yaml: what it says, and the teacher that it names; see docs/tables.md."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 import torch
 from pydantic import Field, model_validator
 
-from pipeline.basics.errors import UserError
+from pipeline.basics.errors import naming
 from pipeline.basics.launchers import rank
 from pipeline.basics.options import Options, added_field
 from pipeline.inference.teachers.leak import TrainedOn, leak_note
@@ -67,20 +66,11 @@ def named_teacher(
         teacher = load_teacher(
             entry.kind, Path(entry.teacher), data, device, options.batch_size, options.scene_batch_size
         )
-    say_leak(data.name, teacher.trained_on, where)
+    say_leak(data.names, teacher.trained_on, where)
     return teacher
 
 
-def say_leak(dataset: str, trained_on: TrainedOn, where: str) -> None:
-    """Say where a teacher has seen the people of a data set, or may have."""
-    if rank() == 0 and (note := leak_note(dataset, trained_on)):
+def say_leak(datasets: Sequence[str], trained_on: TrainedOn, where: str) -> None:
+    """Say where a teacher has seen the people of one of the data sets, or may have."""
+    if rank() == 0 and (note := leak_note(datasets, trained_on)):
         LOG.warning("%s: %s", where, note)
-
-
-@contextmanager
-def naming(where: str) -> Iterator[None]:
-    """Put before an error the place that it is about."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None

@@ -13,7 +13,7 @@ from person_search.app.session import SearchDesk
 from person_search.extras import needed
 from pipeline.basics.errors import UserError
 
-INSTALL = "pip install 'person-search-distillation[app]'"
+INSTALL = "pip install '.[app]'"
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_SHARE": "False"}
 """Of the environment, which Gradio reads when it is imported."""
 FOLDERS = ("GRADIO_TEMP_DIR", "GRADIO_EXAMPLES_CACHE")

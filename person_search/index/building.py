@@ -152,7 +152,7 @@ class IndexBuilder:
     def _end(self, end: ItemEnd) -> None:
         item = end.item
         if end.gap is not None:
-            self._say(f"warning: {end.gap}; {'the rest is' if self._has_frames(item) else ''} left out")
+            self._say(f"warning: {end.gap}; {'the rest is ' if self._has_frames(item) else ''}left out")
             self.built.passed_over += 1
             if not self._has_frames(item):
                 return  # it is tried again by the next run

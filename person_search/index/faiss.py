@@ -15,7 +15,7 @@ from person_search.index.schema import About
 from pipeline.basics.environment_variables import cpu_threads
 
 Kind = Literal["flat", "fp16"]
-INSTALL = "pip install 'person-search-distillation[faiss]'"
+INSTALL = "pip install '.[faiss]'"
 ROWS_AT_ONCE = 16_384
 SPARE = 16
 """So many more people than wanted are asked for at first."""

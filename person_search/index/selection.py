@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from person_search.index.arrays import Mask, codes_of, is_there, microseconds, numbers
+from pipeline.basics.errors import UserError
 
 COLUMNS = ["source", "time", "camera", "score"]
 """The columns that a selection looks at."""
@@ -41,6 +42,7 @@ class Selection:
 
         Raises:
             ValueError: a text where a list of texts belongs, or a time without a time zone.
+            UserError: nobody is both at or after the one time and before the other.
         """
         for name in ("sources", "exclude_sources", "cameras"):
             if isinstance(getattr(self, name), str):
@@ -48,6 +50,11 @@ class Selection:
         for moment in (self.after, self.before):
             if moment is not None and moment.tzinfo is None:
                 raise ValueError("a time has no time zone")
+        if self.after and self.before and self.after >= self.before:
+            raise UserError(
+                f"after {self.after:%Y-%m-%d %H:%M:%S} and before {self.before:%Y-%m-%d %H:%M:%S} "
+                "(UTC) is never; exchange them"
+            )
 
     @property
     def selects_all(self) -> bool:

@@ -1,6 +1,7 @@
 """The error a user can cause: one line that says what is wrong, where, and what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -17,3 +18,12 @@ class UserError(Exception):
     def __init__(self, message: str, details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.details = tuple(details)
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Put before an error the place that it is about: the file, or its entry."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}", error.details) from None

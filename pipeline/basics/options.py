@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
@@ -96,25 +96,37 @@ def parse_options(model: type[AnyOptions], values: Mapping[str, Any], where: str
 
     Raises:
         UserError: a key is unknown, missing or without effect, or a value is of the wrong type or out of
-            range. The line names one such key, an unknown one first, and counts the others.
+            range. The line says what is wrong with one such key, an unknown one first, and names the others.
     """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = error.errors()
         # A misspelt key is unknown and missing at once; that it is unknown says more.
-        first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            text = f"unknown parameter '{key}'; known here: {', '.join(_known_keys(model, first['loc']))}"
-        elif first["type"] == "missing":
-            text = f"parameter '{key}' is missing"
-        elif first["type"] == WITHOUT_EFFECT:
-            text = f"parameter '{key}' has no effect: {first['msg']}; leave it out"
-        else:
-            text = f"parameter '{key}': {first['msg']}, got {first['input']!r}"
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise UserError(f"{where}: {text}{more}") from None
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        first, *others = problems
+        more = f" (also wrong or missing: {', '.join(map(_key, others))})" if others else ""
+        raise UserError(f"{where}: {_problem(first, model)}{more}") from None
+
+
+def _problem(problem: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return in words what pydantic found wrong."""
+    key, kind, message = _key(problem), problem["type"], problem["msg"]
+    if kind == "extra_forbidden":
+        return f"unknown parameter {key}; known here: {', '.join(_known_keys(model, problem['loc']))}"
+    if kind == "missing":
+        return f"parameter {key} is missing"
+    if kind == WITHOUT_EFFECT:
+        return f"parameter {key} has no effect: {message}; leave it out"
+    if kind == "value_error":  # of our own validators; pydantic puts "Value error" before the text
+        message = str(problem["ctx"]["error"])
+    # A validator of a whole section has no key of its own, and its input is the section.
+    given = "" if isinstance(problem["input"], Mapping | Options) else f", got {problem['input']!r}"
+    return f"{f'parameter {key}: ' if problem['loc'] else ''}{message}{given}"
+
+
+def _key(problem: ErrorDetails) -> str:
+    """Return the name of the key that a problem is about, in quotes."""
+    return repr(".".join(str(part) for part in problem["loc"]))
 
 
 def read_yaml(path: Path, if_missing: str) -> Any:

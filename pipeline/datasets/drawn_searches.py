@@ -31,7 +31,8 @@ def with_searches(split: Split, options: SplitOptions, findings: Findings) -> Sp
     findings.note_count(single, f"people of split '{split.name}' are in one scene only: they have no query")
     queries = draw_queries(split, options)
     if not queries:
-        findings.warn(f"split '{split.name}': nobody is in two scenes, so that nobody can be searched for")
+        why = "nobody is in two scenes" if split.scenes else "it has no scenes"
+        findings.warn(f"split '{split.name}': {why}, so that nobody can be searched for")
         return split
     galleries = _galleries(split, queries, options, findings)
     return replace(split, queries=queries, galleries=galleries, default_gallery=FULL)

@@ -32,6 +32,7 @@ class Mixed(DataSetOnDisk):
 
     Attributes:
         name: the first part's, whose protocol is scored: what depends on the data set's name is as there.
+        part_names: those of all parts, in their order.
         root: the folder that all parts are below.
 
     Args:
@@ -55,6 +56,7 @@ class Mixed(DataSetOnDisk):
         self.searched = searched
         self._only = tuple(only) or (None,) * len(self.parts)
         self.name = parts[0].name
+        self.part_names = tuple(part.name for part in parts)
         super().__init__(_common_folder([part.root for part in parts]))
         self.images = self.root
         self._places: dict[str, list[Place]] = {}

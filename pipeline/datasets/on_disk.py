@@ -28,6 +28,7 @@ class DataSetOnDisk(ABC):
 
     Attributes:
         name: the data set's name in params.yaml.
+        part_names: the names of those that it is made of; empty where it is one.
         root: its folder.
         images: the folder of its pictures.
         progress: called while annotations are read that take long, with how much is done and how much there
@@ -35,6 +36,7 @@ class DataSetOnDisk(ABC):
     """
 
     name: str
+    part_names: tuple[str, ...] = ()
     images: Path
     progress: Progress | None = None
 

@@ -24,6 +24,7 @@ from pipeline.scenes.prepared import (
     FORMAT_VERSION,
     IGNORED_VERSION,
     MANIFEST,
+    PARTS,
     REFERENCES_VERSION,
     PreparedDataSet,
     file_entry,
@@ -120,6 +121,8 @@ def prepare(
             "dataset_sha256": fingerprint(dataset.name, entries),
             "splits": entries,
         }
+        if isinstance(dataset, DataSetOnDisk) and dataset.part_names:
+            manifest[PARTS] = list(dataset.part_names)
         write_json(beside / MANIFEST, manifest)
         shutil.rmtree(before, ignore_errors=True)
         if root.exists():

@@ -33,6 +33,7 @@ class WithValidation(DataSetOnDisk):
     def __init__(self, data_set: DataSetOnDisk, options: ValidationOptions) -> None:
         super().__init__(data_set.root)
         self.name = data_set.name
+        self.part_names = data_set.part_names
         self.images = data_set.images
         self.data_set = data_set
         self._options = options

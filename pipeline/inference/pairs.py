@@ -100,7 +100,7 @@ def wanted_pairs(split: Split, galleries: Sequence[str] | None) -> Wanted:
     for name in (split.default_gallery,) if galleries is None else galleries:
         if name not in split.galleries:
             raise UserError(
-                f"infer.galleries: the {split.name} split has no gallery {name!r}; "
+                f"params.yaml: infer.galleries: the {split.name} split has no gallery {name!r}; "
                 f"it has {', '.join(split.galleries)}"
             )
         for index, query in enumerate(split.queries):

@@ -19,8 +19,13 @@ HEADS: Mapping[str, type[PersonSearchNetwork]] = {
 def build_student(options: PersonSearchOptions) -> PersonSearchNetwork:
     """Build the network of a student. Raises `UserError` where there is no such head."""
     if options.head not in HEADS:
-        raise UserError(f"network.head: there is no '{options.head}'; known here: {', '.join(HEADS)}")
+        raise UserError(no_such_head(options.head))
     return HEADS[options.head](options)
+
+
+def no_such_head(head: str) -> str:
+    """Return the message that there is no such head."""
+    return f"network.head: there is no '{head}'; known here: {', '.join(HEADS)}"
 
 
 def load_student(path: Path) -> PersonSearchNetwork:

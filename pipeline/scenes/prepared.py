@@ -19,6 +19,8 @@ REFERENCES_VERSION = 2
 IGNORED_VERSION = 3
 """The format of a data set with ignored boxes, which older programs would take for background."""
 MANIFEST = "manifest.json"
+PARTS = "parts"
+"""Key of the manifest of a mixed data set: the names of those that it is made of, in their order."""
 CROPS_ONLY = ("market",)
 """Data sets of cropped people: a re-ID teacher is trained on them, and no network that looks at scenes."""
 
@@ -38,6 +40,11 @@ class PreparedDataSet:
     name: str
     sha256: str
     manifest: Mapping[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the data sets that it was made from: of a mixed one, those of all parts."""
+        return tuple(self.manifest.get(PARTS, [self.name]))
 
     def split(self, name: str) -> Split:
         """Read a split's annotations. Raises `UserError` where the split does not exist or is damaged."""

@@ -128,11 +128,11 @@ def read_parameters(path: Path) -> dict[str, Any]:
     Raises:
         UserError: a file is missing or no YAML, has an unknown section, or extends itself.
     """
-    return _read(path, ())
+    return _read(path, (), f"no {path} here; run this in the project's root")
 
 
-def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    values = read_yaml(path, if_missing=f"no {path} here; run this in the project's root")
+def _read(path: Path, seen: tuple[Path, ...], if_missing: str) -> dict[str, Any]:
+    values = read_yaml(path, if_missing)
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold sections: {', '.join(SECTIONS)}")
     values = dict(values)
@@ -147,6 +147,6 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     base = path.parent / extended
     if path.resolve() in seen:
         raise UserError(f"{path} extends itself")
-    common = _read(base, (*seen, path.resolve()))
+    common = _read(base, (*seen, path.resolve()), f"{path}: {EXTENDS}: there is no file {base}")
     inherited = {name: section for name, section in common.items() if name not in {*OWN_ENTRIES} & {*values}}
     return merged(inherited, values)

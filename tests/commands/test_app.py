@@ -71,4 +71,4 @@ def test_without_gradio_it_says_how_to_install_it(index, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     result = person_search("app", "--index", index)
     assert result.exit_code == 2
-    assert "pip install 'person-search-distillation[app]'" in result.stderr
+    assert "pip install '.[app]'" in result.stderr

@@ -288,6 +288,44 @@ def test_an_empty_source_is_not_the_current_folder(weights, indexed):
         assert "a source is empty" in result.output
 
 
+def test_where_nothing_could_be_read_it_ends_with_an_error(weights, folder, indexed, tmp_path):
+    broken, empty = tmp_path / "broken", tmp_path / "empty"
+    for place in (broken, empty):
+        place.mkdir()
+    (broken / "a.png").write_bytes(b"no picture")
+    for sources, says in (
+        ([broken], "nothing of the sources could be read; the warnings above say why"),
+        ([empty], "there is no picture or video in the sources"),
+        (["http://127.0.0.1:9/none"], "nothing of the sources could be read"),
+    ):
+        result = index(weights, tmp_path / "none", *sources)
+        assert result.exit_code == 2
+        assert says in result.stderr
+        assert ";  " not in result.stderr
+    for sources in ([broken, folder], [empty, "--prune"]):  # one of two can be read; what is gone may be all
+        assert index(weights, indexed, *sources).exit_code == 0
+
+
+def test_options_that_index_do_not_go_with_remove(folder, indexed):
+    for options in (["--weights", "a.safetensors"], ["--every", "1s"], ["--camera-from", "a"], ["--prune"]):
+        result = index(None, indexed, "--remove", folder, *options)
+        assert result.exit_code == 2
+        assert "they do not go with --remove" in result.stderr
+    assert len(table_of(indexed))
+
+
+def test_a_time_that_never_is(weights, indexed, folder):
+    times = ["--after", "2026-03-02", "--before", "2026-03-01"]
+    result = index(None, indexed, "--remove", *times)
+    assert result.exit_code == 2
+    says = "after 2026-03-02 00:00:00 and before 2026-03-01 00:00:00 (UTC) is never"
+    assert says in result.stderr
+    query = ["--index", str(indexed), "--query", str(folder / "cam0/00.png"), "--person", "1"]
+    found = CliRunner().invoke(main, ["find", "--weights", str(weights), *query, *times])
+    assert found.exit_code == 2
+    assert says in found.stderr
+
+
 def test_in_python(weights, folder, tmp_path):
     searcher, out = PersonSearcher(weights), tmp_path / "people"
     assert searcher.index([folder], out).built.frames == PICTURES

@@ -170,11 +170,13 @@ def test_all_parts_are_searched(tmp_path: Path) -> None:
 def test_all_parts_are_prepared_and_divided(tmp_path: Path) -> None:
     pictures = tmp_path / "alone/frames"
     data = prepare(open_source(_all(tmp_path)), tmp_path / "prepared", silent)
+    assert (data.name, data.names) == ("prw", ("prw", "prw", "coco"))
     assert data.images("test")[3].tobytes() == (pictures / "c1s1_000003.jpg").read_bytes()
     assert len(data.split("test").queries) == 2
     options = _all(tmp_path / "again", validation={"share": 0.5, "by": "time"})
     divided = open_source(options)
     inspection = divided.inspect()
+    assert divided.part_names == data.names  # type: ignore[attr-defined]
     assert len(inspection.splits["test"].scenes) == 5 and "all of them searched" in inspection.release
 
 

@@ -67,12 +67,12 @@ def test_a_whole_tree_is_packed(here, tree, request):
 @pytest.mark.parametrize("name", ["prw", "prw_mini", "cuhk_sysu"])
 def test_no_root(here, name):
     use(here, name)
-    assert f"data set '{name}' needs a root" in refused(here, "prepare")
+    assert f"params.yaml: dataset: data set '{name}' needs a root" in refused(here, "prepare")
 
 
 def test_drawn_pictures_cannot_be_referred_to(here):
     use(here, "synthetic", pictures="reference")
-    assert "parameter 'pictures': Value error, `synthetic` has no files" in refused(here, "prepare")
+    assert "parameter 'pictures': `synthetic` has no files" in refused(here, "prepare")
 
 
 def test_pictures_that_are_neither_copied_nor_referred_to(here):

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from pipeline.basics.errors import UserError
@@ -41,6 +43,14 @@ def test_a_file_that_has_entries_has_only_its_own(path, stated, students, tables
     values = read_parameters(other)
     assert (set(values["students"]), set(values["tables"])) == (students, tables)
     assert "infer" in values
+
+
+def test_a_file_that_extends_what_there_is_not(path):
+    other = path.with_name("other.yaml")
+    other.write_text("extends: nosuch.yaml\n")
+    missing = re.escape(f"{other}: extends: there is no file {path.with_name('nosuch.yaml')}")
+    with pytest.raises(UserError, match=missing):
+        read_parameters(other)
 
 
 @pytest.mark.parametrize("name", ["evaluate", "students", "students.b", "students.a.identity"])

@@ -57,14 +57,15 @@ def shares_people(dataset: str) -> bool:
     return dataset.startswith(PRW)
 
 
-def leak_note(dataset: str, trained_on: TrainedOn) -> str | None:
+def leak_note(datasets: Sequence[str], trained_on: TrainedOn) -> str | None:
     """Return a line where a teacher has seen a data set's people before, or may have; None where not.
 
     Args:
-        dataset: name of the data set.
+        datasets: name of the data set; of a mixed one, those of all parts.
         trained_on: what the teacher has learned from.
     """
-    if not shares_people(dataset):
+    dataset = next(filter(shares_people, datasets), None)
+    if dataset is None:
         return None
     notes = []
     if stated := [name for name in trained_on.stated if _is_market(name)]:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from pipeline.basics.options import Options, added_field
+from pipeline.basics.options import Options, added_field, refuse_without_effect
 from pipeline.models.backbones import NetworkOptions
 
 
@@ -56,6 +56,16 @@ class TrainingOptions(Options):
     def _warm_up_is_shorter(self) -> "TrainingOptions":
         if self.warmup_steps > self.steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} is more than all {self.steps} steps")
+        return self
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> "TrainingOptions":
+        unused = ["momentum"] if self.optimizer == "adamw" else []
+        unused += ["decay_steps", "decay_factor"] if self.schedule == "one_cycle" else []
+        # All options of a training, written out, have the defaults: those do no harm.
+        differing = [key for key in unused if getattr(self, key) != type(self).model_fields[key].default]
+        why = f"optimizer '{self.optimizer}' and schedule '{self.schedule}' do not look at it"
+        refuse_without_effect(self, dict.fromkeys(differing, why))
         return self
 
 

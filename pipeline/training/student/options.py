@@ -14,7 +14,7 @@ from pipeline.losses.boxes.box_loss import BOX_TABLE
 from pipeline.losses.boxes.targets import BoxOptions
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.targets import IdentityOptions
-from pipeline.models.heads import HEADS
+from pipeline.models.heads import HEADS, no_such_head
 from pipeline.models.person_search import PersonSearchOptions
 from pipeline.training.detector import DetectionWeights
 from pipeline.training.engine.optimisation import NetworkTrainingOptions
@@ -88,6 +88,8 @@ class StudentOptions(NetworkTrainingOptions):
 
     @model_validator(mode="after")
     def _has_effect(self) -> "StudentOptions":
+        if self.network.head not in HEADS:
+            raise ValueError(no_such_head(self.network.head))
         refuse_without_effect(self, _without_effect(self.network))
         return self
 
@@ -113,9 +115,7 @@ class StudentOptions(NetworkTrainingOptions):
 
 def _without_effect(network: PersonSearchOptions) -> dict[str, str]:
     """Return, by key of a student's settings, why it has no effect on a network of this kind."""
-    kind = HEADS.get(network.head)
-    if kind is None:  # `build_student` says that there is no such head
-        return {}
+    kind = HEADS[network.head]
     further = StudentWeights.model_fields.keys() - DetectionWeights.model_fields.keys()
     absent = sorted(further - {*kind.further_losses(network)})
     reasons = {f"loss_weights.{name}": "the student's network has no such loss" for name in absent}

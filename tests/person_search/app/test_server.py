@@ -359,7 +359,7 @@ def test_a_port_that_is_taken_and_an_address_of_others_are_one_line():
 
 def test_without_gradio_a_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    said = r"pip install 'person-search-distillation\[app\]'"
+    said = r"pip install '\.\[app\]'"
     before = dict(os.environ)
     with pytest.raises(UserError, match=said), own_folder():
         pass

@@ -20,6 +20,13 @@ def weights(tmp_path_factory):
     return written(tmp_path_factory.mktemp("weights") / "student.safetensors", student())
 
 
+def test_a_name_that_no_command_would_know_is_refused(weights, tmp_path):
+    result = export(weights, tmp_path / "out.txt")
+    assert result.exit_code == 2
+    assert "call it NAME.onnx" in result.output
+    assert not any(tmp_path.iterdir())
+
+
 def export(weights, out, *more):
     return CliRunner().invoke(main, ["export", "--weights", str(weights), "--out", str(out), *more])
 
