@@ -233,7 +233,7 @@ class _Annotating:
         if frame.remark:
             self._say(f"warning: {frame.source}: {frame.remark}")
         shown = thumbnail(frame.pixels) if self._options.distinct else None
-        before = self._journal.thumbnails.get(group_of(item))
+        before = self._journal.thumbnail(item, group_of(item))
         if shown is not None and before is not None:
             kept = np.frombuffer(bytes.fromhex(before), np.uint8).reshape(THUMBNAIL[::-1])
             if difference(shown, kept) < self._options.distinct:

@@ -66,12 +66,7 @@ class _KnownItem:
 
 
 class Journal:
-    """The journal of an annotated folder.
-
-    Attributes:
-        thumbnails: by group of frames (see `annotating.group_of`), the thumbnail of the last one kept, as
-            hexadecimal digits.
-    """
+    """The journal of an annotated folder."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any], meant: Mapping[str, str]) -> None:
         """Open a journal, or begin one.
@@ -85,7 +80,7 @@ class Journal:
             UserError: the journal was begun with other settings, or is none.
             OSError: it cannot be read or written.
         """
-        self.thumbnails: dict[str, str] = {}
+        self._last_kept: dict[str, tuple[str, str]] = {}
         self._path, self._meant = path, meant
         self._items: dict[str, _KnownItem] = {}
         self._now: _KnownItem | None = None
@@ -108,6 +103,18 @@ class Journal:
         """Return the number of the last frame of an item that was looked at; None for none."""
         known = self._known(item)
         return None if known is None else known.last
+
+    def thumbnail(self, item: Item, group: str) -> str | None:
+        """Return the thumbnail of the last frame kept of a group, as hexadecimal digits; None for none.
+
+        Args:
+            item: of the frame that is to be compared with it. What is known of a file that has changed is
+                forgotten, so the file is not compared with what it was.
+            group: see `annotating.group_of`.
+        """
+        source, digits = self._last_kept.get(group, (None, None))
+        changed = source == item.source and self._known(item) is None
+        return None if changed else digits
 
     def keep(self, item: Item, frame: AnnotatedFrame, group: str, shown: str | None) -> None:
         """Note a frame whose picture is written; `shown` is its thumbnail, where they are compared."""
@@ -201,7 +208,8 @@ class Journal:
             self._now.kept.append(frame)
             self._now.last = frame.frame
             if "thumbnail" in line:
-                self.thumbnails[line["group"]] = line["thumbnail"]
+                assert self._source is not None
+                self._last_kept[line["group"]] = self._source, line["thumbnail"]
 
     def _put(self, line: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")

@@ -215,6 +215,18 @@ def test_near_duplicates_are_left_out_and_counted(tmp_path):
     assert kept == ["0.png", "3.png"]
 
 
+def test_a_changed_picture_is_not_compared_with_what_it_was(tmp_path):
+    (tmp_path / "in").mkdir()
+    picture(0, (60, 15)).save(tmp_path / "in" / "0.png")
+    picture(0, (20, 15)).save(tmp_path / "in" / "1.png")
+    assert annotate(tmp_path / "in", tmp_path / "out", distinct=2.0).frames == 2
+    picture(0, (21, 15)).save(tmp_path / "in" / "1.png", compress_level=0)  # hardly another, of another size
+    done = annotate(tmp_path / "in", tmp_path / "out", distinct=2.0)
+    assert (done.frames, done.alike) == (2, 0)
+    annotate(tmp_path / "in", tmp_path / "new", distinct=2.0)
+    assert content(tmp_path / "out") == content(tmp_path / "new")
+
+
 def test_the_difference_is_the_mean_of_grey_levels():
     black, grey = np.zeros((36, 64, 3), np.uint8), np.full((36, 64, 3), 100, np.uint8)
     half = black.copy()
