@@ -125,10 +125,11 @@ def annotate_sources(
 
     Raises:
         UserError: a source is missing or a stream, nothing is to be annotated, or the folder was begun with
-            another detector or other options.
+            another detector or other options, or holds something else.
         OSError: the folder cannot be written; what is there stays.
     """
     items = _items(sources, out, say)
+    _check_is_own(out)
     (out / FRAMES).mkdir(parents=True, exist_ok=True)
     about = {"detector": detector.file_hash, **options.as_plain_values()}
     if options.tiles > 1:
@@ -173,6 +174,15 @@ def _items(sources: Sequence[str | Path], out: Path, say: Say) -> list[Item]:
     if not items:
         raise UserError("there is no picture and no video in what was given")
     return items
+
+
+def _check_is_own(out: Path) -> None:
+    """Raise `UserError` where a folder holds what this command did not write."""
+    held = {path.name for path in out.iterdir()} - {FRAMES} if out.is_dir() else set()
+    if held and JOURNAL not in held:
+        raise UserError(
+            f"{printable(out)} holds something else ({printable(min(held))}): give an empty or a new folder"
+        )
 
 
 def _hashed(detector: PeopleDetector) -> str:

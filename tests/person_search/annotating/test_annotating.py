@@ -227,6 +227,19 @@ def test_a_changed_picture_is_not_compared_with_what_it_was(tmp_path):
     assert content(tmp_path / "out") == content(tmp_path / "new")
 
 
+def test_a_folder_that_holds_something_else_is_left_alone(sources, tmp_path):
+    (tmp_path / "out" / "frames").mkdir(parents=True)  # what a kill right at the start leaves
+    (tmp_path / "out" / "letters.txt").write_text("dear")
+    with pytest.raises(UserError, match=r"out holds something else \(letters.txt\)"):
+        annotate(sources, tmp_path / "out")
+    assert [path.name for path in tmp_path.glob("out/*")] in (
+        ["frames", "letters.txt"],
+        ["letters.txt", "frames"],
+    )
+    (tmp_path / "out" / "letters.txt").unlink()
+    assert annotate(sources, tmp_path / "out").frames == 11
+
+
 def test_the_difference_is_the_mean_of_grey_levels():
     black, grey = np.zeros((36, 64, 3), np.uint8), np.full((36, 64, 3), 100, np.uint8)
     half = black.copy()
