@@ -202,7 +202,7 @@ WIDTHS = ("half the channels", "default width", "1.5 times the channels")
 BOTH_LENGTHS = {width: [f"{width}, 500 steps", f"{width}, 1,000 steps"] for width in WIDTHS}
 POOLED = {
     **{f"{width}, both lengths": (BOTH_LENGTHS[width], EIGHT) for width in WIDTHS},
-    "all three widths, both lengths": ([one for both in BOTH_LENGTHS.values() for one in both], THREE),
+    "all three widths, both lengths": ([one for both in BOTH_LENGTHS.values() for one in both], EIGHT),
     "identity weights 0.1, 0.25, 0.5 and 1": (
         [
             "identity weight 0.1",
