@@ -1,10 +1,11 @@
 """The data set that a command is given: by name and folder, with the settings of params.yaml."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pipeline.basics.errors import UserError
+from pipeline.basics.errors import UserError, naming
 from pipeline.basics.options import parse_options
 from pipeline.datasets.on_disk import DataSetOnDisk
 from pipeline.datasets.sources import MIXED, open_source
@@ -46,7 +47,8 @@ def given_data_set(name: str | None, root: Path | None) -> DataSetOnDisk:
         raise UserError(
             f"data set '{options.name}' is drawn by the project; give --dataset and --root of another"
         )
-    return open_source(options)
+    with naming(f"{PARAMETERS}: {SECTION}") if name is None else nullcontext():
+        return open_source(options)
 
 
 def _section() -> Mapping[str, Any]:

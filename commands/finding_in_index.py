@@ -11,7 +11,7 @@ from commands.querying import Query, looked_for
 from person_search.index.faiss import FaissPeople
 from person_search.index.loaded import LoadedPeople
 from person_search.index.ranking import rank
-from person_search.index.selection import Selection
+from person_search.index.selection import Selection, check_times
 from person_search.index.store import PeopleStore
 from person_search.searcher import PersonSearcher
 from person_search.sources.frames import path_of
@@ -43,8 +43,10 @@ def look_in_index(
         output: see `show`.
 
     Raises:
-        UserError: a query, the weights or the index are no good, or they do not belong together.
+        UserError: a query, the weights or the index are no good, or they do not belong together; or no time
+            is asked for that there is.
     """
+    check_times(filters["after"], filters["before"])
     store = PeopleStore.open(index)
     file = weights or weights_of(store)
     searcher = PersonSearcher(file)

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from commands.places import GivenPath, check_weights
 from person_search.extras import own
 from pipeline.basics.errors import UserError
 
 AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
+OF_REMOVING = ("sources", "out", "cameras", "remove", "after", "before", "older_than")
+"""The parameters that --remove looks at."""
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -90,10 +93,7 @@ def index(
     stopped goes on where it was.
     """
     if remove:
-        if weights or every or camera_from or prune:
-            raise UserError(
-                "--weights, --every, --camera-from and --prune index; they do not go with --remove"
-            )
+        _refuse_options_of_indexing()
         limit = _limit(before, older_than)
         own("commands.indexing", "index").remove_people(
             out, sources, cameras, after and after.replace(tzinfo=UTC), limit
@@ -127,6 +127,19 @@ def index(
         workers=workers,
         prune=prune,
     )
+
+
+def _refuse_options_of_indexing() -> None:
+    """Raise `UserError` where an option is given beside --remove that only indexing looks at."""
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in OF_REMOVING
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise UserError(f"{', '.join(given)}: for indexing alone; leave it out with --remove")
 
 
 def _limit(before: datetime | None, older_than: str | None) -> datetime | None:

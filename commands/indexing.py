@@ -14,7 +14,7 @@ from person_search.index.arrays import is_there
 from person_search.index.building import Built
 from person_search.index.indexing import IndexOptions, index_sources
 from person_search.index.schema import Dtype
-from person_search.index.selection import COLUMNS, Selection
+from person_search.index.selection import COLUMNS, Selection, check_times
 from person_search.index.store import PeopleStore
 from person_search.sources.addresses import WEBCAM
 from person_search.sources.cameras import Cameras
@@ -79,7 +79,8 @@ def build(
         gone = done.forgotten
         print_line(f"forgotten: {len(gone.sources):,} sources that are gone, {gone.people:,} people")
     _say_time(done.built, time.monotonic() - started)
-    if launched.ranks == 1 and not done.built.frames and not done.unchanged:
+    something = done.built.frames or done.built.sources or done.unchanged
+    if launched.ranks == 1 and not something:
         if done.built.passed_over:
             raise UserError("nothing of the sources could be read; the warnings above say why")
         if not prune:  # of an empty folder, all may be gone
@@ -103,8 +104,10 @@ def remove_people(
         before: seen before this time; None for any.
 
     Raises:
-        UserError: nothing is said of whom to remove, nothing fits the sources, or it is no index.
+        UserError: nothing is said of whom to remove, no time is asked for that there is, nothing fits the
+            sources, or it is no index.
     """
+    check_times(after, before)
     patterns = [pattern for source in sources for pattern in _patterns(source)]
     where = Selection(sources=patterns, cameras=cameras, after=after, before=before)
     if where.selects_all:

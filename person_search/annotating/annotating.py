@@ -178,8 +178,11 @@ def _items(sources: Sequence[str | Path], out: Path, say: Say) -> list[Item]:
 
 def _check_is_own(out: Path) -> None:
     """Raise `UserError` where a folder holds what this command did not write."""
-    held = {path.name for path in out.iterdir()} - {FRAMES} if out.is_dir() else set()
-    if held and JOURNAL not in held:
+    if not out.is_dir() or (out / JOURNAL).exists():
+        return
+    # A run that was killed right at the start leaves an empty folder of frames.
+    held = {path.name for path in out.iterdir() if path.name != FRAMES or any(path.iterdir())}
+    if held:
         raise UserError(
             f"{printable(out)} holds something else ({printable(min(held))}): give an empty or a new folder"
         )
@@ -204,7 +207,6 @@ class _Annotating:
     ) -> None:
         self._journal, self._folder, self._detector = journal, folder, detector
         self._options, self._given, self._say = options, given, say
-        self._names = {frame.name for frame in journal.frames()}
 
     def run(self, items: Sequence[Item], progress: Progress) -> list[str]:
         """Annotate what the journal does not know yet, and return a line for each gap."""
@@ -243,7 +245,8 @@ class _Annotating:
         if frame.remark:
             self._say(f"warning: {frame.source}: {frame.remark}")
         shown = thumbnail(frame.pixels) if self._options.distinct else None
-        before = self._journal.thumbnail(item, group_of(item))
+        self._journal.begin(item)
+        before = self._journal.thumbnail(group_of(item))
         if shown is not None and before is not None:
             kept = np.frombuffer(bytes.fromhex(before), np.uint8).reshape(THUMBNAIL[::-1])
             if difference(shown, kept) < self._options.distinct:
@@ -251,12 +254,11 @@ class _Annotating:
                 return
         made = encoded(item, frame)
         name = frame_name(item, frame, made.content)
-        if name in self._names:  # the very same picture again
+        if self._journal.has(name):  # the very same picture again
             self._journal.leave_out(item, frame.frame)
             return
         boxes, scores = _in_frame(self._detector.detect(frame.pixels, self._options.unsure), frame, made.size)
         write_atomically(self._folder / name, made.content)
-        self._names.add(name)
         self._journal.keep(
             item,
             AnnotatedFrame(

@@ -80,6 +80,7 @@ class Journal:
             UserError: the journal was begun with other settings, or is none.
             OSError: it cannot be read or written.
         """
+        self._names: set[str] = set()
         self._last_kept: dict[str, tuple[str, str]] = {}
         self._path, self._meant = path, meant
         self._items: dict[str, _KnownItem] = {}
@@ -104,34 +105,42 @@ class Journal:
         known = self._known(item)
         return None if known is None else known.last
 
-    def thumbnail(self, item: Item, group: str) -> str | None:
-        """Return the thumbnail of the last frame kept of a group, as hexadecimal digits; None for none.
+    def begin(self, item: Item) -> None:
+        """Let what follows be of an item. All that is known of a file that has changed is forgotten."""
+        if self._source != item.source or self._known(item) is None:
+            line = {"item": item.source, "size": item.size, "mtime_ns": item.mtime_ns}
+            self._apply(line)
+            self._put(line)
 
-        Args:
-            item: of the frame that is to be compared with it. What is known of a file that has changed is
-                forgotten, so the file is not compared with what it was.
-            group: see `annotating.group_of`.
+    def has(self, name: str) -> bool:
+        """Tell whether a frame of this name is kept."""
+        return name in self._names
+
+    def thumbnail(self, group: str) -> str | None:
+        """Return the thumbnail of the last frame kept of a group (see `annotating.group_of`).
+
+        Returns:
+            Hexadecimal digits; None where no frame is kept, or the last one was of a file that has changed.
         """
-        source, digits = self._last_kept.get(group, (None, None))
-        changed = source == item.source and self._known(item) is None
-        return None if changed else digits
+        _, digits = self._last_kept.get(group, (None, None))
+        return digits
 
     def keep(self, item: Item, frame: AnnotatedFrame, group: str, shown: str | None) -> None:
         """Note a frame whose picture is written; `shown` is its thumbnail, where they are compared."""
-        self._begin(item)
+        self.begin(item)
         line = asdict(frame) | ({"group": group, "thumbnail": shown} if shown is not None else {})
         self._apply(line)
         self._put(line)
 
     def leave_out(self, item: Item, number: int) -> None:
         """Note a frame that is left out as a near-duplicate."""
-        self._begin(item)
+        self.begin(item)
         self._apply({"alike": number})
         self._put({"alike": number})
 
     def end(self, item: Item) -> None:
         """Note that all of an item was read."""
-        self._begin(item)
+        self.begin(item)
         self._apply({"end": True})
         self._put({"end": True})
 
@@ -153,13 +162,6 @@ class Journal:
         known = self._items.get(item.source)
         same = known is not None and (known.size, known.mtime_ns) == (item.size, item.mtime_ns)
         return known if same else None
-
-    def _begin(self, item: Item) -> None:
-        """Let the next lines be of an item; what is known of a file that has changed is forgotten."""
-        if self._source != item.source or self._known(item) is None:
-            line = {"item": item.source, "size": item.size, "mtime_ns": item.mtime_ns}
-            self._apply(line)
-            self._put(line)
 
     def _replay(self, lines: list[bytes], settings: Mapping[str, Any]) -> None:
         try:
@@ -193,6 +195,7 @@ class Journal:
             self._source = line["item"]
             state, known = (line["size"], line["mtime_ns"]), self._items.get(line["item"])
             if known is None or (known.size, known.mtime_ns) != state:
+                self._forget(line["item"])
                 self._items[line["item"]] = known = _KnownItem(*state)
             self._now = known
             return
@@ -206,10 +209,18 @@ class Journal:
             names = AnnotatedFrame.__dataclass_fields__
             frame = AnnotatedFrame(**{name: line[name] for name in names} | {"size": tuple(line["size"])})
             self._now.kept.append(frame)
+            self._names.add(frame.name)
             self._now.last = frame.frame
             if "thumbnail" in line:
                 assert self._source is not None
                 self._last_kept[line["group"]] = self._source, line["thumbnail"]
+
+    def _forget(self, source: str) -> None:
+        """Forget the frames of a file that has changed: they are not there to be compared with."""
+        if (known := self._items.pop(source, None)) is not None:
+            self._names.difference_update(frame.name for frame in known.kept)
+            of_others = {group: kept for group, kept in self._last_kept.items() if kept[0] != source}
+            self._last_kept = of_others
 
     def _put(self, line: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from fnmatch import translate
 
 import numpy as np
@@ -14,6 +14,15 @@ from pipeline.basics.errors import UserError
 
 COLUMNS = ["source", "time", "camera", "score"]
 """The columns that a selection looks at."""
+
+
+def check_times(after: datetime | None, before: datetime | None) -> None:
+    """Raise `UserError` where no time is both at or after the one and before the other."""
+    if after is not None and before is not None and after >= before:
+        first, second = (time.astimezone(UTC).isoformat(" ") for time in (after, before))
+        raise UserError(
+            f"no time is at or after {first} and before {second}: give an earlier first or a later second one"
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,6 @@ class Selection:
 
         Raises:
             ValueError: a text where a list of texts belongs, or a time without a time zone.
-            UserError: nobody is both at or after the one time and before the other.
         """
         for name in ("sources", "exclude_sources", "cameras"):
             if isinstance(getattr(self, name), str):
@@ -50,11 +58,6 @@ class Selection:
         for moment in (self.after, self.before):
             if moment is not None and moment.tzinfo is None:
                 raise ValueError("a time has no time zone")
-        if self.after and self.before and self.after >= self.before:
-            raise UserError(
-                f"after {self.after:%Y-%m-%d %H:%M:%S} and before {self.before:%Y-%m-%d %H:%M:%S} "
-                "(UTC) is never; exchange them"
-            )
 
     @property
     def selects_all(self) -> bool:

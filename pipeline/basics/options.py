@@ -117,10 +117,11 @@ def _problem(problem: ErrorDetails, model: type[BaseModel]) -> str:
         return f"parameter {key} is missing"
     if kind == WITHOUT_EFFECT:
         return f"parameter {key} has no effect: {message}; leave it out"
+    given = f", got {problem['input']!r}"
     if kind == "value_error":  # of our own validators; pydantic puts "Value error" before the text
         message = str(problem["ctx"]["error"])
-    # A validator of a whole section has no key of its own, and its input is the section.
-    given = "" if isinstance(problem["input"], Mapping | Options) else f", got {problem['input']!r}"
+        if isinstance(problem["input"], Mapping | Options):  # a validator of a whole section says what it is
+            given = ""
     return f"{f'parameter {key}: ' if problem['loc'] else ''}{message}{given}"
 
 

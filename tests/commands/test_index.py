@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from benchmarks.index_building import MADE, NETWORK
+from commands.index import index as index_command
 from commands.main import main
 from person_search.index.store import PeopleStore
 from person_search.searcher import PersonSearcher
@@ -36,7 +37,7 @@ def folder(tmp_path):
 
 def index(weights, out, *arguments):
     own = [] if weights is None else ["--weights", str(weights)]
-    fast = ["--workers", "0", "--min-score", "0", "--batch-size", "3"]
+    fast = [] if "--remove" in arguments else ["--workers", "0", "--min-score", "0", "--batch-size", "3"]
     return CliRunner().invoke(main, ["index", *own, "--out", str(out), *fast, *map(str, arguments)])
 
 
@@ -307,18 +308,27 @@ def test_where_nothing_could_be_read_it_ends_with_an_error(weights, folder, inde
 
 
 def test_options_that_index_do_not_go_with_remove(folder, indexed):
-    for options in (["--weights", "a.safetensors"], ["--every", "1s"], ["--camera-from", "a"], ["--prune"]):
-        result = index(None, indexed, "--remove", folder, *options)
+    everything = {
+        *("--weights", "--every", "--camera-from", "--time-format", "--timezone"),
+        *("--min-score", "--dtype", "--batch-size", "--workers", "--prune"),
+    }
+    for option in everything:
+        value = {"--prune": [], "--timezone": ["UTC"], "--dtype": ["float16"]}.get(option, ["1"])
+        command = ["index", "--out", str(indexed), "--remove", str(folder), option, *value]
+        result = CliRunner().invoke(main, command)
         assert result.exit_code == 2
-        assert "they do not go with --remove" in result.stderr
+        assert f"Error: {option}: for indexing alone; leave it out with --remove" in result.stderr
     assert len(table_of(indexed))
+    kept = {name for parameter in index_command.params for name in parameter.opts} - everything
+    assert kept == {"sources", "--out", "--camera", "--remove", "--after", "--before", "--older-than"}
 
 
-def test_a_time_that_never_is(weights, indexed, folder):
-    times = ["--after", "2026-03-02", "--before", "2026-03-01"]
+@pytest.mark.parametrize(("after", "second"), [("2026-03-02", "2026-03-01"), ("2026-03-01", "2026-03-01")])
+def test_a_time_that_never_is(after, second, weights, indexed, folder):
+    times = ["--after", after, "--before", second]
     result = index(None, indexed, "--remove", *times)
     assert result.exit_code == 2
-    says = "after 2026-03-02 00:00:00 and before 2026-03-01 00:00:00 (UTC) is never"
+    says = f"no time is at or after {after} 00:00:00+00:00 and before {second} 00:00:00+00:00: give"
     assert says in result.stderr
     query = ["--index", str(indexed), "--query", str(folder / "cam0/00.png"), "--person", "1"]
     found = CliRunner().invoke(main, ["find", "--weights", str(weights), *query, *times])

@@ -84,6 +84,25 @@ def test_stopped_after_any_batch_it_goes_on_to_the_same_rows(weights, film, tmp_
     assert rows_of(tmp_path / "stopped") == rows_of(tmp_path / "whole")
 
 
+def test_what_lacks_its_end_alone_is_read_without_an_error(weights, tmp_path, monkeypatch):
+    film, out = write_film(tmp_path / "film.mkv", number=8, size=(96, 64)), tmp_path / "people"
+    command = ["index", str(film), "--out", str(out), "--weights", str(weights), "--batch-size", "4"]
+    with monkeypatch.context() as patch:
+        commit, left = StoreWriter.commit, [2]
+
+        def stopped(self, *arguments):
+            commit(self, *arguments)
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+
+        patch.setattr(StoreWriter, "commit", stopped)
+        assert CliRunner().invoke(main, command).exit_code != 0
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 0, again.output
+    assert "0 people in 0 frames of 1 new or changed sources" in again.output
+
+
 def test_a_changed_video_is_read_anew(weights, film, tmp_path):
     searcher, out = PersonSearcher(weights), tmp_path / "people"
     searcher.index([film], out, options())

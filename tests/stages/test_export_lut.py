@@ -1,5 +1,6 @@
 """Tables of every kind and level: the same bytes for the same features, and one line for what is wrong."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -174,6 +175,17 @@ def test_a_file_and_its_folder_are_the_same_table_but_for_the_hash(here):
 def test_what_is_wrong_with_an_entry_is_one_line_and_nothing_is_written(kind, changes, says, here):
     enter(here, kind, **changes)
     assert says in refused(here, "export_lut --table t")
+
+
+@pytest.mark.parametrize("level", ["identity", "box"])
+@pytest.mark.parametrize("kind", ["onnx", "crops"])
+def test_the_leak_is_seen_in_any_part_of_mixed_data(kind, level, here, caplog):
+    manifest = here / "data/prepared/manifest.json"
+    for parts, seen in ((["tiny", "coco"], False), (["tiny", "prw"], True)):
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"parts": parts}))
+        caplog.clear()
+        export(here, kind, level=level)
+        assert ("Market-1501 shows PRW's people" in caplog.text) == seen
 
 
 class Unlabelled(TinyDataSet):

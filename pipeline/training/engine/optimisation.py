@@ -60,12 +60,16 @@ class TrainingOptions(Options):
 
     @model_validator(mode="after")
     def _has_effect(self) -> "TrainingOptions":
-        unused = ["momentum"] if self.optimizer == "adamw" else []
-        unused += ["decay_steps", "decay_factor"] if self.schedule == "one_cycle" else []
-        # All options of a training, written out, have the defaults: those do no harm.
-        differing = [key for key in unused if getattr(self, key) != type(self).model_fields[key].default]
-        why = f"optimizer '{self.optimizer}' and schedule '{self.schedule}' do not look at it"
-        refuse_without_effect(self, dict.fromkeys(differing, why))
+        unused = {"momentum": "optimizer 'sgd'"} if self.optimizer != "sgd" else {}
+        if self.schedule != "step":
+            unused |= dict.fromkeys(("decay_steps", "decay_factor"), "schedule 'step'")
+        defaults = {key: type(self).model_fields[key].default for key in unused}
+        reasons = {
+            key: f"only {who} looks at it (it may be its default, {defaults[key]})"
+            for key, who in unused.items()
+            if getattr(self, key) != defaults[key]  # all options of a training, written out, have defaults
+        }
+        refuse_without_effect(self, reasons)
         return self
 
 

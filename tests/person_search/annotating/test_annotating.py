@@ -1,6 +1,7 @@
 """Annotating: the same bytes whether it was stopped or not, and right boxes whatever the picture is."""
 
 import json
+import os
 import shutil
 from fractions import Fraction
 from io import BytesIO
@@ -227,16 +228,34 @@ def test_a_changed_picture_is_not_compared_with_what_it_was(tmp_path):
     assert content(tmp_path / "out") == content(tmp_path / "new")
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(sources, tmp_path):
+@pytest.mark.parametrize("distinct", [0.0, 0.5])
+def test_a_file_that_is_only_touched_keeps_its_frames(distinct, sources, tmp_path):
+    before = annotate(sources, tmp_path / "out", distinct=distinct)
+    wanted = content(tmp_path / "out")
+    for path in (sources / "film.mkv", sources / "cam0" / "picture 0.jpg"):
+        os.utime(path, (1, 1))
+        assert annotate(sources, tmp_path / "out", distinct=distinct) == before
+        assert content(tmp_path / "out") == wanted
+
+
+@pytest.mark.parametrize("distinct", [0.0, 0.5])
+def test_a_film_that_has_grown_is_read_anew(distinct, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in (20, 40):
+        write_film(tmp_path / "in" / "film.mkv", "ffv1", "yuv444p", number=number, rate=10)
+        annotate(tmp_path / "in", tmp_path / "out", distinct=distinct)
+    annotate(tmp_path / "in", tmp_path / "new", distinct=distinct)
+    assert content(tmp_path / "out") == content(tmp_path / "new")
+
+
+@pytest.mark.parametrize("name", ["letters.txt", "frames/mine.jpg"])
+def test_a_folder_that_holds_something_else_is_left_alone(name, sources, tmp_path):
     (tmp_path / "out" / "frames").mkdir(parents=True)  # what a kill right at the start leaves
-    (tmp_path / "out" / "letters.txt").write_text("dear")
-    with pytest.raises(UserError, match=r"out holds something else \(letters.txt\)"):
+    (tmp_path / "out" / name).write_text("dear")
+    with pytest.raises(UserError, match=f"out holds something else .{Path(name).parts[0]}."):
         annotate(sources, tmp_path / "out")
-    assert [path.name for path in tmp_path.glob("out/*")] in (
-        ["frames", "letters.txt"],
-        ["letters.txt", "frames"],
-    )
-    (tmp_path / "out" / "letters.txt").unlink()
+    assert {path.name for path in tmp_path.glob("out/**/*")} == {"frames", Path(name).name}
+    (tmp_path / "out" / name).unlink()
     assert annotate(sources, tmp_path / "out").frames == 11
 
 

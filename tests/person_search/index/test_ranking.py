@@ -1,9 +1,10 @@
 """The ranking, exact and with FAISS, against a plain product in float64."""
 
 import os
+import re
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta, timezone
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +19,7 @@ from person_search.index.loaded import LoadedPeople
 from person_search.index.ranking import mean_query, rank
 from person_search.index.rows import PeopleRows
 from person_search.index.schema import About
-from person_search.index.selection import Selection
+from person_search.index.selection import Selection, check_times
 from person_search.index.store import PeopleStore
 from pipeline.basics.errors import UserError
 from tests.person_search.index.drawn import START, STATE, Person, rows_of, unit
@@ -248,6 +249,17 @@ def test_no_hits_are_not_asked_for(tmp_path):
 def test_a_selection_that_is_never_meant(wrong):
     with pytest.raises(ValueError):
         Selection(**wrong)
+
+
+def test_times_between_which_nothing_is():
+    for hours in (0, 1):
+        second = START - timedelta(hours=hours)
+        says = re.escape(f"before {second.astimezone(UTC).isoformat(' ')}: give")
+        with pytest.raises(UserError, match=says):
+            check_times(START, second.astimezone(timezone(timedelta(hours=2))))
+    check_times(START, (START + timedelta(hours=1)).astimezone(timezone(timedelta(hours=-2))))
+    for times in ((START, None), (None, START), (None, None)):
+        check_times(*times)
 
 
 def test_a_missing_faiss_is_said_in_one_line(tmp_path, monkeypatch):
