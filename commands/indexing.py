@@ -104,8 +104,8 @@ def remove_people(
         before: seen before this time; None for any.
 
     Raises:
-        UserError: nothing is said of whom to remove, no time is asked for that there is, nothing fits the
-            sources, or it is no index.
+        UserError: nothing is said of whom to remove, no time is asked for that there is, there is no camera
+            of a name, nothing fits the sources, or it is no index.
     """
     check_times(after, before)
     patterns = [pattern for source in sources for pattern in _patterns(source)]
@@ -113,6 +113,8 @@ def remove_people(
     if where.selects_all:
         raise UserError("--remove: say whom, by SOURCES, --camera, --after, --before or --older-than")
     store = PeopleStore.open(out)
+    if missing := set(cameras) - _cameras(store):
+        raise UserError(f"nothing was removed: {printable(out)} has no camera {printable(min(missing))}")
     removed = store.remove(where)
     if sources and not removed.sources:
         raise UserError(
@@ -144,6 +146,13 @@ def _patterns(source: str) -> list[str]:
         ]
     text = escape(source_text(path))  # a name may have a pattern's signs
     return [f"{text}/*"] if path.is_dir() else [text, f"{text}/*"]  # a folder may be gone
+
+
+def _cameras(store: PeopleStore) -> set[str]:
+    """Return the cameras of an index, those of people removed just before aside."""
+    with store.snapshot() as snapshot:
+        tables = [snapshot.read(place, ["camera"]) for place in snapshot.places()]
+    return {camera for people in tables for camera in people.column("camera").unique().to_pylist() if camera}
 
 
 def _without_time(store: PeopleStore, where: Selection) -> int:

@@ -100,6 +100,7 @@ class IndexBuilder:
         self._writer, self._network, self._say = writer, network, say
         self._batch_size, self._min_score = batch_size, min_score
         self._batch = _Batch()
+        self._known: Mapping[str, SourceState] = {}
         self._read_to = dict[str, int | None]()
         self._streams_from = dict[str, int]()
         self._committed = time.monotonic()
@@ -118,7 +119,7 @@ class IndexBuilder:
             OSError: a commit cannot be written; those before it stay.
         """
         last_of_batch = {batch[-1].source for batch in batches}
-        known = self._writer.sources()
+        self._known = known = self._writer.sources()
         self._read_to = {item.source: frames_known(item, known) for batch in batches for item in batch}
         self._streams_from = {
             source: 0 if last is None else last + 1 for source, last in self._read_to.items()
@@ -152,7 +153,9 @@ class IndexBuilder:
     def _end(self, end: ItemEnd) -> None:
         item = end.item
         if end.gap is not None:
-            self._say(f"warning: {end.gap}; {'the rest is ' if self._has_frames(item) else ''}left out")
+            kept = "; what was found in it before stays" if item.source in self._known else ""
+            rest = "the rest is " if self._has_frames(item) else ""
+            self._say(f"warning: {end.gap}; {rest}left out{kept if not rest else ''}")
             self.built.passed_over += 1
             if not self._has_frames(item):
                 return  # it is tried again by the next run

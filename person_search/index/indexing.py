@@ -12,14 +12,15 @@ from person_search.index.coverage import SourceState
 from person_search.index.schema import About, Dtype
 from person_search.index.store import PeopleStore
 from person_search.index.writer import Removed, StoreWriter
+from person_search.networks.loading import model_hash_of
 from person_search.networks.network import SearchNetwork
 from person_search.sources.cameras import Cameras
 from person_search.sources.frames import source_text
 from person_search.sources.loading import LoadedFrames, load_frames
 from person_search.sources.places import Item, Listing, listed
 from pipeline.basics.errors import UserError
-from pipeline.basics.hashing import sha256_of
 from pipeline.basics.progress import Progress
+from pipeline.inference.own_pictures.printable import printable
 
 Say = Callable[[str], None]
 
@@ -90,7 +91,7 @@ def index_sources(
         progress: progress in sources.
 
     Raises:
-        UserError: a source is missing, or the index is of another network.
+        UserError: a source is missing, the index is of another network, or all of a folder would be pruned.
         OSError: the index cannot be written; what is committed stays.
     """
     if options.prune and options.ranks > 1:
@@ -135,7 +136,7 @@ def _is_of(out: Path, weights: Path) -> bool:
     if not out.is_dir() or not any(out.iterdir()):
         return False
     about = PeopleStore.open(out).about
-    about.check(replace(about, model_hash=sha256_of(weights)), out)
+    about.check(replace(about, model_hash=model_hash_of(weights)), out)
     return True
 
 
@@ -177,4 +178,9 @@ def _build(
 def _pruned(writer: StoreWriter, listing: Listing) -> Removed | None:
     known = writer.sources().keys()
     gone = {source for source in known if listing.lacks(source)}
+    if empty := listing.empty_above(gone):
+        raise UserError(
+            f"--prune: nothing is left in {printable(empty)}, so nothing was forgotten (is a disk not "
+            "there?); if that is meant, `--remove` forgets it"
+        )
     return writer.prune(known - gone) if gone else None

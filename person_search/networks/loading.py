@@ -7,6 +7,7 @@ from person_search.extras import own
 from person_search.networks.network import SearchNetwork
 from pipeline.basics.errors import UserError
 from pipeline.basics.file_kinds import SAFETENSORS, check_is_file, kind_of
+from pipeline.basics.hashing import sha256_of
 from pipeline.inference.own_pictures.printable import printable
 
 if TYPE_CHECKING:
@@ -36,10 +37,32 @@ def load_search_network(path: Path, device: "torch.device | None" = None) -> Sea
     if kind == SAFETENSORS:
         in_torch: SearchNetwork = own(IN_TORCH, "pipeline").TorchNetwork(path, device)
         return in_torch
-    if kind == ONNX or path.suffix.lower() == ONNX_ENDING:
+    if _is_exported(path):
         in_onnx: SearchNetwork = own(IN_ONNX, "onnx").OnnxNetwork(path)
         return in_onnx
     raise UserError(
         f"{printable(path)} is {kind or 'of an unknown kind'}; give a student's weights (.safetensors) or "
         f"a network of `person-search export` ({ONNX_ENDING})"
     )
+
+
+def model_hash_of(path: Path) -> str:
+    """Return the `model_hash` of the network in a file, without PyTorch.
+
+    That of a student's weights is the file's own. An exported file mostly has that of the weights that it was
+    made from, so that an index can be used with both.
+
+    Raises:
+        UserError: the file is an ONNX model, but no exported network.
+        OSError: it cannot be read.
+    """
+    if not _is_exported(path):
+        return sha256_of(path)
+    network: SearchNetwork = own(IN_ONNX, "onnx").OnnxNetwork(path)
+    return network.model_hash
+
+
+def _is_exported(path: Path) -> bool:
+    """Tell whether a file is an ONNX model, by its content, or else its name."""
+    kind = kind_of(path)
+    return kind == ONNX or (kind != SAFETENSORS and path.suffix.lower() == ONNX_ENDING)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -79,6 +79,12 @@ class Listing:
             return False
         above = {path_of(source), *path_of(source).parents}
         return not above.isdisjoint(self.roots) and above.isdisjoint(self.unread)
+
+    def empty_above(self, gone: Iterable[str]) -> Path | None:
+        """Return a given folder of which all is gone: one that sources lay below, and that holds nothing."""
+        folders = {*self.roots} & {above for source in gone for above in path_of(source).parents}
+        held = {above for item in self.items if item.path for above in path_of(item.source).parents}
+        return min(folders - held, default=None)
 
     @cached_property
     def _sources(self) -> frozenset[str]:

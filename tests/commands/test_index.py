@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from commands.main import main
 from person_search.index.store import PeopleStore
 from person_search.searcher import PersonSearcher
 from pipeline.basics.errors import UserError
+from tests.person_search.networks.test_loading import DESCRIBED, small_model
 
 ROOT = Path(__file__).parents[2]
 PICTURES = 10
@@ -249,10 +251,10 @@ def test_a_name_with_a_patterns_signs_and_a_folder_that_is_gone(weights, folder,
 def test_where_nothing_fits_it_is_said(weights, folder, tmp_path):
     out = tmp_path / "people"
     index(weights, out, folder)
-    for arguments in (["nowhere/*"], ["nowhere"], [folder, "--camera", "none"]):
+    for arguments in (["nowhere/*"], ["nowhere"], [folder, "--camera", "none"], ["--camera", "none"]):
         result = index(None, out, "--remove", *arguments)
         assert result.exit_code == 2
-        assert "nothing was removed: nothing in" in result.stderr
+        assert "nothing was removed: " in result.stderr
     assert len(table_of(out))
 
 
@@ -303,8 +305,40 @@ def test_where_nothing_could_be_read_it_ends_with_an_error(weights, folder, inde
         assert result.exit_code == 2
         assert says in result.stderr
         assert ";  " not in result.stderr
-    for sources in ([broken, folder], [empty, "--prune"]):  # one of two can be read; what is gone may be all
-        assert index(weights, indexed, *sources).exit_code == 0
+    assert index(weights, indexed, broken, folder).exit_code == 0
+
+
+def test_all_of_a_folder_is_not_pruned_since_its_disk_may_not_be_there(weights, folder, indexed):
+    before = rows_of(indexed)
+    for path in (folder / "cam1").iterdir():
+        path.rename(folder / path.name)
+    result = index(weights, indexed, folder / "cam0", folder / "cam1", "--prune")
+    assert result.exit_code == 2
+    assert "nothing is left in" in result.stderr and "cam1, so nothing was forgotten" in result.stderr
+    assert rows_of(indexed) == before
+    assert index(weights, indexed, folder, "--prune").exit_code == 0
+    assert len(rows_of(indexed)) == len(before)
+
+
+def test_a_changed_picture_that_cannot_be_read_keeps_its_people(weights, folder, indexed):
+    before = rows_of(indexed)
+    (folder / "cam0" / "00.png").write_bytes(b"no picture")
+    result = index(weights, indexed, folder)
+    assert result.exit_code == 0
+    assert "left out; what was found in it before stays" in result.stderr
+    assert rows_of(indexed) == before
+
+
+def test_an_index_of_an_exported_network_goes_on_with_it(folder, tmp_path):
+    exported, out = small_model(tmp_path / "net.onnx", DESCRIBED.as_text()), tmp_path / "people"
+    assert index(exported, out, folder / "cam0").exit_code == 0
+    result = index(exported, out, folder)
+    assert result.exit_code == 0, result.stderr
+    assert f"{PICTURES} people in {PICTURES // 2} frames" in result.stdout
+    assert f"{PICTURES // 2} unchanged" in result.stdout
+    assert f"{PICTURES} unchanged" in index(exported, out, folder).stdout
+    other = small_model(tmp_path / "other.onnx", replace(DESCRIBED, weights_sha256="1" * 64).as_text())
+    assert "holds people of model 0000" in index(other, out, folder).stderr
 
 
 def test_options_that_index_do_not_go_with_remove(folder, indexed):

@@ -39,7 +39,7 @@ def test_an_unknown_gallery_is_refused_before_the_network_is_loaded(infer, tmp_p
     result = infer(["full", "500"])
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == (
-        "Error: infer.galleries: the test split has no gallery '500'; it has full"
+        "Error: params.yaml: infer.galleries: the test split has no gallery '500'; it has full"
     )
     assert not (tmp_path / "results").exists()
 
