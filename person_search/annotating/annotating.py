@@ -139,6 +139,7 @@ def annotate_sources(
         for half_written in (out / FRAMES).glob(".*.tmp"):  # by a run that was killed
             half_written.unlink()
         with closing(Journal(out / JOURNAL, about, {"detector": _hashed(detector)})) as journal:
+            journal.forget_lost(items, out / FRAMES)
             annotating = _Annotating(journal, out / FRAMES, detector, options, GivenPaths(sources), say)
             gaps = annotating.run(items, progress)
             frames = journal.frames()

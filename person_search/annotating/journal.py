@@ -7,7 +7,7 @@ after its picture, so that a line that is there names a file that is whole.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,20 @@ class Journal:
             line = {"item": item.source, "size": item.size, "mtime_ns": item.mtime_ns}
             self._apply(line)
             self._put(line)
+
+    def forget_lost(self, items: Iterable[Item], folder: Path) -> None:
+        """Forget files of which a frame's picture is not there any more, or empty: they are read anew.
+
+        Args:
+            items: the files that there are; what is known of another one stays.
+            folder: where the frames are.
+        """
+        for item in items:
+            known = self._known(item)
+            if known is not None and not all(_is_there(folder / frame.name) for frame in known.kept):
+                line = {"item": item.source, "size": 0, "mtime_ns": 0}
+                self._apply(line)
+                self._put(line)
 
     def has(self, name: str) -> bool:
         """Tell whether a frame of this name is kept."""
@@ -225,6 +239,10 @@ class Journal:
     def _put(self, line: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         self._file.flush()
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _text(value: Any) -> str:

@@ -238,6 +238,20 @@ def test_a_file_that_is_only_touched_keeps_its_frames(distinct, sources, tmp_pat
         assert content(tmp_path / "out") == wanted
 
 
+def test_frames_that_somebody_removed_are_made_again(sources, tmp_path):
+    done = annotate(sources, tmp_path / "out")
+    wanted = files_of(tmp_path / "out")
+    first, second, *_ = sorted((tmp_path / "out/frames").iterdir())
+    first.unlink()
+    second.write_bytes(b"")
+    again = RedBoxes()
+    assert annotate(sources, tmp_path / "out", again) == done
+    assert 0 < again.pictures < done.frames
+    assert files_of(tmp_path / "out") == wanted
+    (sources / "cam0" / "picture 0.jpg").unlink()  # what is known of a file that is gone stays
+    assert annotate(sources, tmp_path / "out").frames == done.frames
+
+
 @pytest.mark.parametrize("distinct", [0.0, 0.5])
 def test_a_film_that_has_grown_is_read_anew(distinct, tmp_path):
     (tmp_path / "in").mkdir()
