@@ -47,9 +47,7 @@ def export(
     if int8 != (calibration is not None):
         raise UserError("--int8 and --calibration go together: give both, or none of them")
     if out.suffix.lower() != ".onnx":
-        raise UserError(
-            f"--out {printable(out)}: call it NAME.onnx, by which other commands know such a file"
-        )
+        raise UserError(f"--out {printable(out)}: call it NAME.onnx")
     check_weights(weights)
     check_can_make(out.parent, out.name, "--out")
     described = own("person_search.export.exporting", "pipeline,export").export_network(

@@ -83,8 +83,7 @@ def build(
     if launched.ranks == 1 and not something:
         if done.built.passed_over:
             raise UserError("nothing of the sources could be read; the warnings above say why")
-        if not prune:  # of an empty folder, all may be gone
-            raise UserError("there is no picture or video in the sources; give others")
+        raise UserError("there is no picture or video in the sources; give others")
 
 
 def remove_people(
@@ -113,7 +112,7 @@ def remove_people(
     if where.selects_all:
         raise UserError("--remove: say whom, by SOURCES, --camera, --after, --before or --older-than")
     store = PeopleStore.open(out)
-    if missing := set(cameras) - _cameras(store):
+    if cameras and (missing := set(cameras) - _cameras(store)):
         raise UserError(f"nothing was removed: {printable(out)} has no camera {printable(min(missing))}")
     removed = store.remove(where)
     if sources and not removed.sources:
@@ -130,7 +129,8 @@ def remove_people(
 
 
 def _patterns(source: str) -> list[str]:
-    """Return what selects a source: a folder means all below it; a pattern is looked for from here.
+    """Return what selects a source: a folder means all below it; a pattern is looked for from here, but
+    everywhere where it starts with `*`.
 
     Raises:
         UserError: it is empty, which Python takes for the current folder.
@@ -149,7 +149,7 @@ def _patterns(source: str) -> list[str]:
 
 
 def _cameras(store: PeopleStore) -> set[str]:
-    """Return the cameras of an index, those of people removed just before aside."""
+    """Return the names of an index' cameras."""
     with store.snapshot() as snapshot:
         tables = [snapshot.read(place, ["camera"]) for place in snapshot.places()]
     return {camera for people in tables for camera in people.column("camera").unique().to_pylist() if camera}

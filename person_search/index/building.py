@@ -153,9 +153,12 @@ class IndexBuilder:
     def _end(self, end: ItemEnd) -> None:
         item = end.item
         if end.gap is not None:
-            kept = "; what was found in it before stays" if item.source in self._known else ""
-            rest = "the rest is " if self._has_frames(item) else ""
-            self._say(f"warning: {end.gap}; {rest}left out{kept if not rest else ''}")
+            fate = "left out"
+            if self._has_frames(item):
+                fate = "the rest is left out"
+            elif item.source in self._known:
+                fate = "left out; what was found in it before stays"
+            self._say(f"warning: {end.gap}; {fate}")
             self.built.passed_over += 1
             if not self._has_frames(item):
                 return  # it is tried again by the next run

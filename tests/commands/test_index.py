@@ -299,6 +299,7 @@ def test_where_nothing_could_be_read_it_ends_with_an_error(weights, folder, inde
     for sources, says in (
         ([broken], "nothing of the sources could be read; the warnings above say why"),
         ([empty], "there is no picture or video in the sources"),
+        ([empty, "--prune"], "there is no picture or video in the sources"),
         (["http://127.0.0.1:9/none"], "nothing of the sources could be read"),
     ):
         result = index(weights, tmp_path / "none", *sources)

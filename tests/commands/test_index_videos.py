@@ -62,10 +62,8 @@ def test_frames_have_their_numbers_and_times(weights, film, tmp_path):
     assert sources[str(film)].complete
 
 
-@pytest.mark.parametrize("commits", range(1, 7))
-def test_stopped_after_any_batch_it_goes_on_to_the_same_rows(weights, film, tmp_path, monkeypatch, commits):
-    searcher = PersonSearcher(weights)
-    searcher.index([film], tmp_path / "whole", options())
+def stop_after(commits, monkeypatch):
+    """Stop an indexing as Ctrl-C does, right after so many commits."""
     commit, left = StoreWriter.commit, [commits]
 
     def stopped(self, *arguments):
@@ -75,6 +73,13 @@ def test_stopped_after_any_batch_it_goes_on_to_the_same_rows(weights, film, tmp_
             raise KeyboardInterrupt
 
     monkeypatch.setattr(StoreWriter, "commit", stopped)
+
+
+@pytest.mark.parametrize("commits", range(1, 7))
+def test_stopped_after_any_batch_it_goes_on_to_the_same_rows(weights, film, tmp_path, monkeypatch, commits):
+    searcher = PersonSearcher(weights)
+    searcher.index([film], tmp_path / "whole", options())
+    stop_after(commits, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         searcher.index([film], tmp_path / "stopped", options())
     known = people_in(tmp_path / "stopped")[1][str(film)]
@@ -88,15 +93,7 @@ def test_what_lacks_its_end_alone_is_read_without_an_error(weights, tmp_path, mo
     film, out = write_film(tmp_path / "film.mkv", number=8, size=(96, 64)), tmp_path / "people"
     command = ["index", str(film), "--out", str(out), "--weights", str(weights), "--batch-size", "4"]
     with monkeypatch.context() as patch:
-        commit, left = StoreWriter.commit, [2]
-
-        def stopped(self, *arguments):
-            commit(self, *arguments)
-            left[0] -= 1
-            if not left[0]:
-                raise KeyboardInterrupt
-
-        patch.setattr(StoreWriter, "commit", stopped)
+        stop_after(2, patch)
         assert CliRunner().invoke(main, command).exit_code != 0
     again = CliRunner().invoke(main, command)
     assert again.exit_code == 0, again.output
