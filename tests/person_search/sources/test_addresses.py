@@ -1,7 +1,7 @@
 """No password is shown, and two streams stay two."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from person_search.sources.addresses import is_address, shown_address
@@ -35,6 +35,7 @@ def test_shown(address, shown):
 
 @given(PASSWORDS)
 def test_no_password_is_shown(password):
+    assume(password not in "rtsp://me:@0.0:554/1?pwd=&n=2")  # "rtsp" is shown, whatever it is besides
     assert password not in shown_address(f"rtsp://me:{password}@0.0:554/1?pwd={password}&n=2").replace(
         "...", ""
     )
