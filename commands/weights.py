@@ -1,11 +1,14 @@
-"""`person-search weights`: say what a weight file holds, and what its network was trained on."""
+"""`person-search weights`: say what a weight file or an exported network holds and where it comes from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from commands.tables import table_text
+from person_search.networks.exported_file import ExportedFile
+from person_search.networks.loading import described_export
 from pipeline.models.weight_files import Description, describe_weights
 
 KINDS = {
@@ -22,10 +25,13 @@ HASH_SHOWN = 12
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, readable=False))
 def weights(file: Path) -> None:
-    """Say which network the weight file FILE holds, and what it was trained on."""
-    description = describe_weights(file)
-    click.echo(f"{file}")
-    click.echo(table_text(_lines(description), indent=2))
+    """Say which network FILE holds, and what it was trained on.
+
+    FILE is a weight file of the pipeline, or a network of `person-search export`.
+    """
+    exported = described_export(file)
+    lines = _lines(describe_weights(file)) if exported is None else _lines_of_export(exported)
+    click.echo(f"{file}\n{table_text(lines, indent=2)}")
 
 
 def _lines(description: Description) -> Iterator[tuple[str, str]]:
@@ -41,13 +47,30 @@ def _lines(description: Description) -> Iterator[tuple[str, str]]:
     if "embedding_dim" in architecture:
         yield "embedding", f"{architecture['embedding_dim']} dimensions"
     if "short_side" in architecture:
-        yield (
-            "scenes",
-            f"short side {architecture['short_side']}, long side at most {architecture['long_side']} pixels",
-        )
+        yield "scenes", _scenes(architecture)
     if "crop_height" in architecture:
         yield "crops", f"{architecture['crop_height']} x {architecture['crop_width']} pixels (height x width)"
     origin = description.origin
     yield "trained on", "the file does not say" if origin is None else f"data set '{origin.data_set}'"
     for name, sha256 in ({} if origin is None else origin.sha256).items():
         yield f"  {name}", sha256[:HASH_SHOWN]
+
+
+def _lines_of_export(exported: ExportedFile) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each line that is shown of an exported network."""
+    yield "network", f"{KINDS['person_search']}, exported"
+    yield "head", exported.head
+    yield "embedding", f"{exported.embedding_dim} dimensions"
+    yield "scenes", _scenes(exported.preprocessing)
+    yield "computes in", exported.precision
+    yield "takes", _takes(exported)
+    yield "made from", f"weights {exported.weights_sha256[:HASH_SHOWN]}"
+
+
+def _takes(exported: ExportedFile) -> str:
+    pictures = "several pictures of one size" if exported.batch else "a picture"
+    return f"{pictures}, with boxes that it embeds" if exported.task == "embed" else pictures
+
+
+def _scenes(preprocessing: Mapping[str, Any]) -> str:
+    return f"short side {preprocessing['short_side']}, long side at most {preprocessing['long_side']} pixels"

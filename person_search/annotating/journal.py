@@ -196,11 +196,11 @@ class Journal:
             )
         for name, before in first["settings"].items():
             if settings[name] != before:
+                begun = _begun(name, before, settings[name])
                 meant = f", {self._meant[name]}" if name in self._meant else ""
                 raise UserError(
-                    f"{printable(self._path.parent)} was begun with {name} {_text(before)}, not "
-                    f"{_text(settings[name])}{meant}: give the same again, remove the folder, or give "
-                    "another --out"
+                    f"{printable(self._path.parent)} was begun {begun}{meant}: "
+                    "give the same again, remove the folder, or give another --out"
                 )
 
     def _apply(self, line: Mapping[str, Any]) -> None:
@@ -245,5 +245,8 @@ def _is_there(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _text(value: Any) -> str:
-    return "nothing" if value is None else f"{value}"
+def _begun(name: str, before: Any, now: Any) -> str:
+    """Say with which value of an option a folder was begun, and which it has now; None is without it."""
+    if before is None:
+        return f"without {name}, not with {now}"
+    return f"with {name} {before}, not {'without' if now is None else now}"

@@ -13,6 +13,9 @@ from pipeline.inference.own_pictures.printable import printable
 if TYPE_CHECKING:
     import torch
 
+    from person_search.networks.exported_file import ExportedFile
+    from person_search.networks.onnx_network import OnnxNetwork
+
 ONNX = "an ONNX model"
 """What `kind_of` says of one."""
 ONNX_ENDING = ".onnx"
@@ -58,8 +61,21 @@ def model_hash_of(path: Path) -> str:
     """
     if not _is_exported(path):
         return sha256_of(path)
-    network: SearchNetwork = own(IN_ONNX, "onnx").OnnxNetwork(path)
+    network: OnnxNetwork = own(IN_ONNX, "onnx").OnnxNetwork(path)
     return network.model_hash
+
+
+def described_export(path: Path) -> "ExportedFile | None":
+    """Return what a network of `person-search export` says of itself; None for a file of another kind.
+
+    Raises:
+        UserError: the file is an ONNX model, but no exported network.
+        OSError: it cannot be read.
+    """
+    if not path.is_file() or not _is_exported(path):
+        return None
+    network: OnnxNetwork = own(IN_ONNX, "onnx").OnnxNetwork(path)
+    return network.described
 
 
 def _is_exported(path: Path) -> bool:

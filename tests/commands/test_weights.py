@@ -1,5 +1,7 @@
 """`person-search weights`: what is shown of a file."""
 
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner
 
@@ -7,6 +9,7 @@ from commands.main import main
 from pipeline.models.heads import build_student
 from pipeline.models.reid import ReidModel
 from pipeline.models.weight_files import Origin, save_weights
+from tests.person_search.networks.test_loading import DESCRIBED, small_model
 from tests.tiny import reid_options, search_options
 
 
@@ -34,6 +37,32 @@ def test_a_reid_model_that_does_not_say_its_data(tmp_path):
     text = shown(tmp_path / "w")
     assert f"crops       {options.crop_height} x {options.crop_width} pixels (height x width)" in text
     assert "trained on  the file does not say" in text
+
+
+def test_an_exported_network(tmp_path):
+    lines = shown(small_model(tmp_path / "net.onnx", DESCRIBED.as_text())).splitlines()
+    assert [line.split(maxsplit=1) for line in lines[1:]] == [
+        ["network", "person-search network, exported"],
+        ["head", "oim"],
+        ["embedding", "8 dimensions"],
+        ["scenes", "short side 96, long side at most 128 pixels"],
+        ["computes", "in  float32"],
+        ["takes", "a picture"],
+        ["made", "from    weights 000000000000"],
+    ]
+
+
+def test_an_exported_network_that_embeds_boxes_in_a_batch(tmp_path):
+    text = replace(DESCRIBED, task="embed", batch=True, precision="float16").as_text()
+    said = shown(small_model(tmp_path / "net.onnx", text))
+    assert "takes        several pictures of one size, with boxes that it embeds" in said
+    assert "computes in  float16" in said
+
+
+def test_an_onnx_model_of_somebody_else(tmp_path):
+    result = CliRunner().invoke(main, ["weights", str(small_model(tmp_path / "net.onnx", None))])
+    assert result.exit_code == 2
+    assert "net.onnx was not written by `person-search export`" in result.stderr and not result.stdout
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no weights"])

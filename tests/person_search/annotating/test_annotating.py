@@ -314,13 +314,19 @@ def test_progress_is_in_pictures_and_videos(sources, tmp_path):
             "was begun with --score 0.5, not 0.7: give the same again, remove the folder, or give another",
         ),
         ({"distinct": 1.0}, "was begun with --distinct 0.0, not 1.0"),
-        ({"camera": "a"}, "was begun with --camera nothing, not a"),
+        ({"camera": "a"}, "was begun without --camera, not with a"),
     ],
 )
 def test_other_options_in_the_same_folder(options, says, sources, tmp_path):
     annotate(sources, tmp_path / "out")
     with pytest.raises(UserError, match=says):
         annotate(sources, tmp_path / "out", **options)
+
+
+def test_without_an_option_that_the_folder_was_begun_with(sources, tmp_path):
+    annotate(sources, tmp_path / "out", camera="a")
+    with pytest.raises(UserError, match="was begun with --camera a, not without: give the same again"):
+        annotate(sources, tmp_path / "out")
 
 
 def test_another_detector_in_the_same_folder(sources, tmp_path):
