@@ -1,4 +1,7 @@
-"""Stage `ablation.ablate`: train, run and score one student with several seeds; only metrics are kept."""
+"""Stage `ablation.ablate`: train, run and score one student with several seeds; only metrics are kept.
+
+After an interruption, seeds that were finished are not run again, and a training goes on where it was.
+"""
 
 import os
 import signal
@@ -43,7 +46,8 @@ from pipeline.training.engine.environment import environment
 from pipeline.training.student.options import StudentOptions, with_dim_of_table
 from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_student
-from stages.ablation.two_step import HISTOGRAM, load_two_step, two_step_sections
+from stages.ablation.finished_runs import FinishedRun, forget_finished
+from stages.ablation.two_step import HISTOGRAM, load_two_step, two_step_inputs, two_step_sections
 from stages.support.checkpoint_folder import resuming
 from stages.support.errors import SIGNAL_CODE
 from stages.support.parameters import Parameters
@@ -100,6 +104,8 @@ def main(
         return  # the first device has them
     for name in next(iter(runs.values())):
         _write(folder / f"{name}.json", {seed: result[name] for seed, result in runs.items()})
+    for seed in seeds:
+        forget_finished(_name(student, seed))
 
 
 def _write(out: Path, runs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -135,29 +141,44 @@ def _run_in_process(student: str, two_step: Sequence[str], seed: int) -> Results
     try:
         return _run(student, two_step, seed)
     except Interrupted as interruption:
-        click.echo(f"ablate@{student}-{seed}: {interruption}; run it again to go on from there", err=True)
+        click.echo(f"{_name(student, seed)}: {interruption}; run it again to go on from there", err=True)
         # As an error, it would be given to a pool that may be gone, and the process would wait for more work.
         os._exit(SIGNAL_CODE + interruption.signal)
+
+
+def _name(student: str, seed: int) -> str:
+    """Return what a run is called, in messages and as a folder of checkpoints."""
+    return f"ablate@{student}-{seed}"
 
 
 def _run(student: str, two_step: Sequence[str], seed: int) -> Results:
     """Train a student with one seed, and return what it reaches. Several devices share the test scenes."""
     _origin()  # what is committed while a training runs is not what it runs
+    alone = placement().devices == 1  # devices that share a run could not agree on what is finished
     parameters = Parameters((*PARAMS, *two_step_sections(two_step)), student=student)
     inference = parameters.options("infer", InferenceOptions)
     scoring = parameters.options("evaluate", EvaluationOptions)
     own = f"students.{student}"
     options = parameters.options("train_student", StudentOptions, own, {"seed": seed})
-    data, name = open_prepared(PREPARED), f"ablate@{student}-{seed}"
+    data, name = open_prepared(PREPARED), _name(student, seed)
     options = with_dim_of_table(options, f"{parameters.path}: {own}")
     teachers = read_teachers(options, data, f"{parameters.path}: {own}")
     # Before the training: what is wrong with them is said at once.
     embedders = load_two_step(two_step, parameters, data, make_fabric().device) if two_step else {}
     inputs = {"data": data.sha256, **teachers.sha256}
+    made_with = {
+        "infer": inference.model_dump(mode="json"),
+        "evaluate": scoring.model_dump(mode="json"),
+        "two_step": two_step_inputs(two_step, parameters),
+    }
     with (
         resuming(name, options, inputs) as checkpoints,
         ShownProgress(name) as progress,
     ):
+        finished = FinishedRun(checkpoints.folder, made_with)
+        if alone and (known := finished.read()) is not None:
+            click.echo(f"{name}: was finished before, see {finished.path}", err=True)
+            return known
         network, _history = train_student(data, options, teachers, progress, checkpoints)
         split, images = data.split("test"), data.images("test")
         kept, device = KeptBlocks(checkpoints.folder / "pairs"), make_fabric().device
@@ -182,6 +203,8 @@ def _run(student: str, two_step: Sequence[str], seed: int) -> Results:
                 )
                 results[f"{student}_by_{who}"] = score(embedded) | {EMBEDDED_BY: who}
         kept.remove()
+        if alone:
+            finished.write(results)
     return results or None
 
 

@@ -1,12 +1,15 @@
 """Whose embeddings a student's detections are given beside the student's own: teachers of tables."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from pipeline.basics.errors import UserError
 from pipeline.inference.teachers.colour_histogram import ColourHistogram
 from pipeline.inference.teachers.crop_teacher import CropTeacher
+from pipeline.inference.teachers.loading import teacher_sha256
 from pipeline.inference.teachers.teacher import Teacher
 from pipeline.scenes.prepared import PreparedDataSet
 from stages.support.parameters import Parameters
@@ -20,6 +23,18 @@ HISTOGRAM = "histogram"
 def two_step_sections(names: Sequence[str]) -> tuple[str, ...]:
     """Return the sections of params.yaml that the teachers of these names need besides."""
     return ("export_lut", *(f"tables.{name}" for name in names if name != HISTOGRAM)) if names else ()
+
+
+def two_step_inputs(names: Sequence[str], parameters: Parameters) -> dict[str, Any]:
+    """Return what these teachers' embeddings depend on, as JSON holds it; see `load_two_step`."""
+    inputs: dict[str, Any] = {}
+    for name in names:
+        inputs[name] = parameters.options("export_lut", ExportOptions).model_dump(mode="json")
+        if name != HISTOGRAM:
+            entry = parameters.options(f"tables.{name}", TableOptions)
+            inputs[name] |= entry.model_dump(mode="json")
+            inputs[name]["sha256"] = teacher_sha256(entry.kind, Path(entry.teacher))
+    return inputs
 
 
 def load_two_step(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-PROGRESS = re.compile(r"[\w@.]+: \d+/\d+, \d+ s left  .*|on the CPU with (?:1 thread|\d+ threads), .*")
+PROGRESS = re.compile(r"[\w@.-]+: \d+/\d+, \d+ s left  .*|on the CPU with (?:1 thread|\d+ threads), .*")
 """What a stage says meanwhile: how far it is, and before that, where it runs."""
 
 

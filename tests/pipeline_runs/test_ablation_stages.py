@@ -11,6 +11,8 @@ from pipeline.lookup_table import read_lookup_table
 from pipeline.reporting.comparison.origin import cpu_model, origin
 from pipeline.reporting.comparison.runs import read_runs
 from pipeline.scenes.prepared import open_prepared
+from pipeline.training.student.training import train_student
+from stages.ablation import ablate
 from stages.ablation.training_frames import frame_file
 from tests.pipeline_runs.in_process import refused, run_stage
 from tests.pipeline_runs.tiny_parameters import tiny_parameters, write_parameters
@@ -135,6 +137,40 @@ def test_others_embed_what_the_student_has_detected(here):
     first, second = group["rows"]
     assert first["cost"] is None and second["cost"]["parameters"] > 0
     assert second["differences"]["search_mAP"]["low"] <= second["differences"]["search_mAP"]["high"]
+
+
+def test_a_finished_seed_is_not_lost_to_what_befalls_a_later_one(here, monkeypatch):
+    command = "ablation.ablate --student kd_lut --seed 0 --seed 1 --two-step histogram"
+    files = [here / f"results/{name}.json" for name in ("kd_lut", "kd_lut_by_histogram")]
+    assert run_stage(command).exit_code == 0
+    whole = [file.read_bytes() for file in files]
+    trained, seeds_that_fail = [], [1]
+
+    def train(data, options, *rest):
+        trained.append(options.seed)
+        if options.seed in seeds_that_fail:
+            raise UserError("no room left")
+        return train_student(data, options, *rest)
+
+    monkeypatch.setattr(ablate, "train_student", train)
+    assert "no room left" in refused(here, command)
+    assert trained == [0, 1]
+    # With another threshold, or other teachers, it is another result.
+    seeds_that_fail[:] = [0, 1]
+    values = tiny_parameters()
+    values["evaluate"]["search_threshold"] = 0.3
+    write_parameters(here, values)
+    assert "no room left" in refused(here, command)
+    write_parameters(here, tiny_parameters())
+    assert "no room left" in refused(here, f"{command} --two-step id_lut")
+    assert trained == [0, 1, 0, 0]
+    seeds_that_fail.clear()
+    result = run_stage(command)
+    assert result.exit_code == 0, result.output
+    assert trained == [0, 1, 0, 0, 1]
+    assert "ablate@kd_lut-0: was finished before" in result.stderr
+    assert [file.read_bytes() for file in files] == whole
+    assert not list((here / "checkpoints").rglob("*.*"))
 
 
 @pytest.mark.parametrize(
