@@ -26,6 +26,7 @@ class Outcome:
     search_top1: float
     coco_ap50: float
     coco_ap70: float
+    ground_truth_boxes_mAP: float  # noqa: N815
 
     def as_dict(self) -> dict[str, float]:
         """Return the metrics by name, rounded to six decimals."""

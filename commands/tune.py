@@ -15,6 +15,8 @@ from stages.support.parameters import Parameters
 from stages.support.paths import PREPARED
 
 OWN = "students.{student}"
+MEASURED = ("search_mAP", "ground_truth_boxes_mAP", "search_top1", "coco_ap50", "coco_ap70")
+"""What a try is scored by: see `commands.trying.Outcome`."""
 
 
 @click.command()
@@ -23,7 +25,14 @@ OWN = "students.{student}"
 )
 @click.option("--results", type=GivenPath(path_type=Path), default=Path("tuning/results"), show_default=True)
 @click.option("--student", "students", multiple=True, help="Only this one; may be given several times.")
-def tune(tries: Path, results: Path, students: tuple[str, ...]) -> None:
+@click.option(
+    "--by",
+    type=click.Choice(MEASURED),
+    default=MEASURED[0],
+    show_default=True,
+    help="Metric of the best try. On true boxes, it does not depend on who is detected.",
+)
+def tune(tries: Path, results: Path, students: tuple[str, ...], by: str) -> None:
     """Try the settings listed in TRIES for each student and write what they reach on validation identities.
 
     Every student must list the same number of tries. A try that RESULTS already holds, from the same data
@@ -41,7 +50,7 @@ def tune(tries: Path, results: Path, students: tuple[str, ...]) -> None:
         check_can_make(results, f"{student}.json", "--results")
     run_tries = imported("commands.tuning:run_tries")
     for student in chosen:
-        run_tries(student, wanted[student], data, results / f"{student}.json")
+        run_tries(student, wanted[student], data, results / f"{student}.json", by)
 
 
 def _check_entry(student: str, tries: Path) -> None:

@@ -20,7 +20,7 @@ DAMAGED = "restore it with git, or remove it to run its tries again"
 COMMON_SECTIONS = ("network", "train_student", "infer", "evaluate")
 
 
-def run_tries(student: str, tries: list[dict[str, Any]], data: PreparedDataSet, out: Path) -> None:
+def run_tries(student: str, tries: list[dict[str, Any]], data: PreparedDataSet, out: Path, by: str) -> None:
     """Run the tries of a student that a file does not hold yet, write all to it, and say which is the best.
 
     Args:
@@ -28,6 +28,7 @@ def run_tries(student: str, tries: list[dict[str, Any]], data: PreparedDataSet, 
         tries: what each changes in the student's settings.
         data: a data set with a validation split.
         out: the file.
+        by: the metric that the best has most of. A try whose entry lacks it is run again.
 
     Raises:
         UserError: params.yaml has no such student, or a setting or the file is wrong.
@@ -47,7 +48,9 @@ def run_tries(student: str, tries: list[dict[str, Any]], data: PreparedDataSet, 
             "teachers_sha256": dict(teachers.sha256),
             "options": options.model_dump(mode="json", exclude={"table", "detector"}),
         }
-        entry = next((entry for entry in known if entry["inputs"] == inputs), None)
+        entry = next(
+            (entry for entry in known if entry["inputs"] == inputs and by in entry["validation"]), None
+        )
         if entry is None:
             with (
                 ShownProgress(f"{where}: training") as training,
@@ -56,11 +59,13 @@ def run_tries(student: str, tries: list[dict[str, Any]], data: PreparedDataSet, 
                 outcome = try_settings(data, options, teachers, inference, evaluation, training, running)
             entry = {"settings": settings, "validation": outcome.as_dict(), "inputs": inputs}
         done.append(entry)
-        kept = done + [old for old in known if old not in done]
+        kept = done + [old for old in known if old["inputs"] not in [new["inputs"] for new in done]]
         write_json(out, {"student": student, "tries": kept})
         click.echo(f"{where}: {json.dumps(settings)} -> {json.dumps(entry['validation'])}")
-    best = max(done, key=lambda entry: float(entry["validation"]["search_mAP"]))
-    click.echo(f"best of {student}: {json.dumps(best['settings'])} -> {json.dumps(best['validation'])}")
+    best = max(done, key=lambda entry: float(entry["validation"][by]))
+    click.echo(
+        f"best of {student} by {by}: {json.dumps(best['settings'])} -> {json.dumps(best['validation'])}"
+    )
 
 
 def _read_results(path: Path) -> list[dict[str, Any]]:

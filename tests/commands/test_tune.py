@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from commands import tuning as command
 from commands.main import main
 from commands.trying import Outcome
+from commands.tune import MEASURED
 from pipeline.datasets.packing import prepare
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.weight_files import save_weights
@@ -76,8 +77,37 @@ def test_a_try_is_trained_and_scored_once(project, monkeypatch):
 def test_the_best_by_search_is_named(project, monkeypatch):
     tries(project, baseline=[{"identity": {"weight": weight}} for weight in (0.1, 0.2, 0.3)])
     reached = iter([0.2, 0.6, 0.4])
-    monkeypatch.setattr(command, "try_settings", lambda *_: Outcome(next(reached), 0.0, 0.0, 0.0))
-    assert 'best of baseline: {"identity": {"weight": 0.2}}' in run().output
+    monkeypatch.setattr(command, "try_settings", lambda *_: Outcome(next(reached), 0.0, 0.0, 0.0, 0.0))
+    assert 'best of baseline by search_mAP: {"identity": {"weight": 0.2}}' in run().output
+
+
+def test_the_best_by_any_other_metric_is_named(project, monkeypatch):
+    assert sorted(MEASURED) == sorted(Outcome(0, 0, 0, 0, 0).as_dict())
+    tries(project, baseline=[{"identity": {"weight": weight}} for weight in (0.1, 0.2)])
+    reached = iter([Outcome(0.5, 0.1, 0.2, 0.3, 0.8), Outcome(0.6, 0.1, 0.2, 0.3, 0.7)])
+    monkeypatch.setattr(command, "try_settings", lambda *_: next(reached))
+    by_search, by_true_boxes = run(), run("--by", "ground_truth_boxes_mAP")
+    assert (
+        "best of baseline by ground_truth_boxes_mAP: " + '{"identity": {"weight": 0.1}}'
+        in by_true_boxes.output
+    )
+    assert 'best of baseline by search_mAP: {"identity": {"weight": 0.2}}' in by_search.output
+
+
+def test_a_try_from_before_a_metric_was_there_is_run_again_for_it_alone(project, monkeypatch):
+    tries(project, baseline=[{"identity": {"weight": 0.1}}])
+    monkeypatch.setattr(command, "try_settings", lambda *_: Outcome(0.5, 0.0, 0.0, 0.0, 0.6))
+    assert run().exit_code == 0
+    path = project / "tuning/results/baseline.json"
+    kept = json.loads(path.read_text())
+    del kept["tries"][0]["validation"]["ground_truth_boxes_mAP"]
+    path.write_text(json.dumps(kept))
+    monkeypatch.setattr(command, "try_settings", lambda *_: Outcome(0.5, 0.0, 0.0, 0.0, 0.7))
+    assert run().exit_code == 0
+    assert json.loads(path.read_text()) == kept
+    assert run("--by", "ground_truth_boxes_mAP").exit_code == 0
+    (entry,) = json.loads(path.read_text())["tries"]
+    assert entry["validation"]["ground_truth_boxes_mAP"] == 0.7
 
 
 @pytest.mark.parametrize(
@@ -171,5 +201,5 @@ def test_a_trained_student_is_scored_as_a_try_is(project):
     result = CliRunner().invoke(main, ["validate", str(weights)])
     assert result.exit_code == 0, result.output
     outcome = json.loads(result.stdout.split(": ", 1)[1])
-    assert outcome.keys() == Outcome(0, 0, 0, 0).as_dict().keys()
+    assert outcome.keys() == Outcome(0, 0, 0, 0, 0).as_dict().keys()
     assert all(0 <= value <= 1 for value in outcome.values())
