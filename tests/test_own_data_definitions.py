@@ -48,6 +48,9 @@ COMPARISONS = read_comparisons(OWN_DATA / "comparisons.yaml")
 TRIES = _read_tries(OWN_DATA / "tuning/tries.yaml")
 RATES = _read_tries(OWN_DATA / "tuning/learning_rate.yaml")
 
+SMALL = TRIES["oim"][0]["network"]
+"""The pictures that tries see, whose students train in less time."""
+
 every_folder = pytest.mark.parametrize("folder", FOLDERS)
 every_student = pytest.mark.parametrize("student", STUDENTS)
 
@@ -145,8 +148,18 @@ def test_the_learning_rate_is_tried_alone(student):
     assert set(RATES) == {"oim", "box_kl"}
     rates = {own.training.learning_rate for own in tried}
     assert len(rates) == len(tried) == 3 and options_of(student).training.learning_rate in rates
-    plain = options_of(student)
-    assert all(own.model_copy(update={"training": plain.training}) == plain for own in tried)
+    plain, small = options_of(student), options_of(student, {"network": SMALL})
+    assert all(own.model_copy(update={"training": plain.training}) == small for own in tried)
+
+
+def test_tries_are_of_smaller_pictures_with_anchors_in_proportion():
+    changes = [change for tried in (*TRIES.values(), *RATES.values()) for change in tried]
+    assert all(change["network"] == SMALL for change in changes)
+    full = options_of("oim").network
+    ratio = full.short_side / SMALL["short_side"]
+    assert ratio > 1 and full.long_side / SMALL["long_side"] == pytest.approx(ratio, rel=0.01)
+    for anchor, small in zip(full.rpn.anchor_sizes, SMALL["rpn"]["anchor_sizes"], strict=True):
+        assert anchor / small == pytest.approx(ratio, rel=0.03)
 
 
 def test_all_students_but_the_detectors_are_tried():
