@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from commands.querying import Query
 
 FIGURE, PAGE = "found.png", "index.html"
+MADE_BY = "person-search find"
+"""Stands near the beginning of both, so that no file of somebody else is written over."""
+BEGINNING = 1000
+"""Bytes of a file in which it stands."""
 CORNERS = 4
 
 
@@ -115,7 +119,9 @@ def find(  # the options are one command's
         check_weights(weights)
     asked = _asked(queries, boxes, people)
     if out is not None:
-        check_can_make(out, FIGURE, "--out")
+        for name in (FIGURE, PAGE):
+            check_can_make(out, name, "--out")
+            _check_may_be_replaced(out, name)
     output = {"out": out, "as_json": as_json, "as_csv": as_csv}
     if index is not None:
         filters = {"cameras": cameras, "after": _in_utc(after), "before": _in_utc(before)}
@@ -183,3 +189,16 @@ def _parsed(text: str) -> FloatArray:
     if len(values) != CORNERS:
         raise UserError(f"--box {text}: give four numbers, x1,y1,x2,y2 in pixels")
     return np.array(values)
+
+
+def _check_may_be_replaced(out: Path, name: str) -> None:
+    """Check that a file in --out, where it is there, is of an earlier search. Raises `UserError`."""
+    path = out / name
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        ours = MADE_BY.encode() in file.read(BEGINNING)
+    if not ours:
+        raise UserError(
+            f"--out {printable(out)}: {name} is there, and not of `{MADE_BY}`; give another folder"
+        )

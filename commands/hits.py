@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from commands.find import FIGURE, PAGE
+from commands.find import FIGURE, MADE_BY, PAGE
 from commands.printing import print_line
 from commands.querying import LookedFor, Query, let_choose
 from commands.tables import table_text
@@ -83,8 +83,8 @@ def show(
 def _draw(out: Path, places: Sequence[Hit], hits: Sequence[Hit], where: str) -> OSError | None:
     """Write the page and the picture of the hits. Returns the error where the system does not let them be."""
     try:
-        write_atomically(out / FIGURE, as_png(hits_sheet(places, hits)))
-        write_atomically(out / PAGE, hits_page(places, hits, f"Most similar of {where}").encode())
+        write_atomically(out / FIGURE, as_png(hits_sheet(places, hits), MADE_BY))
+        write_atomically(out / PAGE, hits_page(places, hits, f"Most similar of {where}", MADE_BY).encode())
     except OSError as error:
         return error
     return None

@@ -7,6 +7,7 @@ from io import BytesIO
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from person_search.networks.network import Picture
 
@@ -81,8 +82,9 @@ def picture_font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def as_png(image: Image.Image) -> bytes:
-    """Return an image as a PNG file."""
-    file = BytesIO()
-    image.save(file, "PNG")
+def as_png(image: Image.Image, made_by: str) -> bytes:
+    """Return an image as a PNG file, whose beginning says which program made it."""
+    file, says = BytesIO(), PngInfo()
+    says.add_text("Software", made_by)
+    image.save(file, "PNG", pnginfo=says)
     return file.getvalue()

@@ -16,13 +16,14 @@ TEMPLATE = Path(__file__).with_suffix(".html")
 ORANGE = "#d95f02"
 
 
-def hits_page(queries: Sequence[Hit], hits: Sequence[Hit], about: str) -> str:
+def hits_page(queries: Sequence[Hit], hits: Sequence[Hit], about: str, made_by: str) -> str:
     """Return the page.
 
     Args:
         queries: where the person looked for is.
         hits: best first, may be empty; the first `MOST_DRAWN` are shown.
         about: the title above the hits.
+        made_by: the program, which the page's beginning says.
 
     Raises:
         UserError: a picture can no longer be read.
@@ -34,7 +35,7 @@ def hits_page(queries: Sequence[Hit], hits: Sequence[Hit], about: str) -> str:
         {"rank": rank, **_shown(hit, cut, ORANGE)}
         for rank, (hit, cut) in enumerate(zip(hits, cuts[len(queries) :], strict=True), start=1)
     ]
-    return _template().render(queries=shown, hits=ranked, about=about, width=TILE[0])
+    return _template().render(queries=shown, hits=ranked, about=about, made_by=made_by, width=TILE[0])
 
 
 def _shown(hit: Hit, cut: Cut, colour: str) -> dict[str, Any]:

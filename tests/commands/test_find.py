@@ -56,6 +56,18 @@ def test_writes_a_picture(weights, pictures):
     assert sorted(path.name for path in out.iterdir()) == ["found.png", "index.html"]
 
 
+@pytest.mark.parametrize("name", ["index.html", "found.png"])
+def test_a_file_of_somebody_else_is_not_written_over(weights, pictures, monkeypatch, name):
+    monkeypatch.setattr("commands.finding.look", lambda *_, **__: pytest.fail("it searched"))
+    (pictures / name).write_bytes(b"mine")
+    result = find(weights, pictures, "--out", str(pictures))
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: --out {pictures}: {name} is there, and not of `person-search find`; give another folder\n"
+    )
+    assert (pictures / name).read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_interrupted_it_leaves_no_folder_and_says_so(weights, pictures, monkeypatch, number):
     monkeypatch.setattr("commands.finding.find_in_pictures", lambda *_, **__: os.kill(os.getpid(), number))
