@@ -24,8 +24,6 @@ LEFT_OVER = {
     "LSF's": {"LSB_JOBID": "1", "LSB_DJOB_RANKFILE": "/nonexistent", "JSM_NAMESPACE_SIZE": "2"},
     "MPI's": {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1", "PMI_RANK": "1"},
 }
-ALL_AT_ONCE = {variable: value for variables in LEFT_OVER.values() for variable, value in variables.items()}
-"""If one launcher's were obeyed, it would show here as well; a second process takes seconds to start."""
 PROGRAM = """
 import stages
 from pipeline.devices import make_fabric
@@ -34,23 +32,17 @@ print(f"{fabric.global_rank} {fabric.world_size}\\n", end="", flush=True)
 """
 
 
-@pytest.mark.parametrize(
-    ("devices", "left_over"),
-    [
-        *(pytest.param(1, variables, id=f"1-{name}") for name, variables in LEFT_OVER.items()),
-        pytest.param(2, ALL_AT_ONCE, id="2-all at once"),
-        pytest.param(2, LEFT_OVER["empty"], id="2-empty"),
-    ],
-)
-def test_as_many_processes_as_asked_for_whatever_is_left_over(devices, left_over, tmp_path, warm):
-    """The first is forked, and has these variables before fabric is imported; the second one starts cold."""
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("name", LEFT_OVER)
+def test_as_many_processes_as_asked_for_whatever_is_left_over(name, devices, tmp_path, warm):
+    """Both are forked, and have these variables before fabric is imported."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     environment = {key: value for key, value in os.environ.items() if key != STARTER_VARIABLE}
     result = subprocess.run(
         [str(warm / "python"), str(program)],
         env=environment
-        | left_over
+        | LEFT_OVER[name]
         | {"PERSON_SEARCH_DEVICE": "cpu", "PERSON_SEARCH_DEVICES": str(devices), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -23,7 +23,12 @@ def main() -> None:
     if NAME == "python" and not is_module and not is_file:
         os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
     folder = os.getcwd()  # noqa: PTH109
-    request = {"arguments": [NAME, *sys.argv[1:]], "environment": {**os.environ}, "folder": folder}
+    request = {
+        "arguments": [NAME, *sys.argv[1:]],
+        "environment": {**os.environ},
+        "folder": folder,
+        "starter": os.getppid(),
+    }
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.connect(os.path.join(FOLDER, "socket"))  # noqa: PTH118
         socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])

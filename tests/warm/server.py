@@ -102,8 +102,14 @@ def _answer(connection: socket.socket) -> None:
     os._exit(0)
 
 
-def _run(arguments: list[str], environment: dict[str, str], folder: str) -> None:
-    """Run `python -m MODULE`, `python FILE` or a program of the environment, as the interpreter does."""
+def _run(arguments: list[str], environment: dict[str, str], folder: str, starter: int) -> None:
+    """Run `python -m MODULE`, `python FILE` or a program of the environment, as the interpreter does.
+
+    What it starts as a further process of a training starts at once, too.
+    """
+    own, parent_of_this = os.getpid(), os.getppid
+    os.getppid = lambda: starter if os.getpid() == own else parent_of_this()
+    sys.executable = str(Path(sys.argv[1]).with_name("python"))
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
