@@ -107,6 +107,7 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, starter
 
     What it starts as a further process of a training starts at once, too.
     """
+    # A process of a training knows its starter by the parent's number: here the parent is the server's.
     own, parent_of_this = os.getpid(), os.getppid
     os.getppid = lambda: starter if os.getpid() == own else parent_of_this()
     sys.executable = str(Path(sys.argv[1]).with_name("python"))
