@@ -323,7 +323,14 @@ def test_every_number_that_dvc_writes_is_the_same_number(tmp_path_factory, numbe
         (b"a:\n  b: 1\n  b: 1\n", "found duplicate key"),
         ("a: ä".encode("latin-1"), "is no text in UTF-8"),
         ("a: 1".encode("utf-16"), "is no text in UTF-8"),
-        (b"a: [", "is no valid YAML"),
+        (
+            b"a: [1, 2\nb: 3\n",
+            "params.yaml is no valid YAML: line 2: expected ',' or ']', but got ':' while parsing a flow sequence "
+            "that begins in line 1",
+        ),
+        (b"a: 1\n b: 2\n", "params.yaml is no valid YAML: line 2: mapping values are not allowed here"),
+        (b"a: *x\n", "params.yaml is no valid YAML: line 1: found undefined alias 'x'"),
+        (b"a: \x01\n", "params.yaml is no valid YAML: "),
         (b"a: 1\n---\nb: 2\n", "is no valid YAML"),
     ],
 )

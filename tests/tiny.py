@@ -22,6 +22,11 @@ COLOURS = ((230, 30, 30), (30, 230, 30), (40, 40, 240), (230, 230, 30), (230, 30
 """Of person 0, 1, 2, ...; the last is that of the unlabelled."""
 EMPTY_SCENE = 4
 """The scene of each split without anybody in it."""
+ROI = RoiOptions(
+    pooled_height=6, pooled_width=4, sampled_rois=12, positive_fraction=0.5, detections_per_image=10
+)
+STRIPED = ROI.model_copy(update={"stripes": 3})
+"""A person in three stripes."""
 BOXES = np.array([[12.0, 20.0, 36.0, 80.0], [52.0, 16.0, 78.0, 84.0], [94.0, 24.0, 118.0, 82.0]])
 
 
@@ -147,11 +152,5 @@ def _detector() -> dict:
             pre_nms_test=60,
             post_nms_test=20,
         ),
-        "roi": RoiOptions(
-            pooled_height=6,
-            pooled_width=4,
-            sampled_rois=12,
-            positive_fraction=0.5,
-            detections_per_image=10,
-        ),
+        "roi": ROI,
     }

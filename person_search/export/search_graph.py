@@ -99,15 +99,15 @@ class SearchGraph(nn.Module):
         options = self.network.options.roi
         proposals = self.proposals(scenes)
         roi_features = self.network.roi_heads.box_head(self.pooled(scenes, proposals))
-        logits, deltas = self.network.roi_heads.box_predictor(roi_features)
-        scores = functional.softmax(logits.float(), dim=-1)[:, PERSON]
-        boxes = self._decoded(deltas[:, 4 * PERSON : 4 * PERSON + 4].float(), proposals.boxes)
+        logits, deltas = self.network.predictions(roi_features)
+        scores = functional.softmax(logits, dim=-1)[:, PERSON]
+        boxes = self._decoded(deltas, proposals.boxes)
         first = Found(Rows(proposals.images, boxes), scores, roi_features)
         first = self._kept(scenes, first, options.nms_threshold)
         if not isinstance(self.network, SeqNet):
             return first
         roi_features = self._identity_features(scenes, first.rows)
-        boxes = self._decoded(self.network.second_box(roi_features).float(), first.rows.boxes)
+        boxes = self._decoded(self.network.second_deltas(roi_features), first.rows.boxes)
         second = Found(Rows(first.rows.images, boxes), first.scores, roi_features)
         return self._kept(scenes, second, max(SECOND_NMS_THRESHOLD, options.nms_threshold))
 

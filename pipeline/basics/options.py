@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.basics.errors import UserError
 
@@ -156,8 +156,20 @@ def read_yaml(path: Path, if_missing: str) -> Any:
         where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path}{where}: {str(error.problem).partition(' with value')[0]}") from None
     except NO_YAML as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path} is no valid YAML: {_fault(error)}") from None
     return values
+
+
+def _fault(error: Exception) -> str:
+    """Return in a line what is wrong with a YAML text, and where, without the text itself."""
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    context = ""
+    if error.context:
+        context = f" {error.context}"
+        if error.context_mark and error.context_mark.line != error.problem_mark.line:
+            context += f" that begins in line {error.context_mark.line + 1}"
+    return f"line {error.problem_mark.line + 1}: {error.problem}{context}"
 
 
 def merged(common: Mapping[str, Any], differing: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,8 @@ IMAGENET_STD = [0.229, 0.224, 0.225]
 STRIDE = 16
 """Pixels of an image in a cell of the stem's features, along each side."""
 TINY_CHANNELS = (16, 32, 64, 128)
+MOBILENET_V2_STAGES = (1, 4, 7, 14)
+"""Ends of the stages of MobileNetV2's stem: the first convolution, and the blocks of strides 4, 8 and 16."""
 IMAGENET = {"imagenet": "DEFAULT", "imagenet_v1": "IMAGENET1K_V1"}
 """Values of `weights` that are downloaded, and torchvision's names; ResNet-18 and 34 have one version."""
 LONGEST_REASON = 160
@@ -47,7 +49,9 @@ class BackboneOptions(Options):
         weights: `none` (from scratch), `imagenet` (torchvision's newest, downloaded at the first use),
             `imagenet_v1` (torchvision's first, as old as the papers), or the path of a file that holds the
             trunk of torchvision's model of that name (see `pretrained.py`).
-        frozen_stages: how many of the first stages do not learn: 0 none, 1 the first convolution (as OIM).
+        frozen_stages: how many of the stem's stages do not learn: 0 none, 1 the first convolution (as OIM), 2
+            all up to a stride of 4, 3 up to 8, 4 the whole stem. A step is as much shorter: MobileNetV2's
+            with 2 takes half as long.
         cut: where a ResNet is cut in two: `after_conv4`, or `within_conv4`, which is after the first half of
             its blocks: OIM's conv4_3 in a ResNet-50.
     """
@@ -57,7 +61,7 @@ class BackboneOptions(Options):
     normalisation: Normalisation = "batch"
     tail_normalisation: BatchNormalisation | None = added_field(None)
     weights: str = "none"
-    frozen_stages: int = Field(default=0, ge=0, le=1)
+    frozen_stages: int = Field(default=0, ge=0, le=4)
     cut: Literal["after_conv4", "within_conv4"] = added_field("after_conv4")
 
 
@@ -97,10 +101,15 @@ def build_backbone(options: BackboneOptions) -> Backbone:
         backbone = _resnet(options)
     if options.tail_normalisation:
         set_batch_normalisation(backbone.tail, options.tail_normalisation)
-    if options.frozen_stages:
-        for parameter in backbone.stem[0].parameters():
-            parameter.requires_grad_(False)
+    for parameter in _first_stages(options, backbone.stem).parameters():
+        parameter.requires_grad_(False)
     return backbone
+
+
+def _first_stages(options: BackboneOptions, stem: nn.Sequential) -> nn.Sequential:
+    """Return the parts of a stem that do not learn; see `BackboneOptions.frozen_stages`."""
+    ends = MOBILENET_V2_STAGES if options.name == "mobilenet_v2" else range(1, len(stem) + 1)
+    return stem[: (0, *ends)[options.frozen_stages]]
 
 
 def _tiny(options: BackboneOptions) -> Backbone:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
@@ -41,6 +41,10 @@ class RoiOptions(Options):
         sampling_ratio: points that RoIAlign takes in a bin, along each side; 0 for as many as the bin has
             cells of the features. torchvision's Faster R-CNN has 2.
         box_beta: where the box loss turns from square to linear; torchvision has 1/9, OIM 1.
+        stripes: how many stripes, one below another, the tail's output is pooled to (ours, after the parts of
+            PCB; Sun et al., ECCV 2018). An embedding is made of all, so that it can tell a head from feet;
+            class and box are made of their mean. It must divide the rows of that output, which are half of
+            `pooled_height`.
     """
 
     pooled_height: int = Field(default=14, gt=0)
@@ -53,6 +57,16 @@ class RoiOptions(Options):
     detections_per_image: int = Field(default=100, gt=0)
     sampling_ratio: int = added_field(1, ge=0)
     box_beta: float = added_field(SMOOTH_L1_BETA, gt=0)
+    stripes: int = added_field(1, gt=0)
+
+    @model_validator(mode="after")
+    def _stripes_are_of_one_height(self) -> "RoiOptions":
+        rows = (self.pooled_height + 1) // 2
+        if rows % self.stripes:
+            raise ValueError(
+                f"stripes: {rows} rows of the tail's output are not {self.stripes} equal stripes"
+            )
+        return self
 
 
 class DetectorOptions(NetworkOptions):
@@ -169,7 +183,9 @@ class Detector(nn.Module):
                 (options.roi.pooled_height, options.roi.pooled_width),
                 options.roi.sampling_ratio,
             ),
-            box_head=nn.Sequential(backbone.tail, nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            box_head=nn.Sequential(
+                backbone.tail, nn.AdaptiveAvgPool2d((options.roi.stripes, 1)), nn.Flatten()
+            ),
             box_predictor=FastRCNNPredictor(backbone.tail_channels, BACKGROUND_AND_PERSON),
             fg_iou_thresh=options.roi.foreground_iou,
             bg_iou_thresh=options.roi.foreground_iou,
@@ -181,7 +197,8 @@ class Detector(nn.Module):
             detections_per_img=options.roi.detections_per_image,
         )
         self.stem_channels = backbone.stem_channels
-        self.roi_channels = backbone.tail_channels
+        self.tail_channels = backbone.tail_channels
+        self.roi_channels = backbone.tail_channels * options.roi.stripes
 
     @classmethod
     def load(cls, path: Path) -> "Detector":
@@ -234,12 +251,12 @@ class Detector(nn.Module):
             sampled: the RoIs.
             roi_features: `[R, C]` theirs.
         """
-        class_logits, box_regression = self._predictions(roi_features)
+        class_logits, box_deltas = self.predictions(roi_features)
         rois = SampledRois(
             sampled.boxes,
             roi_features,
             class_logits,
-            _as_person(box_regression),
+            box_deltas,
             sampled.labels,
             sampled.target_deltas,
             sampled.person_ids,
@@ -296,8 +313,8 @@ class Detector(nn.Module):
         features = self.stem(step.images.tensors)
         objectness, anchor_deltas = self.rpn.judge(features, step.anchors.indices)
         roi_features = self.roi_features({FEATURE_LEVEL: features}, step.rois.boxes, step.images.image_sizes)
-        class_logits, box_regression = self._predictions(roi_features)
-        return Judgement(features, objectness, anchor_deltas, class_logits, _as_person(box_regression))
+        class_logits, roi_deltas = self.predictions(roi_features)
+        return Judgement(features, objectness, anchor_deltas, class_logits, roi_deltas)
 
     @torch.no_grad()
     def detect(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
@@ -331,8 +348,8 @@ class Detector(nn.Module):
         It is what torchvision's `postprocess_detections` gives, which does not say where a detection is from.
         """
         roi_features = self.roi_features(features, proposals, batch.image_sizes)
-        class_logits, box_regression = self._predictions(roi_features)
-        boxes = _as_person(self.roi_heads.box_coder.decode(box_regression, proposals))
+        class_logits, box_deltas = self.predictions(roi_features)
+        boxes = self.roi_heads.box_coder.decode(box_deltas, proposals).reshape(-1, 4)
         scores = functional.softmax(class_logits, dim=-1)[:, PERSON]
         return self.kept_people(
             boxes, scores, proposals, roi_features, batch.image_sizes, self.options.roi.nms_threshold
@@ -393,15 +410,24 @@ class Detector(nn.Module):
     def roi_features(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_sizes: list[tuple[int, int]]
     ) -> Tensor:
-        """Pool boxes (in resized pixels) and run the tail: `[R, C]`."""
+        """Pool boxes (in resized pixels) and run the tail: `[R, C]`, of each channel all stripes."""
         pooled = self.roi_heads.box_roi_pool(features, boxes, image_sizes)
         result: Tensor = self.roi_heads.box_head(pooled)
         return result
 
-    def _predictions(self, roi_features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return class logits `[R, 2]` and, class by class, encoded boxes `[R, 8]`, in float32."""
-        class_logits, box_regression = self.roi_heads.box_predictor(roi_features)
-        return class_logits.float(), box_regression.float()
+    def mean_of_stripes(self, roi_features: Tensor) -> Tensor:
+        """Return what class and box are made of, `[R, C / stripes]`, of RoI features `[R, C]`."""
+        stripes = self.options.roi.stripes
+        if stripes == 1:
+            return roi_features
+        return roi_features.reshape(-1, self.tail_channels, stripes).mean(dim=2)
+
+    def predictions(self, roi_features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the class logits `[R, 2]` and, as a person, encoded boxes `[R, 4]` of RoIs, in float32."""
+        class_logits, box_regression = self.roi_heads.box_predictor(self.mean_of_stripes(roi_features))
+        # Boxes come class by class, `[R, 8]`.
+        deltas = box_regression.float().reshape(len(box_regression), BACKGROUND_AND_PERSON, 4)
+        return class_logits.float(), deltas[:, PERSON]
 
 
 def roi_losses(rois: SampledRois, box_beta: float) -> tuple[Tensor, Tensor]:
@@ -438,11 +464,6 @@ def people_box_loss(box_deltas: Tensor, target_deltas: Tensor, labels: Tensor, b
         box_deltas[people], target_deltas[people], beta=box_beta, reduction="sum"
     )
     return loss / max(len(labels), 1)
-
-
-def _as_person(box_regression: Tensor) -> Tensor:
-    """Return the columns of the class person: `[R, 4]` of `[R, 8]`."""
-    return box_regression.reshape(len(box_regression), BACKGROUND_AND_PERSON, 4)[:, PERSON]
 
 
 def _matched(name: str, targets: list[Target], matched: list[Tensor], nothing: int) -> Tensor:

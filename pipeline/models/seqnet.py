@@ -45,7 +45,7 @@ class SeqNet(PersonSearchNetwork):
     def __init__(self, options: PersonSearchOptions) -> None:
         super().__init__(options)
         self.second_tail = copy.deepcopy(self.roi_heads.box_head)
-        self.second_box = nn.Linear(self.roi_channels, 4)
+        self.second_box = nn.Linear(self.tail_channels, 4)
         nn.init.normal_(self.second_box.weight, std=FIRST_WEIGHTS)
         nn.init.zeros_(self.second_box.bias)
         self.embedding_norm = RowNormalisation(options.embedding_dim)
@@ -78,6 +78,11 @@ class SeqNet(PersonSearchNetwork):
         lengths: Tensor = embeddings.norm(dim=1, keepdim=True)
         return functional.normalize(embeddings, dim=1), self.score_norm(lengths)[:, 0]
 
+    def second_deltas(self, roi_features: Tensor) -> Tensor:
+        """Return the encoded boxes `[R, 4]` of the second head, in float32."""
+        deltas: Tensor = self.second_box(self.mean_of_stripes(roi_features))
+        return deltas.float()
+
     def people_step(self, detection: DetectionStep) -> SearchStep:
         """Run the second head on what the first made of its RoIs, and embed the people among them."""
         sampled = self.sample_boxes(self._refined(detection), detection.targets)
@@ -85,7 +90,7 @@ class SeqNet(PersonSearchNetwork):
             {FEATURE_LEVEL: detection.features}, sampled.boxes, detection.images.image_sizes
         )
         embeddings, logits = self.norm_aware(roi_features)
-        deltas = self.second_box(roi_features).float()
+        deltas = self.second_deltas(roi_features)
         losses = {
             "second_class": norm_aware_loss(logits, sampled.labels),
             "second_box": people_box_loss(
@@ -112,7 +117,7 @@ class SeqNet(PersonSearchNetwork):
         boxes = [people.boxes for people in first]
         roi_features = self.identity_features(features, boxes, batch.image_sizes)
         return self.kept_people(
-            self._decoded(self.second_box(roi_features).float(), boxes),
+            self._decoded(self.second_deltas(roi_features), boxes),
             torch.cat([people.scores for people in first]),
             boxes,
             roi_features,

@@ -145,6 +145,8 @@ def _read(path: Path, seen: tuple[Path, ...], if_missing: str) -> dict[str, Any]
     if not isinstance(extended, str):
         raise UserError(f"{path}: '{EXTENDS}' must be the path of another file, got {extended!r}")
     base = path.parent / extended
+    if base.is_dir():
+        raise UserError(f"{path}: {EXTENDS}: {base} is a folder; name the file in it")
     if path.resolve() in seen:
         raise UserError(f"{path} extends itself")
     common = _read(base, (*seen, path.resolve()), f"{path}: {EXTENDS}: there is no file {base}")

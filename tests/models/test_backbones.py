@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torchvision
+from pydantic import ValidationError
 from torch import nn
 
 from pipeline.basics.errors import UserError
@@ -71,15 +72,40 @@ def test_group_norm_does_not_look_at_the_batch():
     torch.testing.assert_close(stem(images)[:1], stem(images[:1]))
 
 
-@pytest.mark.parametrize("name", ["tiny", "resnet18", "mobilenet_v2"])
-def test_frozen_stages(name):
-    free = build_backbone(BackboneOptions(name=name))
-    frozen = build_backbone(BackboneOptions(name=name, frozen_stages=1))
-    assert all(parameter.requires_grad for parameter in free.stem.parameters())
-    assert not any(parameter.requires_grad for parameter in frozen.stem[0].parameters())
-    later = [*frozen.stem[1:].parameters(), *frozen.tail.parameters()]
-    assert later
-    assert all(parameter.requires_grad for parameter in later)
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        ("tiny", "after_conv4"),
+        ("resnet18", "after_conv4"),
+        ("resnet50", "within_conv4"),
+        ("mobilenet_v2", "after_conv4"),
+    ],
+)
+def test_frozen_stages(name, cut):
+    strides = [64 // features.shape[-1] for features in features_of_parts(name, cut)]
+    for stages in range(5):
+        backbone = build_backbone(BackboneOptions(name=name, cut=cut, frozen_stages=stages))
+        learn = [[p.requires_grad for p in part.parameters()] for part in backbone.stem]
+        frozen = [
+            place < stages if stages < 2 else stride <= 2**stages for place, stride in enumerate(strides)
+        ]
+        assert [not any(part) for part in learn] == frozen
+        assert [all(part) for part in learn] == [not part for part in frozen]
+        assert all(parameter.requires_grad for parameter in backbone.tail.parameters())
+
+
+def features_of_parts(name, cut):
+    """Return what each part of a stem makes of a picture of 64 x 64 pixels."""
+    features, results = torch.zeros(1, 3, 64, 64), []
+    for part in build_backbone(BackboneOptions(name=name, cut=cut)).stem.eval():
+        features = part(features)
+        results.append(features)
+    return results
+
+
+def test_there_are_four_stages_to_freeze():
+    with pytest.raises(ValidationError, match="frozen_stages"):
+        BackboneOptions(name="tiny", frozen_stages=5)
 
 
 @pytest.mark.parametrize(("normalisation", "of_tail"), [("frozen_batch", "batch"), ("batch", "frozen_batch")])

@@ -4,18 +4,26 @@ import copy
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from pipeline.models.detector import Detector
+from pipeline.models.detector import Detector, RoiOptions
 from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import UNLABELLED
-from tests.tiny import HEIGHT, WIDTH, backbone, detector_options, search_options
+from tests.tiny import HEIGHT, STRIPED, WIDTH, backbone, detector_options, search_options
 
-KINDS = {"oim": {}, "oim_at_proposal": {"embed_at": "proposal"}, "seqnet": {"head": "seqnet"}}
+KINDS = {
+    "oim": {},
+    "oim_at_proposal": {"embed_at": "proposal"},
+    "oim_striped": {"roi": STRIPED},
+    "seqnet": {"head": "seqnet"},
+    "seqnet_striped": {"head": "seqnet", "roi": STRIPED},
+}
 """Options of each kind of network. What must hold, holds for all."""
 LOSSES = {"rpn_objectness", "rpn_box", "roi_class", "roi_box"}
-FURTHER = {"oim": set(), "oim_at_proposal": set(), "seqnet": {"second_class", "second_box"}}
+SECOND = {"second_class", "second_box"}
+FURTHER = {"seqnet": SECOND, "seqnet_striped": SECOND}
 EMBEDDING = 16
 BOXES = torch.tensor([[10.0, 20.0, 34.0, 80.0], [60.0, 10.0, 90.0, 85.0]])
 
@@ -179,8 +187,8 @@ def test_every_batch_trains_with_finite_losses_and_gradients(ids, kind, training
     losses, rois, people = step.detection.losses, step.detection.rois, step.person_ids
     embeddings, further = step.embeddings, step.further
     assert set(losses) == LOSSES
-    assert further.losses.keys() == further.counts.keys() == FURTHER[kind]
-    assert FURTHER[kind] == {*training.further_losses(training.options)}
+    assert further.losses.keys() == further.counts.keys() == FURTHER.get(kind, set())
+    assert FURTHER.get(kind, set()) == {*training.further_losses(training.options)}
     total_of(step).backward()
     assert all(torch.isfinite(loss) for loss in [*losses.values(), *further.losses.values()])
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in training.parameters())
@@ -200,7 +208,7 @@ def test_every_person_is_among_the_rois(kind, training):
     step = training.search_step([image(0), image(1)], [target([3, 5]), target([1])])
     people, rois = step.person_ids, step.detection.rois
     assert {3, 5, 1} == set(people.tolist())
-    assert kind == "seqnet" or torch.equal(people, rois.person_ids[rois.labels == 1])
+    assert "seqnet" in kind or torch.equal(people, rois.person_ids[rois.labels == 1])
 
 
 def test_training_leaves_its_arguments_alone(training):
@@ -211,12 +219,54 @@ def test_training_leaves_its_arguments_alone(training):
     assert all(torch.equal(value, before[1][key]) for key, value in targets[0].items())
 
 
-def test_frozen_parts_have_no_gradient(kind):
-    frozen = backbone("frozen_batch").model_copy(update={"frozen_stages": 1})
+@pytest.mark.parametrize("stages", [1, 3, 4])
+def test_frozen_parts_have_no_gradient(kind, stages):
+    frozen = backbone("frozen_batch").model_copy(update={"frozen_stages": stages})
     network = build_student(search_options(backbone=frozen, **KINDS[kind])).train()
     total_of(network.search_step([image()], [target([0])])).backward()
-    assert all(parameter.grad is None for parameter in network.stem[0].parameters())
+    learned = [any(p.grad is not None for p in part.parameters()) for part in network.stem]
+    assert learned == [place >= stages for place in range(4)]
     assert network.embedding.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("head", ["oim", "seqnet"])
+def test_stripes_change_the_embedding_alone(head):
+    """With the same weights, and an embedding that sees all stripes alike, they change nothing at all."""
+    torch.manual_seed(0)
+    plain = moved(build_student(search_options(head=head)))
+    striped = build_student(search_options(head=head, roi=STRIPED)).eval()
+    weights = plain.state_dict()
+    whole = weights["embedding.weight"]
+    weights["embedding.weight"] = whole.repeat_interleave(STRIPED.stripes, dim=1) / STRIPED.stripes
+    striped.load_state_dict(weights)
+    expected, (given,) = plain.search([image()], [BOXES])
+    found, (also,) = striped.search([image()], [BOXES])
+    assert len(found[0]["boxes"]) > 0
+    for key, value in expected[0].items():
+        torch.testing.assert_close(found[0][key], value, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(also, given, atol=1e-5, rtol=1e-4)
+    with torch.no_grad():
+        striped.embedding.weight[:, :: STRIPED.stripes] *= 2  # the highest of the stripes
+    again, (other,) = striped.search([image()], [BOXES])
+    assert torch.equal(again[0]["boxes"], found[0]["boxes"])
+    assert not torch.allclose(other, given, atol=1e-3)
+
+
+def test_an_embedding_of_stripes_knows_what_is_above():
+    """Of a picture and the same upside down, the mean of all cells may be equal; stripes change places."""
+    torch.manual_seed(0)
+    network = build_student(search_options(roi=STRIPED)).eval()
+    pooling = network.roi_heads.box_head[1:]
+    cells = torch.rand(2, network.tail_channels, 3, 2)
+    stripes = pooling(cells).unflatten(1, (-1, STRIPED.stripes))
+    torch.testing.assert_close(pooling(cells.flip(2)).unflatten(1, (-1, STRIPED.stripes)), stripes.flip(2))
+    torch.testing.assert_close(network.mean_of_stripes(pooling(cells)), cells.mean(dim=(2, 3)))
+    assert network.mean_of_stripes(pooling(cells)[:0]).shape == (0, network.tail_channels)
+
+
+def test_stripes_are_of_one_height():
+    with pytest.raises(ValidationError, match="7 rows of the tail's output are not 2 equal stripes"):
+        RoiOptions(pooled_height=14, stripes=2)
 
 
 def test_a_detector_finds_without_embedding():

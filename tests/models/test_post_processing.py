@@ -44,7 +44,7 @@ def test_detections_are_torchvisions_to_the_bit(counts, score, nms, most, pair):
     boxes, scores, _ = heads.postprocess_detections(logits, deltas, proposals, sizes)
     network.rpn.forward = lambda *_: (proposals, {})
     network.roi_features = lambda *_: torch.arange(len(logits))[:, None]
-    network._predictions = lambda _: (logits, deltas)
+    network.predictions = lambda _: (logits, deltas[:, 4:])
 
     class Batch:
         image_sizes = sizes
@@ -66,8 +66,8 @@ def test_each_detection_knows_its_proposal(pair):
         rois = [people.rois if own == index else people.rois[:0] for own in range(2)]
         again = network.roi_features(features, rois, batch.image_sizes)
         torch.testing.assert_close(again, people.roi_features, atol=1e-4, rtol=1e-4)
-        logits, deltas = network._predictions(again)
-        boxes = network.roi_heads.box_coder.decode(deltas, [people.rois])[:, 1]
+        logits, deltas = network.predictions(again)
+        boxes = network.roi_heads.box_coder.decode(deltas, [people.rois])[:, 0]
         torch.testing.assert_close(inside(boxes, batch.image_sizes[index]), people.boxes, atol=1e-2, rtol=0)
         torch.testing.assert_close(logits.softmax(dim=1)[:, 1], people.scores, atol=1e-4, rtol=0)
 

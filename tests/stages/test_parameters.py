@@ -53,6 +53,13 @@ def test_a_file_that_extends_what_there_is_not(path):
         read_parameters(other)
 
 
+def test_a_file_that_extends_a_folder(path):
+    other = path.with_name("other.yaml")
+    other.write_text("extends: .\n")
+    with pytest.raises(UserError, match="extends: .* is a folder; name the file in it"):
+        read_parameters(other)
+
+
 @pytest.mark.parametrize("name", ["evaluate", "students", "students.b", "students.a.identity"])
 def test_nothing_else_can_be_read(path, name):
     with pytest.raises(LookupError, match="PARAMS"):
