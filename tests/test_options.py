@@ -212,6 +212,7 @@ GUIDED = {"head": "qeeps"}
             "loss_weights.query_objectness",
             "has no such loss",
         ),
+        ({**GUIDED, "roi": {"stride": 8}}, {}, "network.roi.stride", "pools at the stem's end, at 16"),
         ({}, {"absent_pairs": 0.0}, "absent_pairs", "no query guides a network with the head 'oim'"),
         ({"head": "seqnet"}, {"absent_pairs": 0.5}, "absent_pairs", "the head 'seqnet'"),
         ({"guidance": {"reduction": 4}}, {}, "network.guidance", "the head 'oim'"),
@@ -241,6 +242,8 @@ def test_what_has_no_effect_on_a_student_is_refused(network, stated, key, why):
             {**GUIDED, "guidance": {"reduction": 4}},
             {"absent_pairs": 0.5, "loss_weights": {"query_objectness": 2.0, "similarity": 0.5}},
         ),
+        ({**GUIDED, "roi": {"stride": 16}}, {}),
+        ({"head": "seqnet", "roi": {"stride": 8}}, {}),
         ({}, {"loss_weights": {"roi_box": 10.0}, "boxes": {"target": "kl", "scale": 8.0}}),
     ],
 )
@@ -325,8 +328,8 @@ def test_every_number_that_dvc_writes_is_the_same_number(tmp_path_factory, numbe
         ("a: 1".encode("utf-16"), "is no text in UTF-8"),
         (
             b"a: [1, 2\nb: 3\n",
-            "params.yaml is no valid YAML: line 2: expected ',' or ']', but got ':' while parsing a flow sequence "
-            "that begins in line 1",
+            "params.yaml is no valid YAML: line 2: expected ',' or ']', but got ':' while parsing a flow "
+            "sequence that begins in line 1",
         ),
         (b"a: 1\n b: 2\n", "params.yaml is no valid YAML: line 2: mapping values are not allowed here"),
         (b"a: *x\n", "params.yaml is no valid YAML: line 1: found undefined alias 'x'"),

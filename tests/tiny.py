@@ -27,6 +27,8 @@ ROI = RoiOptions(
 )
 STRIPED = ROI.model_copy(update={"stripes": 3})
 """A person in three stripes."""
+EARLY = ROI.model_copy(update={"stride": 8, "pooled_height": 12, "pooled_width": 8})
+"""RoIs of features before the stem's end; with a backbone that is not normalised by the batch."""
 BOXES = np.array([[12.0, 20.0, 36.0, 80.0], [52.0, 16.0, 78.0, 84.0], [94.0, 24.0, 118.0, 82.0]])
 
 

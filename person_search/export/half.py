@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from pipeline.models.backbones import STRIDE
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.seqnet import SeqNet
 
@@ -24,7 +25,10 @@ def halve(network: PersonSearchNetwork) -> None:
 
     What is made of their results stays in float32: boxes, scores, suppression, RoIAlign and embeddings.
     """
-    network.stem = InHalf(network.stem)  # type: ignore[assignment]
+    if network.options.roi.stride == STRIDE:
+        network.stem = InHalf(network.stem)  # type: ignore[assignment]
+    else:  # some of its parts run on RoIs, too
+        network.stem = nn.Sequential(*map(InHalf, network.stem))
     network.rpn.head.conv = InHalf(network.rpn.head.conv)
     heads = [network.roi_heads.box_head]
     if isinstance(network, SeqNet):

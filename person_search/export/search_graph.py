@@ -15,7 +15,7 @@ from torchvision.ops import roi_align
 from person_search.export import operators
 from person_search.networks.preprocessing import SIZE_DIVISIBLE
 from pipeline.batches.ground_truth import PERSON
-from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD
+from pipeline.models.backbones import FEATURE_LEVEL, IMAGENET_MEAN, IMAGENET_STD
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.models.post_processing import SMALLEST_SIDE
 from pipeline.models.seqnet import SECOND_NMS_THRESHOLD, SeqNet
@@ -43,12 +43,12 @@ class Scenes(NamedTuple):
     """The stem's view of pictures of one size.
 
     Attributes:
-        features: `[B, C, H/16, W/16]`.
+        levels: the stem's features by level; see `Detector.stem_features`.
         resized: `[4]` width, height, width, height of the resized pictures, without padding.
         own: the same of the pictures themselves.
     """
 
-    features: Tensor
+    levels: dict[str, Tensor]
     resized: Tensor
     own: Tensor
 
@@ -92,7 +92,7 @@ class SearchGraph(nn.Module):
         pixels = (pictures.permute(0, 3, 1, 2).float() / BITS - self.mean) / self.std
         own = _width_and_height(torch.tensor([*pictures.shape[1:3]]))
         images, size = operators.fit(pixels, options.short_side, options.long_side)
-        return Scenes(self.network.stem(images), _width_and_height(size), own)
+        return Scenes(self.network.stem_features(images), _width_and_height(size), own)
 
     def found(self, scenes: Scenes) -> Found:
         """Find people; see `Detector.found_at`, and `SeqNet.found_at` for its second head."""
@@ -124,13 +124,14 @@ class SearchGraph(nn.Module):
 
     def proposals(self, scenes: Scenes) -> Rows:
         """Return what the RPN proposes; see torchvision's `RegionProposalNetwork.filter_proposals`."""
-        rpn, count = self.network.rpn, scenes.features.shape[0]
-        logits, deltas = concat_box_prediction_layers(*rpn.head([scenes.features]))
+        rpn, features = self.network.rpn, scenes.levels[FEATURE_LEVEL]
+        count = features.shape[0]
+        logits, deltas = concat_box_prediction_layers(*rpn.head([features]))
         logits = logits.reshape(count, -1)
         most = torch.sym_min(rpn.pre_nms_top_n(), logits.shape[1])
         highest, places = logits.topk(most, dim=1)
         deltas = deltas.reshape(count, -1, 4).gather(1, places[:, :, None].expand(-1, -1, 4))
-        anchors = self._anchors(scenes.features)[places]
+        anchors = self._anchors(features)[places]
         boxes = rpn.box_coder.decode_single(deltas.reshape(-1, 4), anchors.reshape(-1, 4))
         boxes = _inside(boxes, scenes.resized)
         scores = torch.where(
@@ -143,13 +144,13 @@ class SearchGraph(nn.Module):
         return Rows(images[kept], boxes[kept])
 
     def pooled(self, scenes: Scenes, rows: Rows) -> Tensor:
-        """Pool boxes from the features as `RoiPooling` does, `[R, C, h, w]`."""
+        """Pool boxes as `Detector.pooled` does, `[R, C, h, w]`."""
         pool = self.network.roi_heads.box_roi_pool
         rois = torch.cat([rows.images.float()[:, None], rows.boxes], dim=1)
-        result: Tensor = roi_align(
-            scenes.features, rois, pool.output_size, 1 / SIZE_DIVISIBLE, pool.sampling_ratio
+        pooled = roi_align(
+            scenes.levels[pool.level], rois, pool.output_size, 1 / pool.stride, pool.sampling_ratio
         )
-        return result
+        return self.network.to_stem_end(pooled)
 
     def _identity_features(self, scenes: Scenes, rows: Rows) -> Tensor:
         network = self.network
@@ -162,7 +163,7 @@ class SearchGraph(nn.Module):
         options = self.network.options.roi
         boxes = _inside(made.rows.boxes, scenes.resized)
         scores = torch.where(_larger(boxes, SMALLEST_SIDE), made.scores, made.scores.new_tensor(NO_SCORE))
-        by_image = _by_image(scores, made.rows.images, scenes.features.shape[0])
+        by_image = _by_image(scores, made.rows.images, scenes.levels[FEATURE_LEVEL].shape[0])
         kept = operators.strongest(
             boxes, by_image, options.score_threshold, nms_threshold, options.detections_per_image
         )

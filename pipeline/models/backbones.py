@@ -26,9 +26,13 @@ IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
 STRIDE = 16
 """Pixels of an image in a cell of the stem's features, along each side."""
+EARLY_STRIDE = 8
+"""That of the stem's features one stage earlier."""
+FEATURE_LEVEL = "0"
+"""What the stem's features are called among features by level."""
+EARLY_LEVEL = "early"
+"""What its features of `EARLY_STRIDE` are called."""
 TINY_CHANNELS = (16, 32, 64, 128)
-MOBILENET_V2_STAGES = (1, 4, 7, 14)
-"""Ends of the stages of MobileNetV2's stem: the first convolution, and the blocks of strides 4, 8 and 16."""
 IMAGENET = {"imagenet": "DEFAULT", "imagenet_v1": "IMAGENET1K_V1"}
 """Values of `weights` that are downloaded, and torchvision's names; ResNet-18 and 34 have one version."""
 LONGEST_REASON = 160
@@ -78,12 +82,14 @@ class Backbone:
     Attributes:
         stem: images `[B, 3, H, W]` to features `[B, stem_channels, H/16, W/16]`.
         tail: features `[R, stem_channels, h, w]` to `[R, tail_channels, h/2, w/2]`.
+        stage_ends: how many of the stem's parts end with the first convolution, and with strides 4, 8 and 16.
     """
 
     stem: nn.Sequential
     tail: nn.Sequential
     stem_channels: int
     tail_channels: int
+    stage_ends: tuple[int, int, int, int] = (1, 2, 3, 4)
 
 
 def build_backbone(options: BackboneOptions) -> Backbone:
@@ -101,15 +107,10 @@ def build_backbone(options: BackboneOptions) -> Backbone:
         backbone = _resnet(options)
     if options.tail_normalisation:
         set_batch_normalisation(backbone.tail, options.tail_normalisation)
-    for parameter in _first_stages(options, backbone.stem).parameters():
+    frozen = (0, *backbone.stage_ends)[options.frozen_stages]
+    for parameter in backbone.stem[:frozen].parameters():
         parameter.requires_grad_(False)
     return backbone
-
-
-def _first_stages(options: BackboneOptions, stem: nn.Sequential) -> nn.Sequential:
-    """Return the parts of a stem that do not learn; see `BackboneOptions.frozen_stages`."""
-    ends = MOBILENET_V2_STAGES if options.name == "mobilenet_v2" else range(1, len(stem) + 1)
-    return stem[: (0, *ends)[options.frozen_stages]]
 
 
 def _tiny(options: BackboneOptions) -> Backbone:
@@ -163,7 +164,7 @@ def _mobilenet_v2(options: BackboneOptions) -> Backbone:
     stride_32 = 14
     features = _from_torchvision(options, "classifier").features
     stem, tail = features[:stride_32], features[stride_32:]
-    return Backbone(stem, tail, stem[-1].out_channels, tail[-1].out_channels)
+    return Backbone(stem, tail, stem[-1].out_channels, tail[-1].out_channels, stage_ends=(1, 4, 7, stride_32))
 
 
 def _from_torchvision(options: BackboneOptions, classifier: str) -> Any:

@@ -1,7 +1,7 @@
 """The person detector: Faster R-CNN C4 on torchvision's parts. The teacher detector is one of these."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from pydantic import Field, model_validator
@@ -13,9 +13,19 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 from torchvision.ops import box_iou
 
+from pipeline.basics.errors import UserError
 from pipeline.basics.options import Options, added_field
 from pipeline.batches.ground_truth import BOX_ROWS, IGNORED, PERSON, Target
-from pipeline.models.backbones import IMAGENET_MEAN, IMAGENET_STD, STRIDE, NetworkOptions, build_backbone
+from pipeline.models.backbones import (
+    EARLY_LEVEL,
+    EARLY_STRIDE,
+    FEATURE_LEVEL,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    STRIDE,
+    NetworkOptions,
+    build_backbone,
+)
 from pipeline.models.ignored_boxes import on_ignored
 from pipeline.models.post_processing import FoundPeople, inside, strongest
 from pipeline.models.region_proposals import (
@@ -31,7 +41,6 @@ from pipeline.scenes.box_rows import NO_ROW
 from pipeline.scenes.scene import UNLABELLED
 
 BACKGROUND_AND_PERSON = 2
-FEATURE_LEVEL = "0"
 
 
 class RoiOptions(Options):
@@ -41,10 +50,14 @@ class RoiOptions(Options):
         sampling_ratio: points that RoIAlign takes in a bin, along each side; 0 for as many as the bin has
             cells of the features. torchvision's Faster R-CNN has 2.
         box_beta: where the box loss turns from square to linear; torchvision has 1/9, OIM 1.
+        stride: of the features that RoIs are pooled from: 16, the stem's end, or 8, one stage earlier (ours).
+            With 8, the rest of the stem runs on each RoI by itself, before the tail: so a RoI sees little but
+            its box, where features at the stem's end see hundreds of pixels around it. `pooled_height` and
+            `pooled_width` are then those of 8 pixels, and halved twice.
         stripes: how many stripes, one below another, the tail's output is pooled to (ours, after the parts of
             PCB; Sun et al., ECCV 2018). An embedding is made of all, so that it can tell a head from feet;
             class and box are made of their mean. It must divide the rows of that output, which are half of
-            `pooled_height`.
+            `pooled_height`, with a `stride` of 8 a quarter.
     """
 
     pooled_height: int = Field(default=14, gt=0)
@@ -57,11 +70,12 @@ class RoiOptions(Options):
     detections_per_image: int = Field(default=100, gt=0)
     sampling_ratio: int = added_field(1, ge=0)
     box_beta: float = added_field(SMOOTH_L1_BETA, gt=0)
+    stride: Literal[8, 16] = added_field(16)
     stripes: int = added_field(1, gt=0)
 
     @model_validator(mode="after")
     def _stripes_are_of_one_height(self) -> "RoiOptions":
-        rows = (self.pooled_height + 1) // 2
+        rows = -(-self.pooled_height // (2 * STRIDE // self.stride))
         if rows % self.stripes:
             raise ValueError(
                 f"stripes: {rows} rows of the tail's output are not {self.stripes} equal stripes"
@@ -137,6 +151,7 @@ class DetectionStep(NamedTuple):
         anchors: what the RPN learned from.
         rois: what the RoI head learned from.
         targets: the ground truth, one an image, boxes in pixels of the resized image.
+        levels: the stem's features by level; see `Detector.stem_features`.
     """
 
     losses: dict[str, Tensor]
@@ -145,6 +160,7 @@ class DetectionStep(NamedTuple):
     anchors: SampledAnchors
     rois: SampledRois
     targets: list[Target]
+    levels: dict[str, Tensor]
 
 
 class Judgement(NamedTuple):
@@ -176,10 +192,13 @@ class Detector(nn.Module):
             options.short_side, options.long_side, IMAGENET_MEAN, IMAGENET_STD, size_divisible=STRIDE
         )
         self.stem = backbone.stem
+        self._early_parts = backbone.stage_ends[2]
+        self._check_shared_parts()
         self.rpn = RegionProposals(options.rpn, backbone.stem_channels)
         self.roi_heads = RoIHeads(
             box_roi_pool=RoiPooling(
-                FEATURE_LEVEL,
+                FEATURE_LEVEL if options.roi.stride == STRIDE else EARLY_LEVEL,
+                options.roi.stride,
                 (options.roi.pooled_height, options.roi.pooled_width),
                 options.roi.sampling_ratio,
             ),
@@ -216,7 +235,7 @@ class Detector(nn.Module):
             The four Faster R-CNN losses and what they were computed from.
         """
         batch, resized = self.resized(images, targets)
-        features = {FEATURE_LEVEL: self.stem(batch.tensors)}
+        features = self.stem_features(batch.tensors)
         proposals, rpn_losses = self.rpn(batch, features, resized)
         sampled = self.sample_boxes(proposals, resized)
         roi_features = self.roi_features(features, sampled.boxes, batch.image_sizes)
@@ -245,7 +264,7 @@ class Detector(nn.Module):
 
         Args:
             batch: the resized images.
-            features: the stem's.
+            features: the stem's, by level.
             targets: ground truth, one an image, in pixels of the resized image.
             rpn_losses: torchvision's, of the proposals.
             sampled: the RoIs.
@@ -270,7 +289,7 @@ class Detector(nn.Module):
             "roi_box": roi_box,
         }
         return DetectionStep(
-            losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois, targets
+            losses, batch, features[FEATURE_LEVEL], self.rpn.sampled_anchors(), rois, targets, features
         )
 
     def sample_boxes(self, candidates: list[Tensor], targets: list[Target]) -> MatchedBoxes:
@@ -301,7 +320,11 @@ class Detector(nn.Module):
 
     def compile_backbone(self) -> None:
         """Let PyTorch compile stem and tail at their first call; images and RoIs may change in size."""
-        self.stem.compile(dynamic=True)
+        if self.options.roi.stride == STRIDE:
+            self.stem.compile(dynamic=True)
+        else:
+            for part in self.stem:
+                part.compile(dynamic=True)
         self.roi_heads.box_head.compile(dynamic=True)
 
     @torch.no_grad()
@@ -310,9 +333,10 @@ class Detector(nn.Module):
 
         Both detectors must resize images to the same size and have the same anchors.
         """
-        features = self.stem(step.images.tensors)
+        levels = self.stem_features(step.images.tensors)
+        features = levels[FEATURE_LEVEL]
         objectness, anchor_deltas = self.rpn.judge(features, step.anchors.indices)
-        roi_features = self.roi_features({FEATURE_LEVEL: features}, step.rois.boxes, step.images.image_sizes)
+        roi_features = self.roi_features(levels, step.rois.boxes, step.images.image_sizes)
         class_logits, roi_deltas = self.predictions(roi_features)
         return Judgement(features, objectness, anchor_deltas, class_logits, roi_deltas)
 
@@ -331,9 +355,49 @@ class Detector(nn.Module):
         return self.in_own_pixels(self.found_in(batch, features), batch.image_sizes, sizes)
 
     def scene_features(self, images: list[Tensor]) -> tuple[ImageList, dict[str, Tensor]]:
-        """Resize, normalise and batch the images and run the stem: `[B, C, H/16, W/16]`."""
+        """Resize, normalise and batch the images and run the stem; see `stem_features`."""
         batch, _ = self.transform(images)
-        return batch, {FEATURE_LEVEL: self.stem(batch.tensors)}
+        return batch, self.stem_features(batch.tensors)
+
+    def stem_features(self, images: Tensor) -> dict[str, Tensor]:
+        """Run the stem on a batch `[B, 3, H, W]`.
+
+        Returns:
+            By level `[B, C, H/16, W/16]`, and, where RoIs are pooled from it, the early one, `[B, C', H/8,
+            W/8]`.
+        """
+        if self.options.roi.stride == STRIDE:
+            return {FEATURE_LEVEL: self.stem(images)}
+        early = self._through_stem_parts(slice(self._early_parts), images)
+        return {
+            FEATURE_LEVEL: self._through_stem_parts(slice(self._early_parts, None), early),
+            EARLY_LEVEL: early,
+        }
+
+    def pooled(
+        self, features: dict[str, Tensor], boxes: list[Tensor], image_sizes: list[tuple[int, int]]
+    ) -> Tensor:
+        """Pool boxes (in resized pixels) and run what is left of the stem: `[R, C, h, w]`."""
+        return self.to_stem_end(self.roi_heads.box_roi_pool(features, boxes, image_sizes))
+
+    def to_stem_end(self, pooled: Tensor) -> Tensor:
+        """Run what is left of the stem on pooled RoIs; nothing, where they were pooled at its end."""
+        if self.options.roi.stride == STRIDE:
+            return pooled
+        return self._through_stem_parts(slice(self._early_parts, None), pooled)
+
+    def _through_stem_parts(self, parts: slice, features: Tensor) -> Tensor:
+        for part in list(self.stem)[parts]:
+            features = part(features)
+        return features
+
+    def _check_shared_parts(self) -> None:
+        """Raise `UserError` where the stem's last parts would have statistics of scenes and RoIs at once."""
+        if self.options.roi.stride != STRIDE and self.options.backbone.normalisation == "batch":
+            raise UserError(
+                f"network.roi.stride: with {EARLY_STRIDE}, parts of the stem see scenes and RoIs, and batch "
+                "statistics would be of both; set backbone.normalisation: frozen_batch, or group"
+            )
 
     def found_in(self, batch: ImageList, features: dict[str, Tensor]) -> list[FoundPeople]:
         """Find people in a stem's features, one result an image; boxes are in pixels of the resized image."""
@@ -411,8 +475,7 @@ class Detector(nn.Module):
         self, features: dict[str, Tensor], boxes: list[Tensor], image_sizes: list[tuple[int, int]]
     ) -> Tensor:
         """Pool boxes (in resized pixels) and run the tail: `[R, C]`, of each channel all stripes."""
-        pooled = self.roi_heads.box_roi_pool(features, boxes, image_sizes)
-        result: Tensor = self.roi_heads.box_head(pooled)
+        result: Tensor = self.roi_heads.box_head(self.pooled(features, boxes, image_sizes))
         return result
 
     def mean_of_stripes(self, roi_features: Tensor) -> Tensor:
@@ -426,7 +489,7 @@ class Detector(nn.Module):
         """Return the class logits `[R, 2]` and, as a person, encoded boxes `[R, 4]` of RoIs, in float32."""
         class_logits, box_regression = self.roi_heads.box_predictor(self.mean_of_stripes(roi_features))
         # Boxes come class by class, `[R, 8]`.
-        deltas = box_regression.float().reshape(len(box_regression), BACKGROUND_AND_PERSON, 4)
+        deltas = box_regression.float().reshape(-1, BACKGROUND_AND_PERSON, 4)
         return class_logits.float(), deltas[:, PERSON]
 
 

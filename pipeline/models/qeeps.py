@@ -18,7 +18,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import resize_boxes
 
 from pipeline.batches.ground_truth import BOX_ROWS, IGNORED, PERSON, QUERY, Target
-from pipeline.models.detector import FEATURE_LEVEL
+from pipeline.models.backbones import FEATURE_LEVEL
 from pipeline.models.person_search import (
     FurtherLosses,
     PersonSearchNetwork,

@@ -17,6 +17,7 @@ from torchvision.ops import Conv2dNormActivation
 
 from pipeline.basics.options import Options, added_field
 from pipeline.batches.ground_truth import IGNORED, Target
+from pipeline.models.backbones import FEATURE_LEVEL
 from pipeline.models.ignored_boxes import on_ignored
 
 SMOOTH_L1_BETA = 1 / 9
@@ -116,13 +117,13 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
 
         Args:
             images: the resized batch.
-            features: the stem's.
+            features: the stem's, by level; those at its end are taken.
             targets: ground truth; only a training needs it.
             guidance: `[B, A, H, W]` added to the objectness logits when proposals are ranked; the losses do
                 not see it. None for nothing.
         """
         self._guidance, self._sizes = guidance, images.image_sizes
-        proposals, losses = super().forward(images, features, targets)
+        proposals, losses = super().forward(images, {FEATURE_LEVEL: features[FEATURE_LEVEL]}, targets)
         return proposals, losses
 
     def filter_proposals(
@@ -146,10 +147,10 @@ class RegionProposals(RegionProposalNetwork):  # type: ignore[misc]
 
         Args:
             images: the resized batch.
-            features: the stem's.
+            features: the stem's, by level; those at its end are taken.
             targets: an anchor is positive (1) by its overlap with their boxes, and else background (0).
         """
-        anchors = self.anchor_generator(images, list(features.values()))
+        anchors = self.anchor_generator(images, [features[FEATURE_LEVEL]])
         self._sizes = images.image_sizes
         labels, _ = self.assign_targets_to_anchors(anchors, targets)
         positives, negatives = (torch.where(torch.cat(masks))[0] for masks in self.fg_bg_sampler(labels))

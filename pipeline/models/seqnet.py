@@ -15,7 +15,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import clip_boxes_to_image
 
 from pipeline.batches.ground_truth import PERSON
-from pipeline.models.detector import FEATURE_LEVEL, DetectionStep, people_box_loss
+from pipeline.models.detector import DetectionStep, people_box_loss
 from pipeline.models.normalisation import RowNormalisation
 from pipeline.models.person_search import (
     FurtherLosses,
@@ -65,7 +65,7 @@ class SeqNet(PersonSearchNetwork):
         self, features: dict[str, Tensor], boxes: list[Tensor], image_sizes: list[tuple[int, int]]
     ) -> Tensor:
         """Pool boxes (in resized pixels) and run the second tail: `[R, C]`."""
-        result: Tensor = self.second_tail(self.roi_heads.box_roi_pool(features, boxes, image_sizes))
+        result: Tensor = self.second_tail(self.pooled(features, boxes, image_sizes))
         return result
 
     def embed(self, roi_features: Tensor) -> Tensor:
@@ -86,9 +86,7 @@ class SeqNet(PersonSearchNetwork):
     def people_step(self, detection: DetectionStep) -> SearchStep:
         """Run the second head on what the first made of its RoIs, and embed the people among them."""
         sampled = self.sample_boxes(self._refined(detection), detection.targets)
-        roi_features = self.identity_features(
-            {FEATURE_LEVEL: detection.features}, sampled.boxes, detection.images.image_sizes
-        )
+        roi_features = self.identity_features(detection.levels, sampled.boxes, detection.images.image_sizes)
         embeddings, logits = self.norm_aware(roi_features)
         deltas = self.second_deltas(roi_features)
         losses = {

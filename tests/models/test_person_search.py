@@ -7,23 +7,26 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pipeline.basics.errors import UserError
 from pipeline.models.detector import Detector, RoiOptions
 from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import UNLABELLED
-from tests.tiny import HEIGHT, STRIPED, WIDTH, backbone, detector_options, search_options
+from tests.tiny import EARLY, HEIGHT, STRIPED, WIDTH, backbone, detector_options, search_options
 
 KINDS = {
     "oim": {},
     "oim_at_proposal": {"embed_at": "proposal"},
     "oim_striped": {"roi": STRIPED},
+    "oim_early": {"roi": EARLY, "backbone": backbone("group")},
     "seqnet": {"head": "seqnet"},
+    "seqnet_early": {"head": "seqnet", "roi": EARLY, "backbone": backbone("frozen_batch")},
     "seqnet_striped": {"head": "seqnet", "roi": STRIPED},
 }
 """Options of each kind of network. What must hold, holds for all."""
 LOSSES = {"rpn_objectness", "rpn_box", "roi_class", "roi_box"}
 SECOND = {"second_class", "second_box"}
-FURTHER = {"seqnet": SECOND, "seqnet_striped": SECOND}
+FURTHER = {"seqnet": SECOND, "seqnet_early": SECOND, "seqnet_striped": SECOND}
 EMBEDDING = 16
 BOXES = torch.tensor([[10.0, 20.0, 34.0, 80.0], [60.0, 10.0, 90.0, 85.0]])
 
@@ -222,7 +225,7 @@ def test_training_leaves_its_arguments_alone(training):
 @pytest.mark.parametrize("stages", [1, 3, 4])
 def test_frozen_parts_have_no_gradient(kind, stages):
     frozen = backbone("frozen_batch").model_copy(update={"frozen_stages": stages})
-    network = build_student(search_options(backbone=frozen, **KINDS[kind])).train()
+    network = build_student(search_options(**(KINDS[kind] | {"backbone": frozen}))).train()
     total_of(network.search_step([image()], [target([0])])).backward()
     learned = [any(p.grad is not None for p in part.parameters()) for part in network.stem]
     assert learned == [place >= stages for place in range(4)]
@@ -267,6 +270,38 @@ def test_an_embedding_of_stripes_knows_what_is_above():
 def test_stripes_are_of_one_height():
     with pytest.raises(ValidationError, match="7 rows of the tail's output are not 2 equal stripes"):
         RoiOptions(pooled_height=14, stripes=2)
+    with pytest.raises(ValidationError, match="4 rows of the tail's output are not 3 equal stripes"):
+        RoiOptions(pooled_height=16, stride=8, stripes=3)
+
+
+@pytest.mark.parametrize(("stride", "seen"), [(8, False), (16, True)])
+def test_a_roi_pooled_early_does_not_see_what_is_far_from_it(stride, seen):
+    torch.manual_seed(0)
+    roi = EARLY if stride == 8 else EARLY.model_copy(update={"stride": stride})
+    network = build_student(search_options(roi=roi, backbone=backbone("frozen_batch"))).eval()
+    box, changed = torch.tensor([[4.0, 8.0, 36.0, 60.0]]), image()
+    changed[:, :, 80:] = 1 - changed[:, :, 80:]
+    _, before = network.search([image()], [box])
+    _, after = network.search([changed], [box])
+    assert torch.equal(before[0], after[0]) != seen
+
+
+def test_a_roi_over_everything_is_pooled_to_what_the_stem_gives():
+    """At a cell a bin, the rest of the stem sees the same of a RoI over all of a picture as of the scene."""
+    roi = EARLY.model_copy(update={"pooled_height": HEIGHT // 8, "pooled_width": WIDTH // 8})
+    network = build_student(search_options(roi=roi, backbone=backbone("group"))).eval()
+    pixels = torch.rand(2, 3, HEIGHT, WIDTH)
+    levels = network.stem_features(pixels)
+    assert torch.equal(levels["0"], network.stem(pixels))
+    # RoIAlign of torchvision's detectors takes a cell's value to be at its corner.
+    whole = torch.tensor([[0.0, 0.0, WIDTH, HEIGHT]]) - 4
+    pooled = network.pooled(levels, [whole, whole], [(HEIGHT, WIDTH)] * 2)
+    torch.testing.assert_close(pooled, levels["0"], atol=1e-5, rtol=1e-5)
+
+
+def test_batch_statistics_would_be_of_scenes_and_rois():
+    with pytest.raises(UserError, match="statistics would be of both"):
+        build_student(search_options(roi=EARLY))
 
 
 def test_a_detector_finds_without_embedding():

@@ -56,7 +56,7 @@ def test_a_file_that_extends_what_there_is_not(path):
 def test_a_file_that_extends_a_folder(path):
     other = path.with_name("other.yaml")
     other.write_text("extends: .\n")
-    with pytest.raises(UserError, match="extends: .* is a folder; name the file in it"):
+    with pytest.raises(UserError, match=r"extends: .* is a folder; name the file in it"):
         read_parameters(other)
 
 

@@ -14,6 +14,7 @@ from pipeline.losses.boxes.box_loss import BOX_TABLE
 from pipeline.losses.boxes.targets import BoxOptions
 from pipeline.losses.detector_distillation import DetectorDistillationOptions
 from pipeline.losses.identity.targets import IdentityOptions
+from pipeline.models.backbones import STRIDE
 from pipeline.models.heads import HEADS, no_such_head
 from pipeline.models.person_search import PersonSearchOptions
 from pipeline.training.detector import DetectionWeights
@@ -122,6 +123,8 @@ def _without_effect(network: PersonSearchOptions) -> dict[str, str]:
     if not kind.trains_on_pairs:
         unguided = f"no query guides a network with the head '{network.head}'"
         reasons |= {"network.guidance": unguided, "absent_pairs": unguided}
+    elif network.roi.stride != STRIDE:
+        reasons["network.roi.stride"] = f"the head '{network.head}' pools at the stem's end, at {STRIDE}"
     return reasons
 
 
