@@ -7,8 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from person_search.export.half import halve
 from person_search.export.layers import GroupNormalisation, prepare_layers
 from person_search.export.operators import fit, resized_size, strongest
 from person_search.export.search_graph import OnePicture, PictureBatch
@@ -65,6 +67,20 @@ def test_one_picture_is_searched_as_by_the_network(network, size):
     expected = searched(network, pixels)
     assert len(expected[0]) > 0
     check_equal(found, expected)
+
+
+def test_half_embeds_boxes_nearly_the_same(network):
+    """Whatever runs twice, on scenes and on RoIs, is halved once, and its own layers are left alone."""
+    prepared, pixels = copy.deepcopy(network), picture(50, 90)
+    prepare_layers(prepared)
+    halve(prepared)
+    with torch.no_grad():
+        *_, embeddings = OnePicture(prepared)(torch.from_numpy(pixels), BOXES)
+    *_, expected = searched(network, pixels)
+    assert embeddings.dtype == torch.float32
+    assert functional.cosine_similarity(embeddings, expected).min() >= 0.999
+    assert {weights.dtype for weights in prepared.stem.parameters()} == {torch.float16}
+    assert {weights.dtype for weights in network.parameters()} == {torch.float32}
 
 
 def test_pictures_of_a_batch_are_searched_as_each_alone(network):
