@@ -11,7 +11,7 @@ from person_search.networks.torch_network import TorchNetwork
 from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
 from pipeline.models.detector import RoiOptions
 from tests.person_search.networks.students import CPU, student, written
-from tests.tiny import backbone
+from tests.tiny import EARLY, backbone
 
 CROPS = ((0, 0), (0, 0), (0, 0), (1, 31), (95, 0), (32, 150), (61, 97), (170, 3))
 """What is cut from the scenes' height and width, so that their sizes vary; the rest is 192 x 288 or less."""
@@ -40,8 +40,12 @@ def one_picture(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def batch(tmp_path_factory):
-    """A SeqNet in PyTorch, and its path in ONNX: several pictures, float32, frozen normalisation."""
-    seqnet = student(head="seqnet", backbone=backbone("frozen_batch"))
+    """A SeqNet in PyTorch, and its path in ONNX: several pictures, float32, frozen normalisation.
+
+    Its RoIs are pooled before the stem's end, and are of three stripes.
+    """
+    roi = EARLY.model_copy(update={"stripes": 3})
+    seqnet = student(head="seqnet", backbone=backbone("frozen_batch"), roi=roi)
     return _exported(tmp_path_factory, seqnet, batch=True)
 
 
