@@ -159,7 +159,7 @@ def test_a_student_is_not_compared_with_itself():
         ("groups: [", "no valid YAML"),
         ("{about: x, groups: []}", "groups"),
         ("group: []", "unknown parameter 'group'"),
-        (TEXT + "    hue: blue\n", "hue"),
+        (TEXT + "hue: blue\n", "unknown parameter .hue."),
     ],
 )
 def test_a_list_that_cannot_be_read(tmp_path, content, says):
