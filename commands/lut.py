@@ -99,8 +99,11 @@ def _misfit(
 
 def _about_boxes(boxes: BoxTable, file: Path, level: Level) -> Mapping[str, str]:
     """Return what is shown of the rows by box; the origin only where no identity rows stand above."""
-    count, dim = boxes.features.shape
+    views = 1 if boxes.views is None else len(boxes.views)
+    count, dim = len(boxes.features) // views, boxes.features.shape[1]
     lines = {"boxes": f"{count:,} (one unit row each), of {len(boxes.offsets) - 1:,} scenes"}
+    if views > 1:
+        lines["views"] = f"{views} of each scene, a row each: the picture, and {views - 1} in other colours"
     if level == "box":
         lines |= {
             "dimensions": _dimensions(dim, table_projection(file)),

@@ -2,7 +2,8 @@
 
 It lies on disk in float16, with how many rows each scene has. A file of level `both` holds the identity
 table of `pipeline/lookup_table.py` beside it. A row's number is its scene's offset plus the place of its box
-in `Scene.boxes`.
+in `Scene.boxes`. A file with views (see `pipeline/batches/views.py`) has a row of each box in each view:
+first those of all boxes in the picture itself, then those in the next view, and so on.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from pipeline.basics.hdf5 import UNREADABLE, open_hdf5, why_unreadable, writing_
 from pipeline.lookup_table import (
     LEVELS_VERSION,
     MAKE,
+    VIEWS_VERSION,
     Level,
     LookupTable,
     Matrix,
@@ -37,7 +39,13 @@ BLOCK = 1024
 """Rows in a chunk of the file, and in a block that is checked."""
 UNIT_TOLERANCE = 2e-3
 """How far the length of a row may be from 1: float16 moves it by up to 5e-4."""
+VIEWS = "views"
+"""The array of a file whose boxes are seen in several views, and of no other file."""
+PLAIN_VIEW = np.eye(3, 4, dtype=np.float32)
+"""The view that is the picture itself."""
 Rows = npt.NDArray[np.float16]
+Views = npt.NDArray[np.float32]
+"""`[V, S, 3, 4]`: what the colours of S scenes are multiplied with in V views; the first is `PLAIN_VIEW`."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +62,17 @@ class BoxTable:
     """The table and its origin.
 
     Attributes:
-        features: `[N, D]` float16, one row of unit length for each training box.
-        offsets: `[S + 1]` int64; the boxes of scene s have the rows `offsets[s] : offsets[s + 1]`.
+        features: `[V * N, D]` float16, one row of unit length for each of N training boxes in each view.
+        offsets: `[S + 1]` int64; the boxes of scene s have the rows `offsets[s] : offsets[s + 1]`, in
+            view v those from `v * N` on.
         origin: what it was made from.
+        views: see `Views`; None for the pictures themselves alone, which is V = 1.
     """
 
     features: Rows
     offsets: IntArray
     origin: TableOrigin
+    views: Views | None = None
 
 
 class BoxTableWriter:
@@ -85,7 +96,7 @@ class BoxTableWriter:
         if features.ndim != 2 or features.shape[1] != dim:
             raise UserError(f"the teacher gave features {list(features.shape)}, the table has [N, {dim}]")
         if self._taken + len(features) > boxes:
-            raise UserError(f"the teacher gave features of more than the {boxes} training boxes")
+            raise UserError(f"the teacher gave features of more than the {self._wanted()}")
         vectors = features.astype(np.float64)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         lost = np.flatnonzero(~np.isfinite(lengths[:, 0]) | (lengths[:, 0] == 0))
@@ -109,8 +120,12 @@ class BoxTableWriter:
         """Write what waits. Raises `UserError` where boxes have no row."""
         boxes = len(self._rows)
         if self._taken < boxes:
-            raise UserError(f"the teacher gave features of {self._taken} boxes, the training has {boxes}")
+            raise UserError(f"the teacher gave features of {self._taken} of the {self._wanted()}")
         self._write(boxes - self._written)
+
+    def _wanted(self) -> str:
+        views = len(self._file[VIEWS]) if VIEWS in self._file else 1
+        return f"{len(self._rows) // views} training boxes{f' in {views} views' if views > 1 else ''}"
 
     def _write(self, count: int) -> None:
         """Write the first `count` rows of those that wait."""
@@ -123,7 +138,12 @@ class BoxTableWriter:
 
 @contextmanager
 def writing_box_table(
-    path: Path, offsets: IntArray, embedding_dim: int, origin: TableOrigin, projection: Matrix | None = None
+    path: Path,
+    offsets: IntArray,
+    embedding_dim: int,
+    origin: TableOrigin,
+    projection: Matrix | None = None,
+    views: Views | None = None,
 ) -> Iterator[BoxTableWriter]:
     """Give a writer that takes all rows in order; the file is there whole when the block is done.
 
@@ -136,11 +156,12 @@ def writing_box_table(
         embedding_dim: D.
         origin: what the rows are made from.
         projection: `[D of the teacher, D]` what the teacher's rows were multiplied with; None for nothing.
+        views: see `BoxTable`.
 
     Raises:
         UserError: there is no box, or rows are wrong, missing or surplus; nothing is written.
     """
-    boxes = int(offsets[-1])
+    boxes = int(offsets[-1]) * (1 if views is None else len(views))
     if not boxes:
         raise UserError("the training scenes have no boxes, so a table by box has no rows")
     with writing_hdf5(path) as file:
@@ -156,7 +177,9 @@ def writing_box_table(
             "box_offsets", data=offsets, chunks=offsets.shape, fletcher32=True, track_times=False
         )
         put_projection(file, projection)
-        file.attrs["format_version"] = LEVELS_VERSION
+        file.attrs["format_version"] = LEVELS_VERSION if views is None else VIEWS_VERSION
+        if views is not None:
+            file.create_dataset(VIEWS, data=views, chunks=views.shape, fletcher32=True, track_times=False)
         file.attrs["level"] = "box"
         file.attrs["dataset"] = origin.dataset
         file.attrs["dataset_sha256"] = origin.dataset_sha256
@@ -213,9 +236,11 @@ def read_box_table(path: Path) -> BoxTable:
         origin = TableOrigin(
             *(str(file.attrs[name]) for name in ("dataset", "dataset_sha256", "teacher_sha256"))
         )
-        _check_shapes(path, file["box_features"].shape, offsets, int(file.attrs["embedding_dim"]))
+        views = _checked_views(path, file[VIEWS][:], len(offsets) - 1) if VIEWS in file else None
+        count = 1 if views is None else len(views)
+        _check_shapes(path, file["box_features"].shape, offsets, int(file.attrs["embedding_dim"]), count)
         features = _checked_rows(path, file["box_features"])
-    return BoxTable(features, offsets, origin)
+    return BoxTable(features, offsets, origin, views)
 
 
 @contextmanager
@@ -231,12 +256,26 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise UserError(f"{path} is not a sound look-up table ({reason.text}){advice}") from None
 
 
-def _check_shapes(path: Path, shape: tuple[int, ...], offsets: IntArray, embedding_dim: int) -> None:
-    """Raise `UserError` where the number of rows, the offsets and D disagree."""
-    sound = offsets.ndim == 1 and len(offsets) > 0 and offsets[0] == 0 and not np.any(np.diff(offsets) < 0)
-    if not sound or shape != (int(offsets[-1]), embedding_dim):
+def _checked_views(path: Path, views: Views, scenes: int) -> Views:
+    """Return the views of an open file. Raises `UserError` where they are none of so many scenes."""
+    sound = views.shape[1:] == (scenes, *PLAIN_VIEW.shape) and len(views) and bool(np.isfinite(views).all())
+    if not sound or np.any(views[0] != PLAIN_VIEW):
         raise UserError(
-            f"{path}: box_features {list(shape)}, box_offsets {list(offsets.shape)} "
+            f"{path}: views {list(views.shape)} are not finite matrices 3 x 4 of {scenes} scenes, the first "
+            f"of which change nothing; {restoring(path, MAKE)}"
+        )
+    return views.astype(np.float32)
+
+
+def _check_shapes(
+    path: Path, shape: tuple[int, ...], offsets: IntArray, embedding_dim: int, views: int
+) -> None:
+    """Raise `UserError` where the number of rows, the offsets, the number of views and D disagree."""
+    sound = offsets.ndim == 1 and len(offsets) > 0 and offsets[0] == 0 and not np.any(np.diff(offsets) < 0)
+    if not sound or shape != (views * int(offsets[-1]), embedding_dim):
+        several = f", {views} views" if views > 1 else ""
+        raise UserError(
+            f"{path}: box_features {list(shape)}, box_offsets {list(offsets.shape)}{several} "
             f"and embedding_dim {embedding_dim} disagree; {restoring(path, MAKE)}"
         )
 

@@ -21,6 +21,8 @@ from pipeline.scenes.scene import IntArray
 FORMAT_VERSION = 1
 LEVELS_VERSION = 2
 """The format of a file with rows by box, see `pipeline/box_table.py`; it may hold identity rows as well."""
+VIEWS_VERSION = 3
+"""The format of a file with rows by box in several views, which older programs would take for other boxes."""
 Level = Literal["identity", "box", "both"]
 """Whether a file holds a row for each identity, for each box, or both."""
 UNIT_TOLERANCE = 1e-3
@@ -214,10 +216,10 @@ def level_in(file: h5py.File, path: Path) -> Level:
     version = int(file.attrs["format_version"])
     if version == FORMAT_VERSION:
         return "identity"
-    if version != LEVELS_VERSION:
+    if version not in (LEVELS_VERSION, VIEWS_VERSION):
         raise UserError(
             f"{path}: look-up table of format {version}, this program reads {FORMAT_VERSION} "
-            f"and {LEVELS_VERSION}"
+            f"to {VIEWS_VERSION}"
         )
     level = str(file.attrs["level"])
     if level not in ("box", "both"):

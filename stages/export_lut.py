@@ -10,7 +10,8 @@ import torch
 from pipeline.basics.errors import UserError, naming
 from pipeline.basics.launchers import rank
 from pipeline.basics.writable import check_can_write
-from pipeline.box_table import TableOrigin, writing_box_table
+from pipeline.batches.views import ViewedPictures, draw_views
+from pipeline.box_table import TableOrigin, Views, writing_box_table
 from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
@@ -25,6 +26,7 @@ from pipeline.models.reid import ReidModel
 from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.prepared import PreparedDataSet, open_prepared
 from pipeline.scenes.scene import UNLABELLED, IntArray, Split
+from pipeline.scenes.shards import EncodedPictures
 from stages.support.parameters import Parameters
 from stages.support.paths import CROPS, PREPARED, table_file
 from stages.support.running import ShownProgress, joint_stage, say
@@ -79,6 +81,7 @@ def main(table: str) -> None:
     where = f"{parameters.path}: tables.{table}"
     split = data.split("train")
     labelled = _labelled(split, where) if entry.level != "box" else []
+    views = draw_views(entry.views, len(split.scenes)) if entry.views else None
     if rank() == 0:
         check_can_write(path)
     with ExitStack() as stack:
@@ -97,9 +100,13 @@ def main(table: str) -> None:
             teacher = named_teacher(entry, options, data, device, where)
             people = all_people(split) if by_box else labelled
             takes = [collected.add_unit_rows] + ([] if from_crops else [collected.add_to_identities])
-            _take_people(teacher, split, data, people, device, progress, takes)
+            images = data.images(split.name)
+            _take_people(teacher, split, images, people, device, progress, takes)
+            for view in () if views is None else views[1:]:
+                viewed = ViewedPictures(images, view)
+                _take_people(teacher, split, viewed, people, device, progress, [collected.add_unit_rows])
         if rank() == 0:  # the first device writes
-            _write(path, entry, data, split, collected, where)
+            _write(path, entry, data, split, collected, where, views)
 
 
 def _labelled(split: Split, where: str) -> list[PeopleInScene]:
@@ -127,14 +134,14 @@ def _take_crops(
 def _take_people(
     teacher: Teacher,
     split: Split,
-    data: PreparedDataSet,
+    images: EncodedPictures,
     people: Sequence[PeopleInScene],
     device: torch.device,
     progress: ShownProgress,
     takes: Sequence[Take],
 ) -> None:
     """Embed people from their scenes."""
-    gathering, images = Gathering(), data.images(split.name)
+    gathering = Gathering()
     progress.begin(progress.what)
     own = teacher.embeddings(split, images, people, device, progress, gathering.share)
     _take(gathering.in_order(own), person_ids_of(people), takes)
@@ -151,7 +158,13 @@ def _take(batches: Iterable[Embeddings], person_ids: IntArray, takes: Sequence[T
 
 
 def _write(
-    path: Path, entry: TableOptions, data: PreparedDataSet, split: Split, collected: Collected, where: str
+    path: Path,
+    entry: TableOptions,
+    data: PreparedDataSet,
+    split: Split,
+    collected: Collected,
+    where: str,
+    views: Views | None,
 ) -> None:
     """Write the file of a table, and say what is in it."""
     origin = TableOrigin(data.name, data.sha256, teacher_sha256(entry.kind, Path(entry.teacher)))
@@ -165,12 +178,13 @@ def _write(
         else:
             offsets = box_offsets(split.scenes)
             dim = collected.boxes.dim if projection is None else projection.shape[1]
-            with writing_box_table(path, offsets, dim, origin, projection) as writer:
+            with writing_box_table(path, offsets, dim, origin, projection, views) as writer:
                 if table is not None:
                     writer.add_identities(table)
                 for rows in collected.boxes.blocks():
                     writer.append(projected(rows, projection))
-            made.append(f"{offsets[-1]} boxes x {dim}")
+            seen = "" if views is None else f" in {len(views)} views"
+            made.append(f"{offsets[-1]} boxes{seen} x {dim}")
     if table is not None:
         count, dim = table.features.shape
         made.insert(0, f"{count} identities x {dim}, from {table.counts.sum()} boxes")

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from pipeline.basics.errors import naming
 from pipeline.basics.launchers import rank
 from pipeline.basics.options import Options, added_field
+from pipeline.batches.views import ViewOptions
 from pipeline.inference.teachers.leak import TrainedOn, leak_note
 from pipeline.inference.teachers.loading import TeacherKind, load_teacher
 from pipeline.inference.teachers.teacher import Teacher
@@ -39,6 +40,7 @@ class TableOptions(Options):
             `box`.
         level: whether there is a row for each identity, for each box, or both.
         embedding_dim: to how many dimensions rows are brought by PCA; None leaves them as they are.
+        views: further views of each scene, in which each box has a row, too; see `pipeline/batches/views.py`.
     """
 
     kind: TeacherKind
@@ -46,11 +48,20 @@ class TableOptions(Options):
     average: Average | None = None
     level: Level = added_field("identity")
     embedding_dim: int | None = added_field(None, gt=0)
+    views: ViewOptions | None = added_field(None)
 
     @model_validator(mode="after")
     def _persons_rows_have_an_average(self) -> "TableOptions":
         if self.average is None and self.level != "box":
             raise ValueError(f"level '{self.level}' needs `average`: {' or '.join(get_args(Average))}")
+        return self
+
+    @model_validator(mode="after")
+    def _views_are_of_boxes_that_the_teacher_sees(self) -> "TableOptions":
+        if self.views is not None and self.level == "identity":
+            raise ValueError("views are of boxes: set `level: box` or `both`, or leave them out")
+        if self.views is not None and self.kind == "features":
+            raise ValueError("a file of features knows no other views of its boxes; leave out `views`")
         return self
 
 

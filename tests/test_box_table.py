@@ -129,7 +129,7 @@ def test_offsets_count_all_boxes():
         (features_of(11) * np.where(np.arange(11) == 6, 0, 1)[:, None], "box 6 is zero or not finite, 1 of"),
         (np.where(np.arange(11)[:, None] == 2, np.nan, features_of(11)), "box 2 is zero or not finite"),
         (np.where(np.arange(11)[:, None] == 2, np.inf, features_of(11)), "box 2 is zero or not finite"),
-        (features_of(10), "of 10 boxes, the training has 11"),
+        (features_of(10), "of 10 of the 11 training boxes"),
         (features_of(12), "more than the 11 training boxes"),
         (features_of(11, DIM + 1), "the table has .N, 8."),
         (features_of(11)[:, 0], "the table has .N, 8."),

@@ -255,8 +255,8 @@ def test_a_missing_table_is_made_by_what_its_name_says(name, advice, tmp_path):
 def test_another_version(path):
     write_lookup_table(path, table_of())
     with h5py.File(path, "r+") as file:
-        file.attrs["format_version"] = 3
-    with pytest.raises(UserError, match=r"format 3, this program reads 1 and 2"):
+        file.attrs["format_version"] = 4
+    with pytest.raises(UserError, match=r"format 4, this program reads 1 to 3"):
         read_lookup_table(path)
 
 

@@ -21,6 +21,8 @@ from pipeline.batches.ground_truth import BOXES, QUERY, Target, ground_truth
 from pipeline.batches.pictures import decode, training_floats
 from pipeline.batches.samplers import Draw, PairDraw, ScenePairs, ShuffledBatches
 from pipeline.batches.transforms import ChangedCrop, CropTransform, erase
+from pipeline.batches.views import drawn_view, seen_in
+from pipeline.box_table import Views
 from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
@@ -51,15 +53,23 @@ class TrainingScenes(Dataset[tuple[Tensor, Target]]):
         transform: the random changes.
         with_box_rows: whether targets say which row of the table by box each box has. The table itself stays
             in the training process.
+        views: in which a scene is shown, a view a draw, with the rows of its boxes in that view; None for the
+            picture itself.
     """
 
     def __init__(
-        self, split: Split, images: ImageShards, transform: v2.Transform, with_box_rows: bool = False
+        self,
+        split: Split,
+        images: ImageShards,
+        transform: v2.Transform,
+        with_box_rows: bool = False,
+        views: Views | None = None,
     ) -> None:
         self.scenes = split.scenes
         self.images = images
         self.transform = transform
         self.offsets = box_offsets(split.scenes) if with_box_rows else None
+        self.views = views
 
     def __len__(self) -> int:
         """Return the number of scenes."""
@@ -68,8 +78,12 @@ class TrainingScenes(Dataset[tuple[Tensor, Target]]):
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Target]:
         """Load scene `draw[0]`, uint8 `[3, H, W]`; the random changes depend on `draw[1]` alone."""
         index, seed = draw
-        picture = tv_tensors.Image(decode(self.images[index]))
-        first_row = None if self.offsets is None else int(self.offsets[index])
+        decoded, view = decode(self.images[index]), 0
+        if self.views is not None:
+            view = drawn_view(seed, self.views)
+            decoded = seen_in(self.views[view, index], decoded)
+        picture = tv_tensors.Image(decoded)
+        first_row = None if self.offsets is None else int(view * self.offsets[-1] + self.offsets[index])
         target = ground_truth(self.scenes[index], (picture.shape[-2], picture.shape[-1]), first_row)
         names = [name for name in BOXES if name in target]
         with _seeded(seed):

@@ -13,7 +13,7 @@ from pipeline.batches.transforms import plain_crop_transform
 from pipeline.devices import data_workers
 from pipeline.scenes.boxes import pixels_of
 from pipeline.scenes.scene import FloatArray
-from pipeline.scenes.shards import ImageShards
+from pipeline.scenes.shards import EncodedPictures
 
 Batches = Sequence[Sequence[int]]
 """Which pictures are in which batch."""
@@ -22,7 +22,7 @@ Size = tuple[int, int]
 Picture = TypeVar("Picture")
 
 
-def plain_scenes(images: ImageShards, batches: Batches, device: torch.device) -> Iterator[list[Tensor]]:
+def plain_scenes(images: EncodedPictures, batches: Batches, device: torch.device) -> Iterator[list[Tensor]]:
     """Yield scenes, each float `[3, H, W]` in 0..1, batch by batch, on a device.
 
     Args:
@@ -38,7 +38,7 @@ def plain_scenes(images: ImageShards, batches: Batches, device: torch.device) ->
 
 
 def plain_crops(
-    images: ImageShards, batches: Batches, height: int, width: int, device: torch.device
+    images: EncodedPictures, batches: Batches, height: int, width: int, device: torch.device
 ) -> Iterator[Tensor]:
     """Yield crops of one size, float `[N, 3, height, width]` in 0..1; see `plain_scenes`."""
     for crops in _loaded(_Crops(images, height, width), batches, torch.stack, device):
@@ -46,7 +46,7 @@ def plain_crops(
 
 
 def plain_box_crops(
-    images: ImageShards,
+    images: EncodedPictures,
     boxes: Sequence[tuple[int, FloatArray]],
     batches: Batches,
     sizes: Sequence[Size],
@@ -90,7 +90,7 @@ def _loaded(
 class _Scenes(Dataset[Tensor]):
     """Scenes, uint8 `[3, H, W]`."""
 
-    def __init__(self, images: ImageShards) -> None:
+    def __init__(self, images: EncodedPictures) -> None:
         self._images = images
 
     def __getitem__(self, index: int) -> Tensor:
@@ -100,7 +100,7 @@ class _Scenes(Dataset[Tensor]):
 class _Crops(Dataset[Tensor]):
     """Crops of one size, uint8 `[3, height, width]`."""
 
-    def __init__(self, images: ImageShards, height: int, width: int) -> None:
+    def __init__(self, images: EncodedPictures, height: int, width: int) -> None:
         self._images = images
         self._transform = plain_crop_transform(height, width)
 
@@ -113,7 +113,7 @@ class _BoxCrops(Dataset[list[Tensor]]):
     """The crops of a scene, for each size uint8 `[K, 3, height, width]`."""
 
     def __init__(
-        self, images: ImageShards, boxes: Sequence[tuple[int, FloatArray]], sizes: Sequence[Size]
+        self, images: EncodedPictures, boxes: Sequence[tuple[int, FloatArray]], sizes: Sequence[Size]
     ) -> None:
         self._images, self._boxes = images, boxes
         self._transforms = [plain_crop_transform(*size) for size in sizes]

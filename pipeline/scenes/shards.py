@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -58,6 +58,14 @@ def write_references(path: Path, root: Path, files: Sequence[str], digests: Sequ
         _put_texts(file, ROOT, [root.as_posix()])
         _put_texts(file, "files", files)
         _put(file, "sha256", np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, DIGEST_BYTES))
+
+
+class EncodedPictures(Protocol):
+    """Pictures, each as its encoded bytes: those of a split, or what is made of them."""
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        """Return the bytes `[n]` of picture `index`."""
+        ...
 
 
 class ImageShards:

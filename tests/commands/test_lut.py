@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from commands.main import main
+from pipeline.batches.views import ViewOptions, draw_views
 from pipeline.box_table import TableOrigin, writing_box_table
 from pipeline.datasets.packing import prepare
 from pipeline.datasets.synthetic.data_set import Synthetic, SyntheticOptions
@@ -130,10 +131,11 @@ def by_box(path, data, **changes):
     offsets = box_offsets(data.split("train").scenes)
     origin = TableOrigin(data.name, changes.pop("sha256", data.sha256), "e" * 64)
     projection = np.zeros((9, 8), np.float32) if changes.pop("projected", False) else None
-    with writing_box_table(path, offsets, 8, origin, projection) as writer:
+    views = changes.pop("views", None)
+    with writing_box_table(path, offsets, 8, origin, projection, views) as writer:
         if table := changes.pop("identities", None):
             writer.add_identities(table)
-        writer.append(np.ones((offsets[-1], 8)))
+        writer.append(np.ones((offsets[-1] * (1 if views is None else len(views)), 8)))
     return path
 
 
@@ -149,6 +151,17 @@ def test_a_table_by_box(both, tmp_path, table, data):
     assert ("identities 4 (one unit row each)" in lines) == both
     assert ("dimensions 8" if both else "dimensions 8, by PCA of the teacher's 9") in lines
     assert "It fits" in result.stdout
+
+
+def test_a_table_with_views(tmp_path, data):
+    scenes = data.split("train").scenes
+    views = draw_views(ViewOptions(count=2, hue=0.5), len(scenes))
+    result = lut(by_box(tmp_path / "box.h5", data, views=views), "--data", data.root)
+    assert result.exit_code == 0, result.output
+    lines = {" ".join(line.split()) for line in result.stdout.splitlines()}
+    boxes = sum(len(scene.boxes) for scene in scenes)
+    assert f"boxes {boxes} (one unit row each), of {len(scenes)} scenes" in lines
+    assert "views 3 of each scene, a row each: the picture, and 2 in other colours" in lines
 
 
 def test_a_table_by_box_that_does_not_fit(tmp_path, data):

@@ -3,13 +3,16 @@
 import json
 import shutil
 from dataclasses import replace
+from io import BytesIO
 
 import h5py
 import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
+from pipeline.batches.views import ViewedPictures
 from pipeline.box_table import read_box_table, table_level
 from pipeline.datasets.crops import LabelledCrops
 from pipeline.datasets.packing import prepare
@@ -113,6 +116,46 @@ def test_a_table_of_our_own_crops_is_what_it_was_before_there_were_levels(here, 
         assert {*file} == {"features", "person_ids", "counts"}
 
 
+VIEWS = {"count": 2, "brightness": 0.3, "hue": 0.5}
+
+
+class InView(TinyDataSet):
+    """The tiny data set, with training pictures as they are seen in a view."""
+
+    def __init__(self, data, view):
+        self._viewed = ViewedPictures(data.images("train"), view)
+
+    def image_bytes(self, split, index):
+        if split != "train":
+            return super().image_bytes(split, index)
+        encoded = BytesIO()
+        picture = Image.open(BytesIO(self._viewed[index].tobytes()))
+        picture.save(encoded, "JPEG", quality=100, subsampling=0)
+        return encoded.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["crops", "network", "onnx"])
+def test_views_stand_below_the_rows_of_the_pictures_and_change_nothing_else(kind, here, prepared):
+    plain = {read: read(export(here, kind, level="both")) for read in readers("both")}
+    content = export(here, kind, level="both", views=VIEWS).read_bytes()
+    path = export(here, kind, level="both", views=VIEWS)
+    assert path.read_bytes() == content
+    for read, rows in plain.items():
+        np.testing.assert_array_equal(read(path)[: len(rows)], rows)
+    table = read_box_table(path)
+    boxes = len(table.features) // 3
+    assert boxes == table.offsets[-1]
+    # A row of a view is what the teacher says of a data set whose pictures are that view's.
+    data = prepare(InView(prepared, table.views[2]), here / "viewed", silent)
+    shutil.rmtree(here / "data/prepared")
+    shutil.move(data.root, here / "data/prepared")
+    seen = read_box_table(export(here, kind, level="box", average=None)).features
+    rows, others = table.features[2 * boxes :], table.features[:boxes]
+    own, other = ((seen.astype(float) * kept.astype(float)).sum(axis=1) for kept in (rows, others))
+    assert own.min() > 0.999  # JPEG moves a row a little
+    assert (own > other).all()
+
+
 @pytest.mark.parametrize("level", ["identity", "box", "both"])
 @pytest.mark.parametrize("kind", ["crops", "onnx", "ensemble"])
 def test_fewer_dimensions_are_in_the_file_with_their_projection(kind, level, here):
@@ -170,6 +213,13 @@ def test_a_file_and_its_folder_are_the_same_table_but_for_the_hash(here):
         ("onnx", {"average": None}, "level 'identity' needs `average`: mean_then_normalise or normalise"),
         ("onnx", {"average": None, "level": "both"}, "level 'both' needs `average`"),
         ("cropz", {"teacher": "crops"}, "parameter 'kind'"),
+        ("onnx", {"views": {"count": 1, "hue": 0.1}}, "views are of boxes: set `level: box` or `both`"),
+        (
+            "features",
+            {"level": "box", "views": {"count": 1, "hue": 0.1}},
+            "a file of features knows no other",
+        ),
+        ("onnx", {"level": "box", "views": {"count": 1}}, "parameter 'views': views differ in nothing"),
     ],
 )
 def test_what_is_wrong_with_an_entry_is_one_line_and_nothing_is_written(kind, changes, says, here):

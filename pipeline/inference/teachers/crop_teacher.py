@@ -24,7 +24,7 @@ from pipeline.inference.teachers.leak import TrainedOn, all_trained_on
 from pipeline.inference.teachers.teacher import OWN_ADVICE, check_embeddings
 from pipeline.models.reid import ReidModel
 from pipeline.scenes.scene import Split
-from pipeline.scenes.shards import ImageShards
+from pipeline.scenes.shards import EncodedPictures
 
 
 class CropModel(Protocol):
@@ -90,7 +90,7 @@ class CropTeacher:
     def embeddings(
         self,
         split: Split,
-        images: ImageShards,
+        images: EncodedPictures,
         people: Sequence[PeopleInScene],
         device: torch.device,
         progress: Progress,

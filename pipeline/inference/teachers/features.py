@@ -28,7 +28,7 @@ from pipeline.inference.sharing import ALL, done_by_all, own_batches
 from pipeline.inference.teachers.leak import stated_trained_on
 from pipeline.inference.teachers.teacher import check_embeddings
 from pipeline.scenes.scene import IntArray, Split
-from pipeline.scenes.shards import ImageShards
+from pipeline.scenes.shards import EncodedPictures
 
 LOG = logging.getLogger(__name__)
 ARRAYS = ("features", "scene_names", "box_counts")
@@ -68,7 +68,7 @@ class FeaturesTeacher:
     def embeddings(
         self,
         split: Split,
-        images: ImageShards,  # noqa: ARG002 (nobody looks at them)
+        images: EncodedPictures,  # noqa: ARG002 (nobody looks at them)
         people: Sequence[PeopleInScene],
         device: torch.device,  # noqa: ARG002
         progress: Progress,

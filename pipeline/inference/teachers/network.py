@@ -14,7 +14,7 @@ from pipeline.inference.teachers.leak import TrainedOn
 from pipeline.inference.teachers.teacher import OWN_ADVICE, check_embeddings
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import Split
-from pipeline.scenes.shards import ImageShards
+from pipeline.scenes.shards import EncodedPictures
 
 
 class NetworkTeacher:
@@ -36,7 +36,7 @@ class NetworkTeacher:
     def embeddings(
         self,
         split: Split,
-        images: ImageShards,
+        images: EncodedPictures,
         people: Sequence[PeopleInScene],
         device: torch.device,
         progress: Progress,

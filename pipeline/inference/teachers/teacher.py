@@ -13,7 +13,7 @@ from pipeline.inference.crops import Embeddings
 from pipeline.inference.people import PeopleInScene
 from pipeline.inference.teachers.leak import TrainedOn
 from pipeline.scenes.scene import Split
-from pipeline.scenes.shards import ImageShards
+from pipeline.scenes.shards import EncodedPictures
 
 OWN_ADVICE = "did its training diverge?"
 """What may be wrong with a network of this project that gives no sound embedding."""
@@ -31,7 +31,7 @@ class Teacher(Protocol):
     def embeddings(
         self,
         split: Split,
-        images: ImageShards,
+        images: EncodedPictures,
         people: Sequence[PeopleInScene],
         device: torch.device,
         progress: Progress,

@@ -175,6 +175,7 @@ def train_with_target(
         data.images("train"),
         scene_transform(options.augmentation),
         with_box_rows=box_loss is not None,
+        views=teachers.views,
     )
     pairs = partial(pair_batches, absent=options.absent_pairs)
     yielded = pairs if student.trains_on_pairs else scene_batches
