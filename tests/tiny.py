@@ -29,6 +29,8 @@ STRIPED = ROI.model_copy(update={"stripes": 3})
 """A person in three stripes."""
 EARLY = ROI.model_copy(update={"stride": 8, "pooled_height": 12, "pooled_width": 8})
 """RoIs of features before the stem's end; with a backbone that is not normalised by the batch."""
+EARLIER = ROI.model_copy(update={"stride": 4, "pooled_height": 24, "pooled_width": 16})
+"""The same, one stage earlier."""
 BOXES = np.array([[12.0, 20.0, 36.0, 80.0], [52.0, 16.0, 78.0, 84.0], [94.0, 24.0, 118.0, 82.0]])
 
 

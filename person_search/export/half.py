@@ -26,7 +26,7 @@ def halve(network: PersonSearchNetwork) -> None:
     What is made of their results stays in float32: boxes, scores, suppression, RoIAlign and embeddings.
     """
     if network.options.roi.stride == STRIDE:
-        network.stem = InHalf(network.stem)  # type: ignore[assignment]
+        network.stem = nn.Sequential(InHalf(network.stem))
     else:  # some of its parts run on RoIs, too
         network.stem = nn.Sequential(*map(InHalf, network.stem))
     network.rpn.head.conv = InHalf(network.rpn.head.conv)

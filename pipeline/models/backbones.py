@@ -26,12 +26,12 @@ IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
 STRIDE = 16
 """Pixels of an image in a cell of the stem's features, along each side."""
-EARLY_STRIDE = 8
-"""That of the stem's features one stage earlier."""
+STRIDES = (2, 4, 8, STRIDE)
+"""Of the features after the first convolution and after each of the stem's stages, in their order."""
 FEATURE_LEVEL = "0"
 """What the stem's features are called among features by level."""
 EARLY_LEVEL = "early"
-"""What its features of `EARLY_STRIDE` are called."""
+"""What its features of a smaller stride are called, where RoIs are pooled from them."""
 TINY_CHANNELS = (16, 32, 64, 128)
 IMAGENET = {"imagenet": "DEFAULT", "imagenet_v1": "IMAGENET1K_V1"}
 """Values of `weights` that are downloaded, and torchvision's names; ResNet-18 and 34 have one version."""
@@ -82,7 +82,7 @@ class Backbone:
     Attributes:
         stem: images `[B, 3, H, W]` to features `[B, stem_channels, H/16, W/16]`.
         tail: features `[R, stem_channels, h, w]` to `[R, tail_channels, h/2, w/2]`.
-        stage_ends: how many of the stem's parts end with the first convolution, and with strides 4, 8 and 16.
+        stage_ends: how many of the stem's parts end with each of `STRIDES`.
     """
 
     stem: nn.Sequential
@@ -90,6 +90,10 @@ class Backbone:
     stem_channels: int
     tail_channels: int
     stage_ends: tuple[int, int, int, int] = (1, 2, 3, 4)
+
+    def parts_up_to(self, stride: int) -> int:
+        """Return how many of the stem's parts there are up to one of `STRIDES`."""
+        return self.stage_ends[STRIDES.index(stride)]
 
 
 def build_backbone(options: BackboneOptions) -> Backbone:

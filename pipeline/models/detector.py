@@ -18,7 +18,6 @@ from pipeline.basics.options import Options, added_field
 from pipeline.batches.ground_truth import BOX_ROWS, IGNORED, PERSON, Target
 from pipeline.models.backbones import (
     EARLY_LEVEL,
-    EARLY_STRIDE,
     FEATURE_LEVEL,
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -50,14 +49,15 @@ class RoiOptions(Options):
         sampling_ratio: points that RoIAlign takes in a bin, along each side; 0 for as many as the bin has
             cells of the features. torchvision's Faster R-CNN has 2.
         box_beta: where the box loss turns from square to linear; torchvision has 1/9, OIM 1.
-        stride: of the features that RoIs are pooled from: 16, the stem's end, or 8, one stage earlier (ours).
-            With 8, the rest of the stem runs on each RoI by itself, before the tail: so a RoI sees little but
-            its box, where features at the stem's end see hundreds of pixels around it. `pooled_height` and
-            `pooled_width` are then those of 8 pixels, and halved twice.
+        stride: of the features that RoIs are pooled from: 16, the stem's end, or 8 or 4, a stage or two
+            earlier (ours). With these, the rest of the stem runs on each RoI by itself, before the tail: so a
+            RoI sees little but its box, where features at the stem's end see hundreds of pixels around it.
+            `pooled_height` and `pooled_width` are then in cells of 8 or 4 pixels, and halved twice or three
+            times.
         stripes: how many stripes, one below another, the tail's output is pooled to (ours, after the parts of
             PCB; Sun et al., ECCV 2018). An embedding is made of all, so that it can tell a head from feet;
             class and box are made of their mean. It must divide the rows of that output, which are half of
-            `pooled_height`, with a `stride` of 8 a quarter.
+            `pooled_height`, with a `stride` of 8 a quarter, and of 4 an eighth.
     """
 
     pooled_height: int = Field(default=14, gt=0)
@@ -70,7 +70,7 @@ class RoiOptions(Options):
     detections_per_image: int = Field(default=100, gt=0)
     sampling_ratio: int = added_field(1, ge=0)
     box_beta: float = added_field(SMOOTH_L1_BETA, gt=0)
-    stride: Literal[8, 16] = added_field(16)
+    stride: Literal[4, 8, 16] = added_field(16)
     stripes: int = added_field(1, gt=0)
 
     @model_validator(mode="after")
@@ -192,7 +192,7 @@ class Detector(nn.Module):
             options.short_side, options.long_side, IMAGENET_MEAN, IMAGENET_STD, size_divisible=STRIDE
         )
         self.stem = backbone.stem
-        self._early_parts = backbone.stage_ends[2]
+        self._parts_before_rois = backbone.parts_up_to(options.roi.stride)
         self._check_shared_parts()
         self.rpn = RegionProposals(options.rpn, backbone.stem_channels)
         self.roi_heads = RoIHeads(
@@ -319,12 +319,9 @@ class Detector(nn.Module):
         return candidates[~(background & on_ignored(candidates, target, threshold))]
 
     def compile_backbone(self) -> None:
-        """Let PyTorch compile stem and tail at their first call; images and RoIs may change in size."""
-        if self.options.roi.stride == STRIDE:
-            self.stem.compile(dynamic=True)
-        else:
-            for part in self.stem:
-                part.compile(dynamic=True)
+        """Let PyTorch compile each part of the stem, and the tail; images and RoIs may change in size."""
+        for part in self.stem:
+            part.compile(dynamic=True)
         self.roi_heads.box_head.compile(dynamic=True)
 
     @torch.no_grad()
@@ -363,16 +360,12 @@ class Detector(nn.Module):
         """Run the stem on a batch `[B, 3, H, W]`.
 
         Returns:
-            By level `[B, C, H/16, W/16]`, and, where RoIs are pooled from it, the early one, `[B, C', H/8,
-            W/8]`.
+            By level `[B, C, H/16, W/16]`, and, where RoIs are pooled from it, the early one, `[B, C', H/s,
+            W/s]` of their stride s.
         """
-        if self.options.roi.stride == STRIDE:
-            return {FEATURE_LEVEL: self.stem(images)}
-        early = self._through_stem_parts(slice(self._early_parts), images)
-        return {
-            FEATURE_LEVEL: self._through_stem_parts(slice(self._early_parts, None), early),
-            EARLY_LEVEL: early,
-        }
+        pooled_from = self._through_stem_parts(slice(self._parts_before_rois), images)
+        end = self.to_stem_end(pooled_from)
+        return {FEATURE_LEVEL: end} if end is pooled_from else {FEATURE_LEVEL: end, EARLY_LEVEL: pooled_from}
 
     def pooled(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_sizes: list[tuple[int, int]]
@@ -381,10 +374,8 @@ class Detector(nn.Module):
         return self.to_stem_end(self.roi_heads.box_roi_pool(features, boxes, image_sizes))
 
     def to_stem_end(self, pooled: Tensor) -> Tensor:
-        """Run what is left of the stem on pooled RoIs; nothing, where they were pooled at its end."""
-        if self.options.roi.stride == STRIDE:
-            return pooled
-        return self._through_stem_parts(slice(self._early_parts, None), pooled)
+        """Run what is left of the stem where RoIs are pooled; nothing, where that is its end."""
+        return self._through_stem_parts(slice(self._parts_before_rois, None), pooled)
 
     def _through_stem_parts(self, parts: slice, features: Tensor) -> Tensor:
         for part in list(self.stem)[parts]:
@@ -393,9 +384,10 @@ class Detector(nn.Module):
 
     def _check_shared_parts(self) -> None:
         """Raise `UserError` where the stem's last parts would have statistics of scenes and RoIs at once."""
-        if self.options.roi.stride != STRIDE and self.options.backbone.normalisation == "batch":
+        stride = self.options.roi.stride
+        if stride != STRIDE and self.options.backbone.normalisation == "batch":
             raise UserError(
-                f"network.roi.stride: with {EARLY_STRIDE}, parts of the stem see scenes and RoIs, and batch "
+                f"network.roi.stride: with {stride}, parts of the stem see scenes and RoIs, and batch "
                 "statistics would be of both; set backbone.normalisation: frozen_batch, or group"
             )
 

@@ -133,12 +133,6 @@ class Qeeps(PersonSearchNetwork):
         there = {"query_objectness": guidance.proposals, "similarity": guidance.similarity == "subnet"}
         return tuple(name for name, used in there.items() if used)
 
-    def compile_backbone(self) -> None:
-        """Let PyTorch compile each part of the stem, and the tail; see `Detector.compile_backbone`."""
-        for part in self.stem:
-            part.compile(dynamic=True)
-        self.roi_heads.box_head.compile(dynamic=True)
-
     def search_step(self, images: list[Tensor], targets: list[Target]) -> SearchStep:
         """Run one training step's forward pass on pairs; see the class for the order of the images.
 

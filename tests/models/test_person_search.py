@@ -12,13 +12,14 @@ from pipeline.models.detector import Detector, RoiOptions
 from pipeline.models.heads import build_student
 from pipeline.models.person_search import PersonSearchNetwork
 from pipeline.scenes.scene import UNLABELLED
-from tests.tiny import EARLY, HEIGHT, STRIPED, WIDTH, backbone, detector_options, search_options
+from tests.tiny import EARLIER, EARLY, HEIGHT, STRIPED, WIDTH, backbone, detector_options, search_options
 
 KINDS = {
     "oim": {},
     "oim_at_proposal": {"embed_at": "proposal"},
     "oim_striped": {"roi": STRIPED},
     "oim_early": {"roi": EARLY, "backbone": backbone("group")},
+    "oim_earlier": {"roi": EARLIER, "backbone": backbone("frozen_batch")},
     "seqnet": {"head": "seqnet"},
     "seqnet_early": {"head": "seqnet", "roi": EARLY, "backbone": backbone("frozen_batch")},
     "seqnet_striped": {"head": "seqnet", "roi": STRIPED},
@@ -272,12 +273,14 @@ def test_stripes_are_of_one_height():
         RoiOptions(pooled_height=14, stripes=2)
     with pytest.raises(ValidationError, match="4 rows of the tail's output are not 3 equal stripes"):
         RoiOptions(pooled_height=16, stride=8, stripes=3)
+    with pytest.raises(ValidationError, match="4 rows of the tail's output are not 3 equal stripes"):
+        RoiOptions(pooled_height=32, stride=4, stripes=3)
 
 
-@pytest.mark.parametrize(("stride", "seen"), [(8, False), (16, True)])
+@pytest.mark.parametrize(("stride", "seen"), [(4, False), (8, False), (16, True)])
 def test_a_roi_pooled_early_does_not_see_what_is_far_from_it(stride, seen):
     torch.manual_seed(0)
-    roi = EARLY if stride == 8 else EARLY.model_copy(update={"stride": stride})
+    roi = EARLY.model_copy(update={"stride": stride})
     network = build_student(search_options(roi=roi, backbone=backbone("frozen_batch"))).eval()
     box, changed = torch.tensor([[4.0, 8.0, 36.0, 60.0]]), image()
     changed[:, :, 80:] = 1 - changed[:, :, 80:]
@@ -286,15 +289,17 @@ def test_a_roi_pooled_early_does_not_see_what_is_far_from_it(stride, seen):
     assert torch.equal(before[0], after[0]) != seen
 
 
-def test_a_roi_over_everything_is_pooled_to_what_the_stem_gives():
+@pytest.mark.parametrize("stride", [4, 8])
+def test_a_roi_over_everything_is_pooled_to_what_the_stem_gives(stride):
     """At a cell a bin, the rest of the stem sees the same of a RoI over all of a picture as of the scene."""
-    roi = EARLY.model_copy(update={"pooled_height": HEIGHT // 8, "pooled_width": WIDTH // 8})
+    size = {"pooled_height": HEIGHT // stride, "pooled_width": WIDTH // stride}
+    roi = EARLY.model_copy(update={"stride": stride, **size})
     network = build_student(search_options(roi=roi, backbone=backbone("group"))).eval()
     pixels = torch.rand(2, 3, HEIGHT, WIDTH)
     levels = network.stem_features(pixels)
     assert torch.equal(levels["0"], network.stem(pixels))
     # RoIAlign of torchvision's detectors takes a cell's value to be at its corner.
-    whole = torch.tensor([[0.0, 0.0, WIDTH, HEIGHT]]) - 4
+    whole = torch.tensor([[0.0, 0.0, WIDTH, HEIGHT]]) - stride / 2
     pooled = network.pooled(levels, [whole, whole], [(HEIGHT, WIDTH)] * 2)
     torch.testing.assert_close(pooled, levels["0"], atol=1e-5, rtol=1e-5)
 

@@ -17,7 +17,7 @@ from person_search.export.search_graph import OnePicture, PictureBatch
 from pipeline.models.backbones import BackboneOptions, build_backbone
 from pipeline.models.post_processing import strongest as one_image
 from tests.person_search.networks.students import picture, student
-from tests.tiny import EARLY, STRIPED, backbone
+from tests.tiny import EARLIER, EARLY, STRIPED, backbone
 
 BOXES = torch.tensor([[10.0, 8.0, 40.0, 60.0], [0.0, 0.0, 47.0, 50.0]])
 SIZES = [(96, 128), (50, 200), (61, 47), (300, 401), (20, 128), (9, 128)]
@@ -33,7 +33,7 @@ SIZES = [(96, 128), (50, 200), (61, 47), (300, 401), (20, 128), (9, 128)]
         {"head": "seqnet", "embed_at": "final_box"},
         {"head": "oim", "roi": STRIPED},
         {"head": "seqnet", "roi": STRIPED},
-        {"head": "oim", "roi": EARLY, "backbone": backbone("group")},
+        {"head": "oim", "roi": EARLIER, "backbone": backbone("group")},
         {"head": "seqnet", "roi": EARLY, "backbone": backbone("frozen_batch")},
         {"head": "oim", "backbone": backbone("group")},
         {"head": "oim", "backbone": backbone("frozen_batch")},
