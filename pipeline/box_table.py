@@ -34,6 +34,7 @@ from pipeline.lookup_table import (
     refuse_misfit,
 )
 from pipeline.scenes.scene import IntArray
+from pipeline.scenes.views import PLAIN_VIEW, Views
 
 BLOCK = 1024
 """Rows in a chunk of the file, and in a block that is checked."""
@@ -41,11 +42,7 @@ UNIT_TOLERANCE = 2e-3
 """How far the length of a row may be from 1: float16 moves it by up to 5e-4."""
 VIEWS = "views"
 """The array of a file whose boxes are seen in several views, and of no other file."""
-PLAIN_VIEW = np.eye(3, 4, dtype=np.float32)
-"""The view that is the picture itself."""
 Rows = npt.NDArray[np.float16]
-Views = npt.NDArray[np.float32]
-"""`[V, S, 3, 4]`: what the colours of S scenes are multiplied with in V views; the first is `PLAIN_VIEW`."""
 
 
 @dataclass(frozen=True)

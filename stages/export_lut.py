@@ -11,7 +11,7 @@ from pipeline.basics.errors import UserError, naming
 from pipeline.basics.launchers import rank
 from pipeline.basics.writable import check_can_write
 from pipeline.batches.views import ViewedPictures, draw_views
-from pipeline.box_table import TableOrigin, Views, writing_box_table
+from pipeline.box_table import TableOrigin, writing_box_table
 from pipeline.devices import make_fabric
 from pipeline.inference.crops import Embeddings, crop_embeddings, people_of
 from pipeline.inference.people import PeopleInScene, all_people, labelled_people, person_ids_of
@@ -27,6 +27,7 @@ from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.prepared import PreparedDataSet, open_prepared
 from pipeline.scenes.scene import UNLABELLED, IntArray, Split
 from pipeline.scenes.shards import EncodedPictures
+from pipeline.scenes.views import Views
 from stages.support.parameters import Parameters
 from stages.support.paths import CROPS, PREPARED, table_file
 from stages.support.running import ShownProgress, joint_stage, say

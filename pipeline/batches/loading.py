@@ -22,10 +22,10 @@ from pipeline.batches.pictures import decode, training_floats
 from pipeline.batches.samplers import Draw, PairDraw, ScenePairs, ShuffledBatches
 from pipeline.batches.transforms import ChangedCrop, CropTransform, erase
 from pipeline.batches.views import drawn_view, seen_in
-from pipeline.box_table import Views
 from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.scene import Split
 from pipeline.scenes.shards import ImageShards
+from pipeline.scenes.views import Views
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,8 @@ from torchvision.transforms import v2
 
 from pipeline.basics.options import Options
 from pipeline.batches.pictures import decode
-from pipeline.box_table import PLAIN_VIEW, Views
 from pipeline.scenes.shards import EncodedPictures
+from pipeline.scenes.views import PLAIN_VIEW, Views
 
 TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 """From red, green and blue to luma and two colour differences, those of NTSC. Grey has no difference."""

@@ -21,8 +21,9 @@ from pipeline.batches.views import (
     drawn_view,
     seen_in,
 )
-from pipeline.box_table import PLAIN_VIEW, TableOrigin, read_box_table, writing_box_table
+from pipeline.box_table import TableOrigin, read_box_table, writing_box_table
 from pipeline.scenes.box_rows import box_offsets
+from pipeline.scenes.views import PLAIN_VIEW
 from pipeline.training.student.teachers import read_teachers
 from pipeline.training.student.training import train_student
 from tests.tiny import TRAIN_SCENES, silent

@@ -10,12 +10,12 @@ from torch import Tensor
 from pipeline import box_table
 from pipeline.basics.errors import UserError
 from pipeline.basics.hashing import sha256_of
-from pipeline.box_table import Views
 from pipeline.lookup_table import check_fits, read_lookup_table
 from pipeline.models.detector import Detector
 from pipeline.models.heads import HEADS
 from pipeline.scenes.box_rows import box_offsets
 from pipeline.scenes.prepared import PreparedDataSet
+from pipeline.scenes.views import Views
 from pipeline.training.student.options import NO_DETECTOR, NO_TABLE, StudentOptions, check_teachers
 
 
