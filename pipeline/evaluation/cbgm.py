@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.optimize import linear_sum_assignment
 
 from pipeline.basics.options import Options
 from pipeline.evaluation.box_pairs import segment_rows
@@ -104,6 +103,9 @@ def _top_scenes(similarity: Array, found: SceneBoxes, times: IntArray, k1: int) 
 
 def _matched(people: Array, scenes: IntArray, found: SceneBoxes, width: Any) -> tuple[IntArray, Array]:
     """Return `[S]` the box that is matched with the query in each scene, or -1, and `[S]` its similarity."""
+    # Half a second of every program's start, for what few ask for.
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
     starts, lengths = found.offsets[scenes], found.counts[scenes]
     boxes = segment_rows(starts, lengths)
     # Summed in float64 and rounded to the similarities' width, as `similarities` does.
